@@ -1,0 +1,68 @@
+//! `SourceTask`: change events in commit order, and the acknowledgement that lets the database forget them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{LogBatch, Position, Progress, Result, TopicPartition, TopicSpec};
+
+/// Durable progress of this task's producer, by partition.
+pub type PartitionProgress = HashMap<TopicPartition, Progress>;
+
+/// Records for one partition.
+#[derive(Clone, Debug)]
+pub struct SourceAppend {
+    /// Where to; the worker creates the topic if it is not there.
+    pub topic: Arc<TopicSpec>,
+    /// Which partition.
+    pub partition: u32,
+    /// The records, in commit order.
+    pub batch: LogBatch,
+    /// How far this brings the partition.
+    pub progress: Progress,
+}
+
+/// What one poll gave. Appended in the order given.
+#[derive(Clone, Debug, Default)]
+pub struct SourceBatch {
+    /// Records by partition; may be empty.
+    pub appends: Vec<SourceAppend>,
+    /// Once everything so far is durable: all rows up to here have been given. The worker then publishes it and
+    /// calls [`SourceTask::acknowledge`]. Between transactions, also in idle times, and at each table's end in a
+    /// snapshot.
+    pub complete: Option<Position>,
+    /// Topics, if any, whose snapshot is not finished and that must stay out of the published statement.
+    pub incomplete: Vec<String>,
+}
+
+impl SourceBatch {
+    /// Whether there is nothing to do for it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.appends.is_empty() && self.complete.is_none()
+    }
+}
+
+/// One connection to a database's changes.
+///
+/// A task makes one attempt at a thing and classifies the failure; the worker owns retry (it drops the task and
+/// makes a new one) and back-off.
+#[async_trait]
+pub trait SourceTask: Send {
+    /// Connects and finds where to go on. `progress` is what is durable, by partition: rows at or below the
+    /// progress of their own partition are never given again. Topics it was told of before and that are gone are
+    /// named by the worker, which stops.
+    async fn start(&mut self, progress: PartitionProgress) -> Result<()>;
+
+    /// The next change events, waiting for some at most about a second. `Ok` promises whole events in commit
+    /// order, none left out. Cancel-safe: what was read but not given comes with the next poll.
+    async fn poll(&mut self) -> Result<SourceBatch>;
+
+    /// Everything up to `position` is durable, so the database may forget it. The task tells it soon; `Ok` does
+    /// not promise that it has.
+    async fn acknowledge(&mut self, position: Position) -> Result<()>;
+
+    /// Tells the last acknowledged position and disconnects.
+    async fn stop(&mut self) -> Result<()>;
+}
