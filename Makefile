@@ -1,0 +1,31 @@
+# `make` lists what there is. Everything a target needs beyond this clone is installed by tools/setup.sh.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test build clean
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+THM := $(or $(CARGO_TARGET_DIR),target)/release/thm
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make demo ARGS='--rate 1000 --duration 60s --ports auto' passes options on; 'thm dev --help' lists them"
+
+demo: ## Install what is missing, build, and run the whole pipeline on this machine
+	@tools/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@exec $(THM) dev $(ARGS)
+
+build: ## Build the release binary
+	@tools/step.sh 'building the release binary' cargo build --release --locked -p thm --bin thm
+
+test: ## Install what is missing, check format and lints, run every test
+	@tools/setup.sh test
+	@tools/step.sh 'checking format' cargo fmt --all --check
+	@tools/step.sh 'checking lints' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	@echo '== running the tests'
+	@cargo test --workspace --locked
+
+clean: ## Remove build products and the demo's data
+	@cargo clean
+	@rm -rf .thm
