@@ -140,6 +140,16 @@ pub struct LogBatch {
     pub decoded: Option<Arc<ChangelogBatch>>,
 }
 
+impl LogBatch {
+    /// Latest record timestamp as the batch's header says it, milliseconds since 1970; -1 if there is none.
+    #[must_use]
+    pub fn max_timestamp_ms(&self) -> i64 {
+        // Kafka's RecordBatch v2: maxTimestamp is the big-endian 64-bit field at byte 35.
+        let field = self.bytes.get(35..43).and_then(|bytes| bytes.try_into().ok());
+        field.map_or(-1, i64::from_be_bytes)
+    }
+}
+
 /// One append: a batch and, from our own producers, how far it brings them.
 #[derive(Clone, Debug)]
 pub struct Append {
@@ -217,6 +227,11 @@ pub trait Log: Send + Sync + 'static {
     /// All topics, sorted by name.
     fn topics(&self) -> Vec<Topic>;
 
+    /// The topic of that name. Called per request: an implementation with an index overrides the search.
+    fn topic(&self, name: &str) -> Option<Topic> {
+        self.topics().into_iter().find(|topic| topic.spec.name == name)
+    }
+
     /// Queues the append in call order and gives it its offsets; waits only for room in the queue.
     ///
     /// `Ok` promises order, not durability: await [`Appended::durable`] for that. Batch and progress become
@@ -228,6 +243,31 @@ pub trait Log: Send + Sync + 'static {
     /// Reads durable batches from the one that holds `from` on. Below the log start or above the high
     /// watermark it is `ErrorKind::OffsetOutOfRange`. Cancel-safe. Waiting readers are woken by appends.
     async fn read(&self, partition: &TopicPartition, from: Offset, limits: ReadLimits) -> Result<ReadResult>;
+
+    /// The topic of that name, if there is one.
+    fn topic(&self, name: &str) -> Option<Topic> {
+        self.topics().into_iter().find(|topic| topic.spec.name == name)
+    }
+
+    /// First offset of the first batch whose latest timestamp is at or after `timestamp_ms`; none if all batches
+    /// are older. The record itself may lie later in that batch: whoever wants it exactly looks inside.
+    async fn batch_at_time(&self, partition: &TopicPartition, timestamp_ms: i64) -> Result<Option<Offset>> {
+        let info = |topic: Topic| topic.partitions.get(partition.partition as usize).copied();
+        let mut from = self.topic(&partition.topic).and_then(info).unwrap_or_default().log_start;
+        loop {
+            let limits = ReadLimits { max_bytes: 1 << 20, max_wait: Duration::ZERO };
+            let found = self.read(partition, from, limits).await?;
+            for fetched in &found.batches {
+                if fetched.batch.max_timestamp_ms() >= timestamp_ms {
+                    return Ok(Some(fetched.base_offset));
+                }
+                from = fetched.next_offset();
+            }
+            if found.batches.is_empty() || from >= found.high_watermark {
+                return Ok(None);
+            }
+        }
+    }
 
     /// The durable progress of a producer in a partition: it survives restarts, retention, compaction and
     /// foreign appends.
