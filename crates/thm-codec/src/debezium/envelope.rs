@@ -1,0 +1,236 @@
+//! The envelope around a row: everything but the row itself.
+
+use thm_api::Op;
+
+use super::value::{write_int, write_sequence_number};
+use crate::java_json::write_string;
+
+/// Whose envelope is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EnvelopeVersion {
+    /// Debezium 3.7: `source.origin`, `source.origin_lsn`, context headers.
+    #[default]
+    V3_7,
+    /// Debezium 2.7: without them.
+    V2_7,
+}
+
+impl EnvelopeVersion {
+    /// From the value of the option `thm.envelope`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "3.7" => Some(Self::V3_7),
+            "2.7" => Some(Self::V2_7),
+            _ => None,
+        }
+    }
+
+    /// The value of `source.version`: the envelope we write, and us.
+    #[must_use]
+    pub const fn source_version(self) -> &'static str {
+        match self {
+            Self::V3_7 => "3.7.0.thm",
+            Self::V2_7 => "2.7.3.thm",
+        }
+    }
+
+    /// Whether records carry the `__debezium.context.*` headers.
+    #[must_use]
+    pub const fn has_context_headers(self) -> bool {
+        matches!(self, Self::V3_7)
+    }
+}
+
+/// The value of `source.snapshot`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SnapshotMarker {
+    /// The first row of all.
+    First,
+    /// The first row of a table.
+    FirstInDataCollection,
+    /// A row in the middle.
+    True,
+    /// The last row of a table.
+    LastInDataCollection,
+    /// The last row of all.
+    Last,
+    /// A streamed row.
+    #[default]
+    False,
+}
+
+impl SnapshotMarker {
+    /// As it stands in the envelope.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::FirstInDataCollection => "first_in_data_collection",
+            Self::True => "true",
+            Self::LastInDataCollection => "last_in_data_collection",
+            Self::Last => "last",
+            Self::False => "false",
+        }
+    }
+}
+
+/// What `source` says of one change.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Change<'a> {
+    /// Commit time, or the snapshot's: microseconds since 1970, UTC.
+    pub commit_us: i64,
+    /// Place in a snapshot.
+    pub snapshot: SnapshotMarker,
+    /// End LSN of the last commit seen before this change; `None` until there is one.
+    pub last_commit: Option<u64>,
+    /// LSN of the change itself; for a snapshot its consistent point.
+    pub lsn: u64,
+    /// Transaction id.
+    pub tx_id: u64,
+    /// Replication origin and the LSN there.
+    pub origin: Option<(&'a str, u64)>,
+}
+
+/// When an event is made, nanoseconds since 1970, UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventTime(pub i64);
+
+/// The parts of a table's envelopes that are always the same.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    version: EnvelopeVersion,
+    /// From `,"source":{` to `"ts_ms":`.
+    to_source_time: Vec<u8>,
+    /// From `","db":` to `"sequence":"[`.
+    to_sequence: Vec<u8>,
+    /// From `,"schema":` to `"txId":`.
+    to_tx_id: Vec<u8>,
+}
+
+impl Envelope {
+    /// `name` is the connector's `topic.prefix`.
+    #[must_use]
+    pub fn new(version: EnvelopeVersion, name: &str, database: &str, schema: &str, table: &str) -> Self {
+        let mut to_source_time = b",\"source\":{\"version\":".to_vec();
+        write_string(&mut to_source_time, version.source_version());
+        to_source_time.extend_from_slice(b",\"connector\":\"postgresql\",\"name\":");
+        write_string(&mut to_source_time, name);
+        to_source_time.extend_from_slice(b",\"ts_ms\":");
+        let mut to_sequence = b"\",\"db\":".to_vec();
+        write_string(&mut to_sequence, database);
+        to_sequence.extend_from_slice(b",\"sequence\":\"[");
+        let mut to_tx_id = b",\"schema\":".to_vec();
+        write_string(&mut to_tx_id, schema);
+        to_tx_id.extend_from_slice(b",\"table\":");
+        write_string(&mut to_tx_id, table);
+        to_tx_id.extend_from_slice(b",\"txId\":");
+        Self { version, to_source_time, to_sequence, to_tx_id }
+    }
+
+    /// Writes up to where the `before` row (or `null`) belongs.
+    pub fn open(out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"before\":");
+    }
+
+    /// Writes up to where the `after` row (or `null`) belongs.
+    pub fn after(out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"after\":");
+    }
+
+    /// Writes all that follows the `after` row.
+    pub fn close(&self, out: &mut Vec<u8>, change: &Change<'_>, op: Op, now: EventTime) {
+        self.write_source(out, change);
+        out.extend_from_slice(b",\"transaction\":null,\"op\":\"");
+        out.extend_from_slice(op.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"ts_ms\":");
+        write_int(out, now.0.div_euclid(1_000_000));
+        out.extend_from_slice(b",\"ts_us\":");
+        write_int(out, now.0.div_euclid(1_000));
+        out.extend_from_slice(b",\"ts_ns\":");
+        write_int(out, now.0);
+        out.push(b'}');
+    }
+
+    fn write_source(&self, out: &mut Vec<u8>, change: &Change<'_>) {
+        out.extend_from_slice(&self.to_source_time);
+        write_int(out, change.commit_us.div_euclid(1_000));
+        out.extend_from_slice(b",\"snapshot\":\"");
+        out.extend_from_slice(change.snapshot.as_str().as_bytes());
+        out.extend_from_slice(&self.to_sequence);
+        write_sequence_number(out, change.last_commit);
+        out.push(b',');
+        write_sequence_number(out, Some(change.lsn));
+        out.extend_from_slice(b"]\",\"ts_us\":");
+        write_int(out, change.commit_us);
+        out.extend_from_slice(b",\"ts_ns\":");
+        write_int(out, i128::from(change.commit_us) * 1_000);
+        out.extend_from_slice(&self.to_tx_id);
+        write_int(out, change.tx_id);
+        out.extend_from_slice(b",\"lsn\":");
+        write_int(out, change.lsn);
+        out.extend_from_slice(b",\"xmin\":null");
+        if self.version == EnvelopeVersion::V3_7 {
+            write_origin(out, change.origin);
+        }
+        out.push(b'}');
+    }
+}
+
+fn write_origin(out: &mut Vec<u8>, origin: Option<(&str, u64)>) {
+    let Some((name, lsn)) = origin else {
+        out.extend_from_slice(b",\"origin\":null,\"origin_lsn\":null");
+        return;
+    };
+    out.extend_from_slice(b",\"origin\":");
+    write_string(out, name);
+    out.extend_from_slice(b",\"origin_lsn\":");
+    write_int(out, lsn);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn render(version: EnvelopeVersion, change: &Change<'_>) -> String {
+        let mut out = Vec::new();
+        Envelope::open(&mut out);
+        out.extend_from_slice(b"null");
+        Envelope::after(&mut out);
+        out.extend_from_slice(b"{\"id\":1}");
+        let envelope = Envelope::new(version, "pg", "thm", "public", "t");
+        envelope.close(&mut out, change, Op::Create, EventTime(1_795_344_344_914_071_099));
+        String::from_utf8(out).unwrap()
+    }
+
+    /// The texts are a recorded value with our `version`.
+    #[test]
+    fn the_recorded_envelope_to_the_byte() {
+        let change = Change {
+            commit_us: 1_795_344_344_890_370,
+            last_commit: Some(118_792_744),
+            lsn: 118_792_848,
+            tx_id: 946,
+            ..Change::default()
+        };
+        let recorded = concat!(
+            r#"{"before":null,"after":{"id":1},"source":{"version":"3.7.0.thm","connector":"postgresql","name":"pg","#,
+            r#""ts_ms":1795344344890,"snapshot":"false","db":"thm","sequence":"[\"118792744\",\"118792848\"]","#,
+            r#""ts_us":1795344344890370,"ts_ns":1795344344890370000,"schema":"public","table":"t","txId":946,"#,
+            r#""lsn":118792848,"xmin":null,"origin":null,"origin_lsn":null},"transaction":null,"op":"c","#,
+            r#""ts_ms":1795344344914,"ts_us":1795344344914071,"ts_ns":1795344344914071099}"#
+        );
+        assert_eq!(render(EnvelopeVersion::V3_7, &change), recorded);
+        let older = recorded.replace("3.7.0.thm", "2.7.3.thm").replace(r#","origin":null,"origin_lsn":null"#, "");
+        assert_eq!(render(EnvelopeVersion::V2_7, &change), older);
+    }
+
+    #[test]
+    fn sequence_before_the_first_commit_and_origin() {
+        let change = Change { lsn: 7, origin: Some(("there", 9)), ..Change::default() };
+        let text = render(EnvelopeVersion::V3_7, &change);
+        assert!(text.contains(r#""sequence":"[null,\"7\"]""#), "{text}");
+        assert!(text.contains(r#""origin":"there","origin_lsn":9}"#), "{text}");
+    }
+}

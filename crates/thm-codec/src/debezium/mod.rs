@@ -1,0 +1,25 @@
+//! Debezium's change events as bytes: envelope, key, headers, and the text of each kind of value.
+//!
+//! ```text
+//!   {"before":null,"after":{"id":1,...},"source":{...},"transaction":null,"op":"c","ts_ms":...,"ts_us":...,"ts_ns":...}
+//!    └ Envelope::open ┘└ row ┘ └──────────────────────────── Envelope::close ────────────────────────────────────────┘
+//! ```
+//!
+//! What never changes for a table is rendered once ([`Envelope`]); a row then costs copies of those pieces and the
+//! text of its own values. Nothing here allocates per value: everything appends to a buffer of the caller.
+//!
+//! Invariant: field order, number and string forms are those of the recorded envelopes (3.7 and 2.7); the only
+//! difference is `source.version`, which names us.
+
+mod envelope;
+mod headers;
+mod numeric;
+mod value;
+
+pub use envelope::{Change, Envelope, EnvelopeVersion, EventTime, SnapshotMarker};
+pub use headers::ContextHeaders;
+pub use numeric::{Numeric, NumericError};
+pub use value::{
+    write_base64, write_date_time, write_field_name, write_int, write_sequence_number, write_uuid, MICROS_PER_DAY,
+    PG_EPOCH_DAYS, PG_EPOCH_MICROS,
+};

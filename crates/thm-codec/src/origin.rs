@@ -1,0 +1,97 @@
+//! The headers `thm.op`, `thm.pos`, `thm.ts` and `thm.old`: where a record of our own jobs comes from.
+//!
+//! A record without all of the first three is foreign.
+
+use std::fmt::Write as _;
+
+use thm_api::{Op, Origin, Position};
+
+use crate::record_batch::{HeaderBlock, Headers};
+
+/// Debezium's letter.
+pub const OP: &str = "thm.op";
+/// [`Position`] as text.
+pub const POSITION: &str = "thm.pos";
+/// Commit time, microseconds since 1970, as decimal text.
+pub const COMMIT_US: &str = "thm.ts";
+/// The old row as JSON, for updates and deletes where it is known.
+pub const OLD: &str = "thm.old";
+
+/// Appends the headers of one record to `block`.
+pub fn push_headers(block: &mut HeaderBlock, op: Op, position: Position, commit_us: i64, old: Option<&[u8]>) {
+    let mut text = FixedText::EMPTY;
+    block.push(OP, Some(op.as_str().as_bytes()));
+    let _ = write!(text, "{position}");
+    block.push(POSITION, Some(text.bytes()));
+    text = FixedText::EMPTY;
+    let _ = write!(text, "{commit_us}");
+    block.push(COMMIT_US, Some(text.bytes()));
+    if let Some(old) = old {
+        block.push(OLD, Some(old));
+    }
+}
+
+/// Reads them back; `None` for a foreign record.
+#[must_use]
+pub fn parse(headers: &Headers) -> Option<Origin> {
+    let (mut op, mut position, mut commit_us, mut old) = (None, None, None, None);
+    for (name, value) in headers.iter() {
+        let Some(value) = value else { continue };
+        match name.as_ref() {
+            b"thm.op" => op = value.first().copied().and_then(Op::from_letter),
+            b"thm.pos" => position = std::str::from_utf8(&value).ok()?.parse::<Position>().ok(),
+            b"thm.ts" => commit_us = std::str::from_utf8(&value).ok()?.parse::<i64>().ok(),
+            b"thm.old" => old = Some(value),
+            _ => {}
+        }
+    }
+    Some(Origin { op: op?, position: position?, commit_us: commit_us?, old })
+}
+
+/// Text on the stack: the longest position is 38 characters.
+struct FixedText {
+    text: [u8; 48],
+    used: usize,
+}
+
+impl FixedText {
+    const EMPTY: Self = Self { text: [0; 48], used: 0 };
+
+    fn bytes(&self) -> &[u8] {
+        &self.text[..self.used]
+    }
+}
+
+impl std::fmt::Write for FixedText {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        let end = self.used + part.len();
+        self.text.get_mut(self.used..end).ok_or(std::fmt::Error)?.copy_from_slice(part.as_bytes());
+        self.used = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use thm_api::Lsn;
+
+    use super::*;
+    use crate::record_batch::{BatchWriter, records};
+
+    #[test]
+    fn round_trip_through_a_batch() {
+        let position = Position::new(Lsn(u64::MAX), u64::MAX);
+        let mut block = HeaderBlock::default();
+        push_headers(&mut block, Op::Update, position, -5, Some(b"{}"));
+        let mut writer = BatchWriter::new();
+        writer.push(1, None, Some(b"v"), &block);
+        writer.push(1, None, Some(b"v"), &HeaderBlock::of(&[("thm.op", b"u")]));
+        let batch = writer.finish();
+        let read: Vec<_> = records(&batch).unwrap().map(|record| parse(&record.unwrap().headers)).collect();
+        let origin = read[0].clone().unwrap();
+        assert_eq!((origin.op, origin.position, origin.commit_us), (Op::Update, position, -5));
+        assert_eq!(origin.old.unwrap().as_ref(), b"{}");
+        assert!(read[1].is_none());
+    }
+}

@@ -1,0 +1,169 @@
+//! Builds uncompressed batches in one growing buffer: no allocation per record.
+
+use bytes::Bytes;
+
+use super::header::{CRC_FROM, HEADER_BYTES, LENGTH_FROM};
+use super::varint::{varint_len, write_varint, write_varlong};
+
+/// Headers of a record, encoded once and used for many records.
+#[derive(Clone, Debug)]
+pub struct HeaderBlock {
+    count: i32,
+    encoded: Vec<u8>,
+}
+
+impl Default for HeaderBlock {
+    fn default() -> Self {
+        Self { count: 0, encoded: Vec::new() }
+    }
+}
+
+impl HeaderBlock {
+    /// Headers with values.
+    #[must_use]
+    pub fn of(headers: &[(&str, &[u8])]) -> Self {
+        let mut block = Self::default();
+        for (name, value) in headers {
+            block.push(name, Some(value));
+        }
+        block
+    }
+
+    /// Empties the block, keeping its memory.
+    pub fn clear(&mut self) {
+        self.count = 0;
+        self.encoded.clear();
+    }
+
+    /// Appends a header.
+    pub fn push(&mut self, name: &str, value: Option<&[u8]>) {
+        self.count += 1;
+        write_bytes(&mut self.encoded, Some(name.as_bytes()));
+        write_bytes(&mut self.encoded, value);
+    }
+}
+
+fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    match bytes {
+        None => write_varint(out, -1),
+        Some(bytes) => {
+            write_varint(out, bytes.len() as i32);
+            out.extend_from_slice(bytes);
+        }
+    }
+}
+
+fn bytes_len(bytes: Option<&[u8]>) -> usize {
+    bytes.map_or(1, |bytes| varint_len(bytes.len() as i32) + bytes.len())
+}
+
+/// Builds one batch after the other. Base offset 0, no producer id.
+#[derive(Debug)]
+pub struct BatchWriter {
+    buffer: Vec<u8>,
+    records: u32,
+    base_timestamp: i64,
+    max_timestamp: i64,
+}
+
+impl Default for BatchWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BatchWriter {
+    /// An empty batch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { buffer: vec![0; HEADER_BYTES], records: 0, base_timestamp: 0, max_timestamp: 0 }
+    }
+
+    /// Appends a record. Lengths must fit 31 bits, as everywhere in the protocol.
+    pub fn push(&mut self, timestamp_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &HeaderBlock) {
+        if self.records == 0 {
+            self.base_timestamp = timestamp_ms;
+            self.max_timestamp = timestamp_ms;
+        }
+        self.max_timestamp = self.max_timestamp.max(timestamp_ms);
+        let delta = timestamp_ms.wrapping_sub(self.base_timestamp);
+        let offset_delta = self.records as i32;
+        let length = 1
+            + varlong_len(delta)
+            + varint_len(offset_delta)
+            + bytes_len(key)
+            + bytes_len(value)
+            + varint_len(headers.count)
+            + headers.encoded.len();
+        let out = &mut self.buffer;
+        out.reserve(length + 5);
+        write_varint(out, length as i32);
+        out.push(0);
+        write_varlong(out, delta);
+        write_varint(out, offset_delta);
+        write_bytes(out, key);
+        write_bytes(out, value);
+        write_varint(out, headers.count);
+        out.extend_from_slice(&headers.encoded);
+        self.records += 1;
+    }
+
+    /// Number of records so far.
+    #[must_use]
+    pub const fn len(&self) -> u32 {
+        self.records
+    }
+
+    /// Bytes so far, header included.
+    #[must_use]
+    pub const fn byte_len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Whether no record is in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// The batch with header and CRC; the writer is empty again. A batch of no records is empty bytes.
+    pub fn finish(&mut self) -> Bytes {
+        if self.records == 0 {
+            return Bytes::new();
+        }
+        let next = Vec::with_capacity(self.buffer.len().min(1 << 20));
+        let mut batch = std::mem::replace(&mut self.buffer, next);
+        self.buffer.resize(HEADER_BYTES, 0);
+        seal(&mut batch, 0, self.records, self.base_timestamp, self.max_timestamp);
+        self.records = 0;
+        Bytes::from(batch)
+    }
+}
+
+fn varlong_len(value: i64) -> usize {
+    let zigzag = ((value << 1) ^ (value >> 63)) as u64;
+    (64 - (zigzag | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+/// Fills the fixed header of `batch`, whose records stand behind it already, and computes the CRC.
+fn seal(batch: &mut [u8], attributes: i16, records: u32, base_timestamp: i64, max_timestamp: i64) {
+    let length = (batch.len() - LENGTH_FROM) as i32;
+    batch[8..12].copy_from_slice(&length.to_be_bytes());
+    batch[12..16].copy_from_slice(&(-1_i32).to_be_bytes());
+    batch[16] = 2;
+    batch[21..23].copy_from_slice(&attributes.to_be_bytes());
+    batch[23..27].copy_from_slice(&(records as i32 - 1).to_be_bytes());
+    batch[27..35].copy_from_slice(&base_timestamp.to_be_bytes());
+    batch[35..43].copy_from_slice(&max_timestamp.to_be_bytes());
+    batch[43..51].copy_from_slice(&(-1_i64).to_be_bytes());
+    batch[51..53].copy_from_slice(&(-1_i16).to_be_bytes());
+    batch[53..57].copy_from_slice(&(-1_i32).to_be_bytes());
+    batch[57..61].copy_from_slice(&records.to_be_bytes());
+    recompute_crc(batch);
+}
+
+/// Writes the CRC of the bytes as they are.
+pub(super) fn recompute_crc(batch: &mut [u8]) {
+    let crc = crc32c::crc32c(&batch[CRC_FROM..]);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+}
