@@ -244,11 +244,6 @@ pub trait Log: Send + Sync + 'static {
     /// watermark it is `ErrorKind::OffsetOutOfRange`. Cancel-safe. Waiting readers are woken by appends.
     async fn read(&self, partition: &TopicPartition, from: Offset, limits: ReadLimits) -> Result<ReadResult>;
 
-    /// The topic of that name, if there is one.
-    fn topic(&self, name: &str) -> Option<Topic> {
-        self.topics().into_iter().find(|topic| topic.spec.name == name)
-    }
-
     /// First offset of the first batch whose latest timestamp is at or after `timestamp_ms`; none if all batches
     /// are older. The record itself may lie later in that batch: whoever wants it exactly looks inside.
     async fn batch_at_time(&self, partition: &TopicPartition, timestamp_ms: i64) -> Result<Option<Offset>> {
