@@ -1,0 +1,1 @@
+//! What every [`thm_api::Log`] must do, as a suite that other crates can run on their own implementation.
