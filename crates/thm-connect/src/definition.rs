@@ -1,0 +1,224 @@
+//! What a connector's options are, and what is wrong with the ones given.
+//!
+//! Options as written go in; a [`Validation`] comes out: Connect's list of definitions with value and errors, and
+//! the warnings that Connect has no place for. Messages are Kafka's, for tools read them.
+//!
+//! ```text
+//!   as written ──resolve secrets──▶ worker's own options + the class's options ──▶ class.validate ──▶ Validation
+//! ```
+
+mod check;
+mod common;
+
+use std::collections::BTreeMap;
+
+use thm_api::{ConfigKey, Connector, ConnectorConfig, ConnectorKind, Support};
+
+use crate::secrets;
+use check::check_value;
+
+/// A connector's options as a file or request gave them; `None` is JSON's null.
+pub type RawConfig = BTreeMap<String, Option<String>>;
+
+/// What Connect prints in place of a secret.
+const HIDDEN: &str = "[hidden]";
+
+/// Where an option stands for people who fill in a form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Definition {
+    pub(crate) key: &'static ConfigKey,
+    /// Place in its group, from 1; -1 for none.
+    pub(crate) order: i32,
+    /// SHORT, MEDIUM, LONG or NONE.
+    pub(crate) width: &'static str,
+    /// Label.
+    pub(crate) display: &'static str,
+}
+
+/// One option with its value and what is wrong with it.
+#[derive(Clone, Debug)]
+pub(crate) struct OptionReport {
+    pub(crate) definition: Definition,
+    /// The value as written, or the default; hidden for a secret.
+    pub(crate) value: Option<String>,
+    pub(crate) errors: Vec<String>,
+}
+
+/// What is known of a configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Validation {
+    /// Every option of the class and the worker, in display order.
+    pub(crate) options: Vec<OptionReport>,
+    /// Errors that belong to no defined option: name and message.
+    pub(crate) other_errors: Vec<(String, String)>,
+    /// What the user should know: name and message.
+    pub(crate) warnings: Vec<(String, String)>,
+    /// The options with their secrets.
+    pub(crate) resolved: ConnectorConfig,
+}
+
+impl Validation {
+    /// All error messages.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = &str> {
+        let defined = self.options.iter().flat_map(|option| &option.errors);
+        defined.chain(self.other_errors.iter().map(|(_, message)| message)).map(String::as_str)
+    }
+
+    /// Connect's one message for all of them, if there are any.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let errors: Vec<&str> = self.errors().collect();
+        (!errors.is_empty()).then(|| {
+            format!(
+                "Connector configuration is invalid and contains the following {} error(s):\n{}\nYou can also find \
+                 the above list of errors at the endpoint `/connector-plugins/{{connectorType}}/config/validate`",
+                errors.len(),
+                errors.join("\n")
+            )
+        })
+    }
+
+    fn add(&mut self, option: &str, message: String) {
+        match self.options.iter_mut().find(|report| report.definition.key.name == option) {
+            Some(report) => report.errors.push(message),
+            None => self.other_errors.push((option.to_owned(), message)),
+        }
+    }
+}
+
+/// The options of a class as Connect lists them for its definition: its own first.
+pub(crate) fn definitions(connector: &dyn Connector) -> Vec<Definition> {
+    let mut all = own_definitions(connector);
+    all.extend(worker_definitions(connector));
+    all
+}
+
+/// The options of the class itself.
+fn own_definitions(connector: &dyn Connector) -> Vec<Definition> {
+    let mut places: BTreeMap<&str, i32> = BTreeMap::new();
+    let define = |key: &'static ConfigKey| {
+        let order = places.entry(key.group).or_default();
+        *order += 1;
+        Definition { key, order: *order, width: "MEDIUM", display: key.name }
+    };
+    connector.config_def().keys.iter().map(define).collect()
+}
+
+/// The worker's options for a class, without those that the class defines itself.
+fn worker_definitions(connector: &dyn Connector) -> impl Iterator<Item = Definition> {
+    let own = *connector.config_def();
+    let of_kind = match connector.kind() {
+        ConnectorKind::Source => common::SOURCE,
+        ConnectorKind::Sink => common::SINK,
+    };
+    let all = common::ALL.iter().chain(of_kind).chain(common::WORKER);
+    all.filter(move |definition| own.get(definition.key.name).is_none()).copied()
+}
+
+/// Checks a configuration. No network.
+pub(crate) fn validate(connector: &dyn Connector, written: &RawConfig) -> Validation {
+    let present: BTreeMap<String, String> =
+        written.iter().filter_map(|(option, value)| Some((option.clone(), value.clone()?))).collect();
+    let (resolved, unresolved) = match secrets::resolve(&present) {
+        Ok(resolved) => (resolved, None),
+        Err(error) => (ConnectorConfig::new(present.clone()), Some(error)),
+    };
+    let definitions = worker_definitions(connector).chain(own_definitions(connector));
+    let options = definitions.map(|definition| report(definition, written, &resolved)).collect();
+    let mut validation = Validation { options, other_errors: Vec::new(), warnings: Vec::new(), resolved };
+    if let Some(error) = unresolved {
+        let option = error.object().to_owned();
+        validation.add(&option, format!("Secret for configuration {option} cannot be resolved: {}", error.hint()));
+        return validation;
+    }
+    check_support(&mut validation, &present);
+    if connector.kind() == ConnectorKind::Sink {
+        check_topics(&mut validation);
+    }
+    for issue in connector.validate(&validation.resolved) {
+        if issue.warning {
+            validation.warnings.push((issue.option, issue.message));
+        } else {
+            validation.add(&issue.option, issue.message);
+        }
+    }
+    warn_of_unknown(&mut validation, connector, &present);
+    validation
+}
+
+fn report(definition: Definition, written: &RawConfig, resolved: &ConnectorConfig) -> OptionReport {
+    let name = definition.key.name;
+    let given = resolved.values().get(name).map(String::as_str);
+    // A null that was given is no missing option; Connect sees it so too.
+    let missing = definition.key.required && !written.contains_key(name);
+    let printed = written.get(name).and_then(Option::as_deref);
+    let errors = if missing {
+        vec![format!("Missing required configuration \"{name}\" which has no default value.")]
+    } else {
+        given.map(|text| check_value(definition.key, text, printed.unwrap_or_default())).unwrap_or_default()
+    };
+    let is_secret = definition.key.kind == thm_api::ConfigType::Password;
+    let unparsed = errors.iter().any(|error| error.contains("Not a number"));
+    let value = if unparsed { None } else { printed.or(definition.key.default).map(str::to_owned) };
+    let hidden = |text: String| if is_secret && !secrets::is_variable(&text) { HIDDEN.to_owned() } else { text };
+    OptionReport { definition, value: value.map(hidden), errors }
+}
+
+/// Options that we lack: refused where they change data, else warned of.
+fn check_support(validation: &mut Validation, present: &BTreeMap<String, String>) {
+    let mut refused = Vec::new();
+    for report in &validation.options {
+        let key = report.definition.key;
+        let Some(given) = present.get(key.name).map(|text| text.trim()) else { continue };
+        if given == key.default.unwrap_or_default() {
+            continue;
+        }
+        match key.support {
+            Support::Works => {}
+            Support::NoEffect => {
+                validation.warnings.push((key.name.to_owned(), format!("{} has no effect here", key.name)));
+            }
+            Support::Refused => refused.push(key.name),
+        }
+    }
+    for name in refused {
+        let message = format!("Invalid value for configuration {name}: not supported here, and it would change data");
+        validation.add(name, message);
+    }
+    let tasks = present.get("tasks.max").and_then(|text| text.trim().parse::<u32>().ok());
+    if tasks.is_some_and(|tasks| tasks > 1) {
+        validation.warnings.push(("tasks.max".to_owned(), "one task does all the work here".to_owned()));
+    }
+}
+
+/// A sink names its topics, one way or the other.
+fn check_topics(validation: &mut Validation) {
+    let has = |name| validation.resolved.get(name).is_some();
+    let message = match (has("topics"), has("topics.regex")) {
+        (true, false) => {
+            return;
+        }
+        (false, true) => {
+            let pattern = validation.resolved.text("topics.regex", "").to_owned();
+            if let Err(error) = regex::Regex::new(&pattern) {
+                validation.add("topics.regex", format!("Invalid value for configuration topics.regex: {error}"));
+            }
+            return;
+        }
+        (true, true) => "Must configure exactly one of topics and topics.regex",
+        (false, false) => "Must configure one of topics or topics.regex",
+    };
+    validation.add("topics", message.to_owned());
+    validation.add("topics.regex", message.to_owned());
+}
+
+fn warn_of_unknown(validation: &mut Validation, connector: &dyn Connector, present: &BTreeMap<String, String>) {
+    for option in present.keys() {
+        let defined = validation.options.iter().any(|report| report.definition.key.name == option);
+        let warned = validation.warnings.iter().any(|(name, _)| name == option);
+        let family = common::FAMILIES.iter().any(|prefix| option.starts_with(prefix));
+        if !defined && !warned && !family {
+            let message = format!("{option} is no option of {}: it has no effect", connector.class());
+            validation.warnings.push((option.clone(), message));
+        }
+    }
+}

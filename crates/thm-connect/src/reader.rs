@@ -1,0 +1,183 @@
+//! A sink's cursor in one partition: fills a buffer from the log and cuts it into ranges.
+//!
+//! ```text
+//!           cursor        next          high watermark
+//!             ▼             ▼                 ▼
+//!   ──────────┬─────────────┬─────────────────┬───
+//!    cut      │ buffered    │ not read yet    │
+//! ```
+//! A buffer is ready to be cut when it is full, when its oldest record has lingered long enough, or when it holds the
+//! whole of a range that must be repeated. It never holds more than a batch's worth and one log batch beyond.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use thm_api::{
+    BatchPolicy, Error, ErrorKind, Log, Offset, ReadLimits, Result, SinkBatch, SinkChunk, SinkPartition, SinkRecord,
+};
+
+use crate::decode::{Decoded, decode, record_bytes};
+
+/// How long one read waits at the end of a partition; appends wake it, so this only bounds a silent wait.
+const IDLE_WAIT: Duration = Duration::from_secs(5);
+
+/// Reads one partition for one sink.
+#[derive(Debug)]
+pub(crate) struct PartitionReader {
+    partition: SinkPartition,
+    /// First offset of the next range.
+    cursor: Offset,
+    /// First offset that is not read yet.
+    next: Offset,
+    high_watermark: Offset,
+    buffer: VecDeque<Decoded>,
+    records: usize,
+    bytes: usize,
+    /// When the oldest buffered record came.
+    since: Option<Instant>,
+}
+
+impl PartitionReader {
+    /// Begins at `cursor`.
+    pub(crate) fn new(partition: SinkPartition, cursor: Offset, high_watermark: Offset) -> Self {
+        Self {
+            partition,
+            cursor,
+            next: cursor,
+            high_watermark,
+            buffer: VecDeque::new(),
+            records: 0,
+            bytes: 0,
+            since: None,
+        }
+    }
+
+    pub(crate) const fn partition(&self) -> &SinkPartition {
+        &self.partition
+    }
+
+    pub(crate) const fn cursor(&self) -> Offset {
+        self.cursor
+    }
+
+    pub(crate) const fn high_watermark(&self) -> Offset {
+        self.high_watermark
+    }
+
+    /// Forgets the buffer and goes on at `cursor`.
+    pub(crate) fn seek(&mut self, cursor: Offset) {
+        *self = Self::new(self.partition.clone(), cursor, self.high_watermark);
+    }
+
+    /// Reads until a batch is ready to be cut, `until` being the last offset of a range that must be repeated.
+    /// Cancel-safe: what was read stays in the buffer.
+    pub(crate) async fn fill(&mut self, log: &dyn Log, policy: &BatchPolicy, until: Option<Offset>) -> Result<()> {
+        loop {
+            let wait = match until {
+                Some(last) if self.next > last => return Ok(()),
+                Some(_) => IDLE_WAIT,
+                None if self.records >= policy.max_records || self.bytes >= policy.max_bytes => return Ok(()),
+                None => match self.since {
+                    None => IDLE_WAIT,
+                    Some(since) => match policy.linger.checked_sub(since.elapsed()) {
+                        None | Some(Duration::ZERO) => return Ok(()),
+                        Some(rest) => rest,
+                    },
+                },
+            };
+            let max_bytes = policy.max_bytes.saturating_sub(self.bytes).max(1);
+            let limits = ReadLimits { max_bytes, max_wait: wait };
+            let found = log.read(&self.partition.partition, self.next, limits).await?;
+            self.high_watermark = found.high_watermark;
+            for fetched in found.batches {
+                self.push(decode(&self.partition.partition, fetched, self.next)?);
+            }
+        }
+    }
+
+    fn push(&mut self, decoded: Decoded) {
+        self.next = decoded.next;
+        self.records += decoded.chunk.records.len();
+        self.bytes += decoded.chunk.records.iter().map(record_bytes).sum::<usize>();
+        self.since.get_or_insert_with(Instant::now);
+        self.buffer.push_back(decoded);
+    }
+
+    /// Cuts the next range off the buffer: up to `until`, or as much as the policy allows; at least one record.
+    /// The buffer must not be empty.
+    pub(crate) fn cut(&mut self, policy: &BatchPolicy, until: Option<Offset>) -> Result<SinkBatch> {
+        let mut room = Room { records: policy.max_records.max(1), bytes: policy.max_bytes, until, taken: false };
+        let first = self.cursor;
+        let mut chunks = Vec::with_capacity(self.buffer.len());
+        while let Some(front) = self.buffer.front_mut() {
+            let count = room.fits(&front.chunk.records);
+            let whole = count == front.chunk.records.len() && until.is_none_or(|last| front.next.0 <= last.0 + 1);
+            if whole {
+                let Some(done) = self.buffer.pop_front() else { break };
+                self.cursor = done.next;
+                push_chunk(&mut chunks, done.chunk);
+            } else {
+                let rest = front.chunk.records.split_off(count);
+                let records = std::mem::replace(&mut front.chunk.records, rest);
+                let end = records.last().map_or(self.cursor, |record| Offset(record.offset.0 + 1));
+                self.cursor = until.map_or(end, |last| Offset(last.0 + 1));
+                let (base_offset, columns) = (front.chunk.base_offset, front.chunk.columns.clone());
+                push_chunk(&mut chunks, SinkChunk { base_offset, records, columns });
+                break;
+            }
+        }
+        self.recount();
+        if self.cursor <= first {
+            let object = format!("{} at offset {first}", self.partition.partition);
+            return Err(Error::new(ErrorKind::Internal, "cutting a batch", object));
+        }
+        let last = Offset(self.cursor.0 - 1);
+        Ok(SinkBatch { partition: self.partition.clone(), first, last, chunks })
+    }
+
+    fn recount(&mut self) {
+        let left = self.buffer.iter().flat_map(|decoded| &decoded.chunk.records);
+        let (records, bytes) = left.fold((0, 0), |(n, sum), record| (n + 1, sum + record_bytes(record)));
+        (self.records, self.bytes) = (records, bytes);
+        if self.buffer.is_empty() {
+            self.since = None;
+        }
+    }
+}
+
+/// A chunk without records is a control batch or was compacted away: only its offsets count.
+fn push_chunk(chunks: &mut Vec<SinkChunk>, chunk: SinkChunk) {
+    if !chunk.records.is_empty() {
+        chunks.push(chunk);
+    }
+}
+
+/// What still fits into the batch that is being cut.
+struct Room {
+    records: usize,
+    bytes: usize,
+    until: Option<Offset>,
+    taken: bool,
+}
+
+impl Room {
+    /// How many of the records fit; takes their room.
+    fn fits(&mut self, records: &[SinkRecord]) -> usize {
+        if let Some(last) = self.until {
+            return records.partition_point(|record| record.offset <= last);
+        }
+        let mut count = 0;
+        for record in records {
+            let bytes = record_bytes(record);
+            // A record larger than a batch comes alone.
+            if self.records == 0 || (bytes > self.bytes && self.taken) {
+                break;
+            }
+            self.records -= 1;
+            self.bytes = self.bytes.saturating_sub(bytes);
+            self.taken = true;
+            count += 1;
+        }
+        count
+    }
+}

@@ -1,0 +1,246 @@
+//! Runs one source task: polls → appends → durable → complete → acknowledged.
+//!
+//! ```text
+//!   start(durable progress)
+//!        │        ┌─────────────────── in flight, in order, bounded in bytes ──────────────────┐
+//!        ▼        ▼                                                                            │
+//!      poll ─▶ append all partitions ─▶ … ─▶ front is durable ─▶ publish complete ─▶ acknowledge
+//! ```
+//! Invariants: a position is published and acknowledged only after **all** appends up to it, in every partition, are
+//! durable; a task is never started while appends of the one before it are in flight, for their progress would be
+//! missing and their rows would come twice.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, try_join_all};
+use thm_api::{
+    Append, Complete, Error, ErrorKind, Offset, PartitionProgress, Position, Result, SourceAppend, SourceBatch,
+    SourceTask, TopicPartition,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::context::WorkerContext;
+use crate::known_topics::KnownTopics;
+use crate::retry::Retry;
+
+/// Runs the task until `stop`, or until it fails. After an error the caller may start another task at once.
+pub(crate) async fn run(
+    task: &mut dyn SourceTask,
+    context: &WorkerContext,
+    stop: &CancellationToken,
+    retry: &mut Retry,
+) -> Result<()> {
+    let mut pipeline = Pipeline::new(context)?;
+    let start = async {
+        task.start(pipeline.progress()?).await?;
+        context.status.recovered();
+        Ok(())
+    };
+    tokio::select! {
+        started = start => started?,
+        () = stop.cancelled() => return Ok(()),
+    }
+    // A panic must not leave appends in flight behind.
+    let pumped = AssertUnwindSafe(pipeline.pump(task, stop, retry)).catch_unwind().await;
+    let pumped = pumped.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Internal, "polling the source", format!("{} panicked", context.connector)))
+    });
+    let drained = pipeline.drain(task, pumped.is_ok()).await;
+    pumped?;
+    drained?;
+    task.stop().await
+}
+
+/// One poll's appends, on their way to the disk.
+struct InFlight {
+    durable: BoxFuture<'static, Result<()>>,
+    bytes: usize,
+    records: u64,
+    since: Instant,
+    /// What may be told once it and everything before it is durable.
+    complete: Option<Arc<Complete>>,
+}
+
+/// The way from the source to the log.
+struct Pipeline<'a> {
+    context: &'a WorkerContext,
+    producer: Arc<str>,
+    known: KnownTopics,
+    /// Topics that are known to exist as the source wants them.
+    created: HashMap<Arc<str>, u32>,
+    /// Next offset of each partition.
+    ends: BTreeMap<String, Vec<Option<Offset>>>,
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
+}
+
+impl<'a> Pipeline<'a> {
+    fn new(context: &'a WorkerContext) -> Result<Self> {
+        let known = KnownTopics::load(&*context.state, &context.connector)?;
+        Ok(Self {
+            context,
+            producer: context.producer(),
+            known,
+            created: HashMap::new(),
+            ends: BTreeMap::new(),
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+        })
+    }
+
+    /// Durable progress by partition; an error names a topic that is gone.
+    fn progress(&mut self) -> Result<PartitionProgress> {
+        let mut progress = PartitionProgress::new();
+        let topics = self.context.log.topics();
+        for (name, uuid) in self.known.iter() {
+            let there = topics.iter().find(|topic| topic.spec.name == name);
+            if there.is_none_or(|topic| topic.uuid != uuid) {
+                return Err(Error::new(ErrorKind::TopicMissing, "starting the source", name).with_hint(format!(
+                    "Its records were acknowledged to the database and are gone with the topic {name}. Take a new \
+                     snapshot to fill it again."
+                )));
+            }
+        }
+        for topic in topics {
+            let name: Arc<str> = topic.spec.name.as_str().into();
+            let mine = self.known.get(&name).is_some();
+            let mut ends = Vec::with_capacity(topic.partitions.len());
+            for (number, info) in (0..).zip(&topic.partitions) {
+                let partition = TopicPartition::new(Arc::clone(&name), number);
+                let found = self.context.log.progress(&partition, &self.producer)?;
+                if let Some(found) = found {
+                    progress.insert(partition, found);
+                }
+                ends.push(Some(info.high_watermark));
+            }
+            if mine || progress.keys().any(|partition| partition.topic == name) {
+                self.context.status.used_topic(&name);
+                self.ends.insert(topic.spec.name, ends);
+            }
+        }
+        Ok(progress)
+    }
+
+    async fn pump(&mut self, task: &mut dyn SourceTask, stop: &CancellationToken, retry: &mut Retry) -> Result<()> {
+        let limit = self.context.settings.source_in_flight_bytes;
+        loop {
+            let has_front = !self.in_flight.is_empty();
+            let has_room = self.in_flight_bytes < limit;
+            tokio::select! {
+                biased;
+                durable = front_durable(&mut self.in_flight), if has_front => {
+                    if let Err(error) = durable {
+                        // Its future is done and must not be waited for again.
+                        self.in_flight.pop_front();
+                        return Err(error);
+                    }
+                    self.settle_front(task).await?;
+                    retry.succeeded();
+                }
+                () = stop.cancelled() => return Ok(()),
+                polled = task.poll(), if has_room => {
+                    let batch = polled?;
+                    if !batch.is_empty() {
+                        self.append(batch).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Queues everything of one poll.
+    async fn append(&mut self, batch: SourceBatch) -> Result<()> {
+        let (since, mut bytes, mut records) = (Instant::now(), 0, 0);
+        let mut durables = Vec::with_capacity(batch.appends.len());
+        for append in batch.appends {
+            self.create_topic(&append).await?;
+            let partition = TopicPartition::new(append.topic.name.as_str(), append.partition);
+            bytes += append.batch.bytes.len();
+            let count = append.batch.records;
+            records += u64::from(count);
+            // A batch without records creates its topic and moves its progress.
+            let body = (count > 0).then_some(append.batch);
+            let append = Append { batch: body, progress: Some((Arc::clone(&self.producer), append.progress)) };
+            let appended = self.context.log.append(&partition, append).await?;
+            let end = Offset(appended.base_offset.0 + i64::from(count));
+            let ends = self.ends.get_mut(&*partition.topic);
+            if let Some(slot) = ends.and_then(|ends| ends.get_mut(partition.partition as usize)) {
+                *slot = Some(end);
+            }
+            durables.push(appended.durable);
+        }
+        let complete = batch.complete.map(|position| self.complete(position, &batch.incomplete));
+        self.in_flight_bytes += bytes;
+        let durable = try_join_all(durables).map(|all| all.map(drop)).boxed();
+        self.in_flight.push_back(InFlight { durable, bytes, records, since, complete });
+        Ok(())
+    }
+
+    async fn create_topic(&mut self, append: &SourceAppend) -> Result<()> {
+        let spec = &append.topic;
+        if let Some(partitions) = self.created.get(spec.name.as_str()) {
+            return if append.partition < *partitions { Ok(()) } else { Err(no_partition(append)) };
+        }
+        let topic = self.context.log.create_topic(spec).await?;
+        self.known.note(&self.context.state, &[(spec.name.clone(), topic.uuid)]).await?;
+        let high = topic.partitions.iter().map(|info| Some(info.high_watermark)).collect();
+        self.ends.entry(spec.name.clone()).or_insert(high);
+        let partitions = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
+        self.created.insert(spec.name.as_str().into(), partitions);
+        self.context.status.used_topic(&spec.name);
+        if append.partition < partitions { Ok(()) } else { Err(no_partition(append)) }
+    }
+
+    /// The statement that all partitions but those of `incomplete` topics are complete up to `position`.
+    fn complete(&self, position: Position, incomplete: &[String]) -> Arc<Complete> {
+        let ends = self.ends.iter().filter(|(topic, _)| !incomplete.contains(topic));
+        Arc::new(Complete { position, ends: ends.map(|(topic, ends)| (topic.clone(), ends.clone())).collect() })
+    }
+
+    /// The front is durable, and with it everything up to its position: says so.
+    async fn settle_front(&mut self, task: &mut dyn SourceTask) -> Result<()> {
+        let Some(done) = self.in_flight.pop_front() else { return Ok(()) };
+        self.in_flight_bytes -= done.bytes;
+        if done.records > 0 {
+            self.context.status.delivered(done.records, done.bytes as u64, Some(done.since.elapsed()));
+        }
+        if let Some(complete) = done.complete {
+            let position = complete.position;
+            self.context.completeness.publish(&self.producer, complete);
+            task.acknowledge(position).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is in flight; acknowledges what became durable if the task still works.
+    async fn drain(&mut self, task: &mut dyn SourceTask, acknowledge: bool) -> Result<()> {
+        let mut failed = Ok(());
+        while let Some(front) = self.in_flight.front_mut() {
+            let durable = (&mut front.durable).await;
+            if durable.is_ok() && acknowledge && failed.is_ok() {
+                failed = self.settle_front(task).await;
+            } else {
+                failed = failed.and(durable);
+                self.in_flight.pop_front();
+            }
+        }
+        failed
+    }
+}
+
+/// Resolves when the oldest appends are durable; never while nothing is in flight.
+async fn front_durable(in_flight: &mut VecDeque<InFlight>) -> Result<()> {
+    match in_flight.front_mut() {
+        Some(front) => (&mut front.durable).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn no_partition(append: &SourceAppend) -> Error {
+    let object = format!("{}-{}", append.topic.name, append.partition);
+    Error::new(ErrorKind::TopicMissing, "appending to a partition", object)
+}
