@@ -1,0 +1,4 @@
+//! HTTP.
+/// x
+#[derive(Debug)]
+pub struct HttpConnector;

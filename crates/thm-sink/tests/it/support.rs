@@ -1,0 +1,125 @@
+//! What the tests share: state in memory, batches from text, services that die with their test.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use thm_api::{
+    Connector, ConnectorConfig, Hosts, MemoryBudget, Offset, Op, Origin, Position, Result, SinkBatch, SinkChunk,
+    SinkPartition, SinkRecord, SinkTask, StateStore, Task, TaskContext, TopicPartition,
+};
+use uuid::Uuid;
+
+/// A `StateStore` that lives as long as the test.
+#[derive(Debug, Default)]
+pub struct MemoryState(pub Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl StateStore for MemoryState {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.0.lock().get(key).cloned())
+    }
+
+    fn put(&self, key: &str, value: &[u8]) -> Result<()> {
+        self.0.lock().insert(key.to_owned(), value.to_vec());
+        Ok(())
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        self.0.lock().remove(key);
+        Ok(())
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        Ok(self.0.lock().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
+    }
+}
+
+pub fn config(options: &[(&str, &str)]) -> ConnectorConfig {
+    ConnectorConfig::new(options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+}
+
+pub fn context(state: &Arc<MemoryState>, config: ConnectorConfig) -> TaskContext {
+    TaskContext {
+        connector: "test".into(),
+        task: 0,
+        config,
+        hosts: Arc::new(Hosts::default()),
+        state: Arc::clone(state) as Arc<dyn StateStore>,
+        budget: MemoryBudget::new(8 << 20),
+    }
+}
+
+pub fn sink(connector: &dyn Connector, context: TaskContext) -> Box<dyn SinkTask> {
+    match connector.task(context).unwrap() {
+        Task::Sink(task) => task,
+        Task::Source(_) => panic!("a sink was asked for"),
+    }
+}
+
+pub fn partition(uuid: u128) -> SinkPartition {
+    SinkPartition { partition: TopicPartition::new("thm.enriched.events", 0), topic_uuid: Uuid::from_u128(uuid) }
+}
+
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+/// A record of our own job: key `{"id":<id>}`; its position is (1000, offset + 1).
+pub fn record(offset: i64, op: Op, timestamp_ms: i64, id: i64, value: Option<String>) -> SinkRecord {
+    let position = Position::new(thm_api::Lsn(1_000), offset as u64 + 1);
+    let origin = Origin { op, position, commit_us: timestamp_ms * 1_000, old: None };
+    SinkRecord {
+        offset: Offset(offset),
+        timestamp_ms,
+        key: Some(Bytes::from(format!("{{\"id\":{id}}}"))),
+        value: value.map(Bytes::from),
+        headers: Arc::from([]),
+        origin: Some(origin),
+    }
+}
+
+/// A record that somebody produced by hand, without a key.
+pub fn foreign(offset: i64, timestamp_ms: i64, value: &str) -> SinkRecord {
+    let value = Some(Bytes::copy_from_slice(value.as_bytes()));
+    SinkRecord { offset: Offset(offset), timestamp_ms, key: None, value, headers: Arc::from([]), origin: None }
+}
+
+/// A batch of records with consecutive offsets.
+pub fn batch(partition: &SinkPartition, records: &[SinkRecord]) -> SinkBatch {
+    let (first, last) = (records.first().unwrap().offset, records.last().unwrap().offset);
+    let chunk = SinkChunk { base_offset: first, records: records.to_vec(), columns: None };
+    SinkBatch { partition: partition.clone(), first, last, chunks: vec![chunk] }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A child process that is killed by its pid when dropped.
+pub struct Service(pub Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub fn spawn(command: &mut Command) -> Service {
+    Service(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+}
+
+/// Waits until the port answers.
+pub async fn wait_for_port(port: u16) {
+    for _ in 0..500 {
+        if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nothing listens on port {port}");
+}
