@@ -1,0 +1,7 @@
+//! The ClickHouse sink against a real engine: once and only once, odd values, updates, deletes, faults.
+
+mod engine;
+mod exactly_once;
+mod faults;
+mod singles;
+mod updates;
