@@ -1,1 +1,44 @@
-//! Placeholder.
+//! PostgreSQL to Debezium envelopes: the source connector.
+//!
+//! ```text
+//!   preflight ─▶ slot ─▶ snapshot ─▶ copy ───────┐
+//!                  │                             ├─▶ encoder ─▶ SourceBatch ─▶ the worker
+//!                  └──▶ stream ─▶ transaction ───┘      │
+//!                         ▲            └─▶ pgoutput     └─▶ table ─▶ types ─▶ JSON + Arrow columns
+//!                     transport
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`connector`], [`options`], `config_def` | the class and its options |
+//! | [`task`] | start, poll, acknowledge, stop |
+//! | [`session`], [`catalog`], [`preflight`] | SQL session; what the catalog says; what must be right first |
+//! | [`slot`] | whether slot and durable state belong together |
+//! | [`snapshot`], [`copy`] | rows as of the slot's consistent point |
+//! | [`transport`], [`stream`], [`transaction`], [`pgoutput`] | changes after it |
+//! | [`types`], [`columns`], [`table`], [`encoder`] | values, rows, records |
+//! | [`status`], [`failure`] | metrics; errors of PostgreSQL by kind |
+
+mod config_def;
+
+pub mod catalog;
+pub mod columns;
+pub mod connector;
+pub mod copy;
+pub mod encoder;
+pub mod failure;
+pub mod options;
+pub mod pgoutput;
+pub mod preflight;
+pub mod session;
+pub mod slot;
+pub mod snapshot;
+pub mod status;
+pub mod stream;
+pub mod table;
+pub mod task;
+pub mod transaction;
+pub mod transport;
+pub mod types;
+
+pub use connector::PostgresConnector;

@@ -12,11 +12,12 @@ pub struct ContextHeaders {
 }
 
 impl ContextHeaders {
-    /// `name` is the connector's `topic.prefix`, `run_id` is new with each start of a task. Debezium 2.7 has none.
+    /// `enabled` is `extended.headers.enabled`; Debezium 2.7 has no such headers. `name` is the connector's
+    /// `topic.prefix`, `run_id` is new with each start of a task.
     #[must_use]
-    pub fn new(version: EnvelopeVersion, name: &str, task: u32, run_id: &str) -> Self {
+    pub fn new(version: EnvelopeVersion, enabled: bool, name: &str, task: u32, run_id: &str) -> Self {
         let mut context = Vec::new();
-        if version.has_context_headers() {
+        if enabled && version.has_context_headers() {
             context.push(("__debezium.context.connectorLogicalName", name.to_owned()));
             context.push(("__debezium.context.taskId", task.to_string()));
             context.push(("__debezium.context.connectorName", "postgresql".to_owned()));

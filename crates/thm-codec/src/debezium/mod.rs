@@ -20,6 +20,6 @@ pub use envelope::{Change, Envelope, EnvelopeVersion, EventTime, SnapshotMarker}
 pub use headers::ContextHeaders;
 pub use numeric::{Numeric, NumericError};
 pub use value::{
-    write_base64, write_date_time, write_field_name, write_int, write_sequence_number, write_uuid, MICROS_PER_DAY,
-    PG_EPOCH_DAYS, PG_EPOCH_MICROS,
+    MICROS_PER_DAY, PG_EPOCH_DAYS, PG_EPOCH_MICROS, write_base64, write_date_time, write_field_name, write_int,
+    write_sequence_number, write_uuid,
 };

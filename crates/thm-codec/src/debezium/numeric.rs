@@ -233,7 +233,7 @@ mod tests {
                     let mut out = Vec::new();
                     number.write_plain(&mut out);
                     number.write_unscaled(&mut out, scale);
-                    number.least_scale();
+                    let _ = number.least_scale();
                 }
             }
         }

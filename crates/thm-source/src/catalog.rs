@@ -1,0 +1,344 @@
+//! What the source asks PostgreSQL's catalog: server, slot, publication, tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::BytesMut;
+use futures::TryStreamExt;
+use thm_api::{Error, ErrorKind, Lsn, Result};
+use tokio_postgres::{Row, SimpleQueryMessage, SimpleQueryRow};
+
+use crate::copy::CopyReader;
+use crate::failure::from_sql;
+use crate::pgoutput::{Datum, Relation, RelationColumn};
+use crate::session::{Session, literal};
+use crate::table::{ColumnFacts, TableFacts};
+
+/// What must be known of the server before anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `server_version_num`
+    pub version: i32,
+    /// `wal_level`
+    pub wal_level: String,
+    /// The user may replicate.
+    pub may_replicate: bool,
+    /// Identity of the cluster; 0 where the user may not ask.
+    pub system_id: i64,
+    /// End of its WAL.
+    pub wal_end: Lsn,
+}
+
+/// A slot as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// `pgoutput` or another.
+    pub plugin: String,
+    /// Its database.
+    pub database: String,
+    /// Process that uses it.
+    pub active_pid: Option<i32>,
+    /// Everything before it was acknowledged.
+    pub confirmed_flush: Lsn,
+    /// `reserved`, `extended`, `unreserved` or `lost`.
+    pub wal_status: String,
+}
+
+/// A table that could be captured.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableName {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// Oid.
+    pub oid: u32,
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+/// A publication as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// `FOR ALL TABLES`
+    pub all_tables: bool,
+    /// It publishes inserts, updates and deletes.
+    pub publishes_rows: bool,
+    /// Its tables as `schema.table`.
+    pub tables: BTreeSet<String>,
+}
+
+async fn rows(session: &Session, doing: &'static str, sql: &str) -> Result<Vec<SimpleQueryRow>> {
+    let messages = session.simple_query(sql).await.map_err(|error| from_sql(error, doing, "catalog"))?;
+    let row = |message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None };
+    Ok(messages.into_iter().filter_map(row).collect())
+}
+
+fn text(row: &SimpleQueryRow, column: usize) -> String {
+    row.get(column).unwrap_or_default().to_owned()
+}
+
+fn lsn(text: &str) -> Lsn {
+    text.parse().unwrap_or_default()
+}
+
+/// Version, settings and identity of the server.
+pub async fn server(session: &Session) -> Result<Server> {
+    let sql = "SELECT current_setting('server_version_num'), current_setting('wal_level'), \
+               (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user), \
+               (SELECT system_identifier FROM pg_control_system()), \
+               CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END";
+    let found = rows(session, "asking for the server's settings", sql).await?;
+    let row =
+        found.first().ok_or_else(|| Error::new(ErrorKind::Internal, "asking for the server's settings", "no row"))?;
+    Ok(Server {
+        version: text(row, 0).parse().unwrap_or_default(),
+        wal_level: text(row, 1),
+        may_replicate: text(row, 2) == "t",
+        system_id: text(row, 3).parse().unwrap_or_default(),
+        wal_end: lsn(&text(row, 4)),
+    })
+}
+
+/// The slot of that name.
+pub async fn slot(session: &Session, name: &str) -> Result<Option<Slot>> {
+    let sql = format!(
+        "SELECT plugin, database, active_pid, confirmed_flush_lsn, wal_status FROM pg_replication_slots \
+         WHERE slot_name = {}",
+        literal(name)
+    );
+    let found = rows(session, "asking for the slot", &sql).await?;
+    Ok(found.first().map(|row| Slot {
+        plugin: text(row, 0),
+        database: text(row, 1),
+        active_pid: text(row, 2).parse().ok(),
+        confirmed_flush: lsn(&text(row, 3)),
+        wal_status: text(row, 4),
+    }))
+}
+
+/// What the server keeps for a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retained {
+    /// Bytes of WAL.
+    pub bytes: i64,
+    /// `reserved`, `extended`, `unreserved` or `lost`.
+    pub wal_status: String,
+}
+
+/// How much WAL the slot of that name keeps.
+pub async fn retained(session: &Session, name: &str) -> Result<Option<Retained>> {
+    let sql = format!(
+        "SELECT pg_current_wal_lsn() - restart_lsn, wal_status FROM pg_replication_slots WHERE slot_name = {}",
+        literal(name)
+    );
+    let found = rows(session, "asking for the slot", &sql).await?;
+    let row =
+        |row: &SimpleQueryRow| Retained { bytes: text(row, 0).parse().unwrap_or_default(), wal_status: text(row, 1) };
+    Ok(found.first().map(row))
+}
+
+/// Drops a slot that nobody uses.
+pub async fn drop_slot(session: &Session, name: &str) -> Result<()> {
+    let sql = format!("SELECT pg_drop_replication_slot({})", literal(name));
+    let dropped = session.simple_query(&sql).await;
+    dropped.map(drop).map_err(|error| from_sql(error, "dropping the slot", name))
+}
+
+/// The publication of that name.
+pub async fn publication(session: &Session, name: &str) -> Result<Option<Publication>> {
+    let name = literal(name);
+    let doing = "asking for the publication";
+    let sql = format!(
+        "SELECT puballtables, pubinsert AND pubupdate AND pubdelete FROM pg_publication WHERE pubname = {name}"
+    );
+    let found = rows(session, doing, &sql).await?;
+    let Some(row) = found.first() else { return Ok(None) };
+    let sql = format!("SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = {name}");
+    let tables = rows(session, doing, &sql).await?;
+    Ok(Some(Publication {
+        all_tables: text(row, 0) == "t",
+        publishes_rows: text(row, 1) == "t",
+        tables: tables.iter().map(|row| format!("{}.{}", text(row, 0), text(row, 1))).collect(),
+    }))
+}
+
+/// All permanent tables of users' schemas, by name.
+pub async fn tables(session: &Session) -> Result<Vec<TableName>> {
+    let sql = "SELECT n.nspname, c.relname, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
+               AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%' ORDER BY 1, 2";
+    let found = rows(session, "listing tables", sql).await?;
+    let name = |row: &SimpleQueryRow| TableName {
+        schema: text(row, 0),
+        name: text(row, 1),
+        oid: text(row, 2).parse().unwrap_or_default(),
+    };
+    Ok(found.iter().map(name).collect())
+}
+
+/// Foreign keys as (referencing, referenced) oids, self-references left out.
+pub async fn foreign_keys(session: &Session) -> Result<Vec<(u32, u32)>> {
+    let sql = "SELECT conrelid, confrelid FROM pg_constraint WHERE contype = 'f' AND conrelid <> confrelid";
+    let found = rows(session, "listing foreign keys", sql).await?;
+    Ok(found.iter().filter_map(|row| Some((text(row, 0).parse().ok()?, text(row, 1).parse().ok()?))).collect())
+}
+
+const COLUMNS: &str = "SELECT a.attname::text, a.atttypid, a.atttypmod, a.attnotnull, \
+     coalesce(b.oid, t.oid), CASE WHEN t.typtype = 'd' THEN t.typtypmod END, coalesce(b.typtype, t.typtype) = 'e', \
+     format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid) \
+     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
+     LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype \
+     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = '' \
+     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
+/// Primary key first, then unique indexes over plain columns by name: the first of them is the key.
+const KEY: &str = "SELECT (SELECT array_agg(a.attname::text ORDER BY k.place) \
+     FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(number, place) \
+     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number WHERE k.place <= i.indnkeyatts) \
+     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+     WHERE i.indrelid = $1 AND i.indisvalid AND i.indisunique AND i.indexprs IS NULL AND i.indpred IS NULL \
+     ORDER BY i.indisprimary DESC, c.relname LIMIT 1";
+
+/// What the catalog says of a table now, and the table as a relation message would tell it. `None`: it is gone.
+pub async fn table(session: &Session, name: &TableName) -> Result<Option<(Relation, TableFacts)>> {
+    let failed = |error| from_sql(error, "reading a table's definition", name.to_string());
+    let columns = session.query(COLUMNS, &[&name.oid]).await.map_err(failed)?;
+    if columns.is_empty() {
+        return Ok(None);
+    }
+    let key = session.query_opt(KEY, &[&name.oid]).await.map_err(failed)?;
+    let key: Vec<String> = key.and_then(|row| row.get::<_, Option<Vec<String>>>(0)).unwrap_or_default();
+    let mut facts = TableFacts { key, columns: Vec::with_capacity(columns.len()) };
+    let mut relation = Relation {
+        oid: name.oid,
+        schema: name.schema.clone(),
+        name: name.name.clone(),
+        identity: b'd',
+        columns: Vec::with_capacity(columns.len()),
+    };
+    for row in &columns {
+        let column = column_facts(session, row).await?;
+        relation.columns.push(RelationColumn {
+            identity: facts.key.contains(&column.name),
+            name: column.name.clone(),
+            type_oid: row.get(1),
+            type_modifier: row.get(2),
+        });
+        facts.columns.push(column);
+    }
+    Ok(Some((relation, facts)))
+}
+
+async fn column_facts(session: &Session, row: &Row) -> Result<ColumnFacts> {
+    let default: Option<String> = row.get(8);
+    let not_null: bool = row.get(3);
+    let literal_default = match default.as_deref().filter(|text| not_null && is_literal(text)) {
+        Some(text) => evaluate(session, text, row.get(7)).await?,
+        None => None,
+    };
+    Ok(ColumnFacts {
+        name: row.get(0),
+        not_null,
+        base_type: row.get(4),
+        base_modifier: row.get(5),
+        is_enum: row.get(6),
+        type_name: row.get(7),
+        has_default: default.is_some(),
+        literal_default,
+    })
+}
+
+/// Whether a default is a constant: a number, a boolean, or a quoted text with at most a cast.
+fn is_literal(default: &str) -> bool {
+    let number = default.strip_prefix('-').unwrap_or(default);
+    if matches!(default, "true" | "false")
+        || (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+    {
+        return true;
+    }
+    let Some(quoted) = default.strip_prefix('\'') else { return false };
+    let closing = quoted.replace("''", "  ").find('\'');
+    let rest = closing.map_or("x", |at| &quoted[at + 1..]);
+    rest.is_empty() || rest.strip_prefix("::").is_some_and(|cast| !cast.contains(['\'', '|', '+', ';']))
+}
+
+/// The binary form of a constant, as the server makes it.
+async fn evaluate(session: &Session, constant: &str, type_name: &str) -> Result<Option<Vec<u8>>> {
+    let sql = format!("COPY (SELECT CAST({constant} AS {type_name})) TO STDOUT (FORMAT binary)");
+    let failed = |error| from_sql(error, "reading a column's default", constant.to_owned());
+    let stream = session.copy_out(&sql).await.map_err(failed)?;
+    let mut all = BytesMut::new();
+    let mut stream = std::pin::pin!(stream);
+    while let Some(chunk) = stream.try_next().await.map_err(failed)? {
+        all.extend_from_slice(&chunk);
+    }
+    let mut reader = CopyReader::default();
+    reader.push(&all);
+    let row = reader.next_row().ok().flatten();
+    let value = row.and_then(|row| {
+        row.tuple().values().next().map(|datum| match datum {
+            Datum::Binary(bytes) => Some(bytes.to_vec()),
+            _ => None,
+        })
+    });
+    Ok(value.flatten())
+}
+
+/// Captured tables with those that others reference first; within a level, and in a ring of references, by name.
+#[must_use]
+pub fn snapshot_order(tables: &[TableName], references: &[(u32, u32)], first: &[String]) -> Vec<TableName> {
+    let mut left: BTreeMap<u32, &TableName> = tables.iter().map(|table| (table.oid, table)).collect();
+    let mut ordered: Vec<TableName> = Vec::with_capacity(tables.len());
+    for name in first {
+        if let Some(table) = tables.iter().find(|table| table.to_string() == *name) {
+            left.remove(&table.oid);
+            ordered.push(table.clone());
+        }
+    }
+    while !left.is_empty() {
+        let waits = |oid: u32| references.iter().any(|(from, to)| *from == oid && left.contains_key(to));
+        let mut ready: Vec<&TableName> = left.values().copied().filter(|table| !waits(table.oid)).collect();
+        if ready.is_empty() {
+            ready.extend(left.values().copied());
+        }
+        ready.sort();
+        for table in &ready {
+            left.remove(&table.oid);
+        }
+        ordered.extend(ready.into_iter().cloned());
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_told_from_expressions() {
+        for text in ["42", "-1.5", "true", "'it''s'::text", "'2020-01-01 00:00:00+00'::timestamp with time zone", "''"]
+        {
+            assert!(is_literal(text), "{text}");
+        }
+        for text in ["now()", "(1 + 1)", "nextval('s'::regclass)", "'a'::text || 'b'::text", "gen_random_uuid()", ""] {
+            assert!(!is_literal(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn referenced_tables_come_first() {
+        let table = |name: &str, oid| TableName { schema: "public".to_owned(), name: name.to_owned(), oid };
+        let tables = [table("a_events", 1), table("content", 2), table("author", 3)];
+        let names = |order: Vec<TableName>| order.into_iter().map(|table| table.name).collect::<Vec<_>>();
+        let order = snapshot_order(&tables, &[(1, 2), (2, 3), (1, 99)], &[]);
+        assert_eq!(names(order), ["author", "content", "a_events"]);
+        let ring = snapshot_order(&tables, &[(1, 2), (2, 1)], &[]);
+        assert_eq!(names(ring), ["author", "a_events", "content"]);
+        let wished = snapshot_order(&tables, &[(1, 2)], &["public.a_events".to_owned()]);
+        assert_eq!(names(wished), ["a_events", "author", "content"]);
+    }
+}

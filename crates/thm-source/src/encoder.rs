@@ -1,0 +1,291 @@
+//! Row changes to records: one growing batch per topic, cut into appends.
+//!
+//! ```text
+//!   RowChange ──▶ JSON value + key ──▶ BatchWriter ─┐
+//!             ──▶ Arrow columns      ──▶ RowMeta    ├── cut() ──▶ SourceAppend per topic
+//!             ──▶ Position per record ──────────────┘
+//! ```
+//!
+//! Invariant: all records of one change (a key change makes three) go to the same append, so an append ends where
+//! a position ends and progress never stands inside a change.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use thm_api::{
+    ChangelogBatch, Error, ErrorKind, LogBatch, Op, Position, Progress, Result, RowKind, RowMeta, SourceAppend,
+};
+use thm_codec::debezium::{Change, ContextHeaders, Envelope, EventTime};
+use thm_codec::record_batch::{BatchWriter, HeaderBlock};
+
+use crate::columns::ColumnBuilder;
+use crate::pgoutput::{OldImage, Tuple};
+use crate::table::{Image, Spans, Table};
+
+/// What happened to a row.
+#[derive(Clone, Copy, Debug)]
+pub enum RowChange<'a> {
+    /// `c`, or `r` in a snapshot.
+    Insert(Op, Tuple<'a>),
+    /// `u`
+    Update(Option<(OldImage, Tuple<'a>)>, Tuple<'a>),
+    /// `d`
+    Delete(OldImage, Tuple<'a>),
+}
+
+/// Where and when it happened.
+#[derive(Clone, Copy, Debug)]
+pub struct RowOrigin<'a> {
+    /// Its place in commit order.
+    pub position: Position,
+    /// What `source` says of it.
+    pub change: Change<'a>,
+    /// Now.
+    pub now: EventTime,
+}
+
+/// Records of one table since the last cut.
+struct Output {
+    table: Arc<Table>,
+    writer: BatchWriter,
+    columns: Vec<ColumnBuilder>,
+    meta: Vec<RowMeta>,
+    positions: Vec<Position>,
+}
+
+/// Turns changes into appends.
+pub struct Encoder {
+    headers: ContextHeaders,
+    tombstones: bool,
+    outputs: Vec<Output>,
+    by_relation: HashMap<u32, usize>,
+    sealed: Vec<SourceAppend>,
+    sealed_bytes: usize,
+    rows: u64,
+    scratch: Scratch,
+}
+
+#[derive(Default)]
+struct Scratch {
+    value: Vec<u8>,
+    key: Vec<u8>,
+    old_row: Vec<u8>,
+    old_key: Vec<u8>,
+    spans: Spans,
+}
+
+impl Encoder {
+    /// `tombstones`: whether a delete is followed by one.
+    #[must_use]
+    pub fn new(headers: ContextHeaders, tombstones: bool) -> Self {
+        Self {
+            headers,
+            tombstones,
+            outputs: Vec::new(),
+            by_relation: HashMap::new(),
+            sealed: Vec::new(),
+            sealed_bytes: 0,
+            rows: 0,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Makes a table known, or known anew: rows of its former shape are sealed.
+    pub fn set_table(&mut self, table: Arc<Table>) -> Result<()> {
+        let columns = table.builders();
+        match self.by_relation.get(&table.relation.oid) {
+            Some(&index) => {
+                self.seal(index)?;
+                let output = &mut self.outputs[index];
+                (output.columns, output.table) = (columns, table);
+            }
+            None => {
+                self.by_relation.insert(table.relation.oid, self.outputs.len());
+                let writer = BatchWriter::new();
+                self.outputs.push(Output { table, writer, columns, meta: Vec::new(), positions: Vec::new() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The table of a relation, if it was made known.
+    #[must_use]
+    pub fn table(&self, relation: u32) -> Option<&Arc<Table>> {
+        self.by_relation.get(&relation).map(|index| &self.outputs[*index].table)
+    }
+
+    /// Bytes of records since the last cut.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let open = |output: &Output| if output.writer.is_empty() { 0 } else { output.writer.byte_len() };
+        self.sealed_bytes + self.outputs.iter().map(open).sum::<usize>()
+    }
+
+    /// Row changes since the encoder was made.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Encodes one change.
+    pub fn push(&mut self, relation: u32, change: RowChange<'_>, origin: &RowOrigin<'_>) -> Result<()> {
+        let Some(&index) = self.by_relation.get(&relation) else {
+            let object = format!("relation {relation}");
+            return Err(Error::new(ErrorKind::SourceDecode, "finding a row's table", object));
+        };
+        let output = &mut self.outputs[index];
+        let scratch = &mut self.scratch;
+        self.rows += 1;
+        match change {
+            RowChange::Insert(op, new) => output.write(scratch, self.headers.plain(), op, None, Some(&new), origin),
+            RowChange::Delete(image, old) => {
+                output.write(scratch, self.headers.plain(), Op::Delete, Some((image, &old)), None, origin)?;
+                output.tombstone(self.tombstones, &scratch.key, self.headers.plain(), origin);
+                Ok(())
+            }
+            RowChange::Update(old, new) => {
+                let old = old.as_ref().map(|(image, tuple)| (*image, tuple));
+                if let Some(old) = old.filter(|_| !output.table.key.is_empty()) {
+                    output.keys(scratch, old, &new)?;
+                    if scratch.old_key != scratch.key {
+                        return output.change_key(scratch, &mut self.headers, self.tombstones, old, &new, origin);
+                    }
+                }
+                output.write(scratch, self.headers.plain(), Op::Update, old, Some(&new), origin)
+            }
+        }
+    }
+
+    fn seal(&mut self, index: usize) -> Result<()> {
+        let output = &mut self.outputs[index];
+        if !output.writer.is_empty() {
+            self.sealed_bytes += output.writer.byte_len();
+            self.sealed.push(output.cut()?);
+        }
+        Ok(())
+    }
+
+    /// All records since the last cut, by topic.
+    pub fn cut(&mut self) -> Result<Vec<SourceAppend>> {
+        for index in 0..self.outputs.len() {
+            self.seal(index)?;
+        }
+        self.sealed_bytes = 0;
+        Ok(std::mem::take(&mut self.sealed))
+    }
+}
+
+impl Output {
+    /// Writes one record; its key stays in `scratch.key`. The row of the Arrow columns is `new`, or for a delete `old`.
+    fn write(
+        &mut self,
+        scratch: &mut Scratch,
+        headers: &HeaderBlock,
+        op: Op,
+        old: Option<(OldImage, &Tuple<'_>)>,
+        new: Option<&Tuple<'_>>,
+        origin: &RowOrigin<'_>,
+    ) -> Result<()> {
+        let Scratch { value, key, spans, .. } = scratch;
+        value.clear();
+        key.clear();
+        let row_of_old = if new.is_none() { Some(self.columns.as_mut_slice()) } else { None };
+        Envelope::open(value);
+        match old {
+            Some((image, tuple)) => self.table.write_row(tuple, image.into(), None, value, spans, row_of_old)?,
+            None => value.extend_from_slice(b"null"),
+        }
+        let mut has_key = old.is_some() && new.is_none() && self.table.write_key(value, spans, key);
+        Envelope::after(value);
+        match new {
+            Some(tuple) => {
+                self.table.write_row(tuple, Image::Whole, whole(old), value, spans, Some(&mut self.columns))?;
+                has_key = self.table.write_key(value, spans, key);
+            }
+            None => value.extend_from_slice(b"null"),
+        }
+        self.table.envelope.close(value, &origin.change, op, origin.now);
+        let kind = match op {
+            Op::Create | Op::Read => RowKind::Insert,
+            Op::Update => RowKind::UpdateAfter,
+            Op::Delete => RowKind::Delete,
+        };
+        let (position, commit_us) = (origin.position, origin.change.commit_us);
+        self.meta.push(RowMeta { kind, op, position, commit_us, record: self.writer.len() });
+        self.record(has_key.then_some(key.as_slice()), Some(value), headers, origin);
+        Ok(())
+    }
+
+    fn record(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &HeaderBlock, origin: &RowOrigin<'_>) {
+        self.writer.push(origin.now.0.div_euclid(1_000_000), key, value, headers);
+        self.positions.push(origin.position);
+    }
+
+    fn tombstone(&mut self, wanted: bool, key: &[u8], headers: &HeaderBlock, origin: &RowOrigin<'_>) {
+        if wanted {
+            self.record((!key.is_empty()).then_some(key), None, headers, origin);
+        }
+    }
+
+    /// Puts the old and the new row's key into the scratch space.
+    fn keys(&self, scratch: &mut Scratch, old: (OldImage, &Tuple<'_>), new: &Tuple<'_>) -> Result<()> {
+        let Scratch { key, old_key, old_row, spans, .. } = scratch;
+        for (tuple, image, key) in [(old.1, old.0.into(), old_key), (new, Image::Whole, key)] {
+            old_row.clear();
+            key.clear();
+            self.table.write_row(tuple, image, whole(Some(old)), old_row, spans, None)?;
+            self.table.write_key(old_row, spans, key);
+        }
+        Ok(())
+    }
+
+    /// Delete and tombstone under the old key, create under the new one; each names the other key.
+    fn change_key(
+        &mut self,
+        scratch: &mut Scratch,
+        headers: &mut ContextHeaders,
+        tombstones: bool,
+        old: (OldImage, &Tuple<'_>),
+        new: &Tuple<'_>,
+        origin: &RowOrigin<'_>,
+    ) -> Result<()> {
+        let new_key = std::mem::take(&mut scratch.key);
+        let told = headers.with_new_key(&new_key);
+        self.write(scratch, told, Op::Delete, Some(old), None, origin)?;
+        self.tombstone(tombstones, &scratch.key, told, origin);
+        let old_key = std::mem::replace(&mut scratch.key, new_key);
+        self.write(scratch, headers.with_old_key(&old_key), Op::Create, None, Some(new), origin)
+    }
+
+    fn cut(&mut self) -> Result<SourceAppend> {
+        let columns = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        let rows = RecordBatch::try_new(Arc::clone(&self.table.schema), columns).map_err(|error| {
+            Error::new(ErrorKind::Internal, "building the columns of", self.table.full_name()).with_source(error)
+        })?;
+        let records = self.writer.len();
+        let last = self.positions.last().copied().unwrap_or_default();
+        let decoded = ChangelogBatch { rows, meta: std::mem::take(&mut self.meta) };
+        let batch = LogBatch {
+            bytes: self.writer.finish(),
+            records,
+            positions: self.positions.as_slice().into(),
+            decoded: Some(Arc::new(decoded)),
+        };
+        self.positions.clear();
+        Ok(SourceAppend { topic: Arc::clone(&self.table.topic), partition: 0, batch, progress: Progress::at(last) })
+    }
+}
+
+fn whole<'a>(old: Option<(OldImage, &'a Tuple<'a>)>) -> Option<&'a Tuple<'a>> {
+    old.filter(|(image, _)| *image == OldImage::Full).map(|(_, tuple)| tuple)
+}
+
+impl From<OldImage> for Image {
+    fn from(image: OldImage) -> Self {
+        match image {
+            OldImage::Key => Self::KeyOnly,
+            OldImage::Full => Self::Whole,
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The connector's options as a typed value, with Debezium's names and defaults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use regex::{Regex, RegexBuilder};
+use thm_api::{ConfigIssue, ConnectorConfig, Error, ErrorKind, Result, Secret};
+use thm_codec::debezium::EnvelopeVersion;
+
+/// How `numeric` is shown (`decimal.handling.mode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DecimalMode {
+    /// Unscaled bytes in base64.
+    #[default]
+    Precise,
+    /// Plain text.
+    String,
+    /// A double.
+    Double,
+}
+
+/// Handling modes that the table of types looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TypeModes {
+    /// `decimal.handling.mode`
+    pub decimal: DecimalMode,
+}
+
+/// What to do when the publication is not there (`publication.autocreate.mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Autocreate {
+    /// `FOR ALL TABLES`
+    AllTables,
+    /// For the captured tables.
+    Filtered,
+    /// It must be there.
+    Disabled,
+}
+
+/// Which rows a first start takes (`snapshot.mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotMode {
+    /// All rows of the captured tables, then changes.
+    Initial,
+    /// Changes only.
+    NoData,
+}
+
+/// The two ways out when slot and durable state do not belong together (`thm.start`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartMode {
+    /// Drop the slot and take everything anew.
+    Resnapshot,
+    /// Go on from what the slot still has.
+    FromSlot,
+}
+
+/// Everything the source reads from its configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Host as written; the `[hosts]` table maps it.
+    pub host: String,
+    /// Port as written.
+    pub port: u16,
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: Secret,
+    /// Database.
+    pub database: String,
+    /// `topic.prefix`, which is also `source.name`.
+    pub prefix: String,
+    /// `slot.name`
+    pub slot: String,
+    /// `publication.name`
+    pub publication: String,
+    /// `publication.autocreate.mode`
+    pub autocreate: Autocreate,
+    /// `snapshot.mode`
+    pub snapshot: SnapshotMode,
+    /// Which tables.
+    pub filter: TableFilter,
+    /// `tombstones.on.delete`
+    pub tombstones: bool,
+    /// `unavailable.value.placeholder`
+    pub placeholder: String,
+    /// `skipped.operations`, by letter.
+    pub skipped: Vec<u8>,
+    /// Handling modes.
+    pub modes: TypeModes,
+    /// `thm.envelope`
+    pub envelope: EnvelopeVersion,
+    /// `extended.headers.enabled`
+    pub context_headers: bool,
+    /// `thm.start` with the exact text given, which is remembered once it was obeyed.
+    pub start: Option<(StartMode, String)>,
+    /// `thm.snapshot.order`: tables to take first, as `schema.table`.
+    pub snapshot_order: Vec<String>,
+    /// `thm.spool.dir`: where a transaction beyond the memory's share waits for its end.
+    pub spool: PathBuf,
+    /// How often at most the server hears how far we are.
+    pub status_interval: Duration,
+}
+
+/// A stop waits for the last status, so it must come soon; the server's own time-out is a minute.
+pub const DEFAULT_STATUS_INTERVAL: Duration = Duration::from_millis(500);
+/// PostgreSQL's port.
+pub const DEFAULT_PORT: u16 = 5432;
+
+impl Options {
+    /// Reads and checks the options. No network.
+    pub fn parse(config: &ConnectorConfig) -> Result<Self> {
+        let status_ms: u64 = config.parse("status.update.interval.ms", 500)?;
+        Ok(Self {
+            host: config.require("database.hostname")?.to_owned(),
+            port: config.parse("database.port", DEFAULT_PORT)?,
+            user: config.require("database.user")?.to_owned(),
+            password: Secret::new(config.text("database.password", "")),
+            database: config.require("database.dbname")?.to_owned(),
+            prefix: config.require("topic.prefix")?.to_owned(),
+            slot: config.text("slot.name", "debezium").to_owned(),
+            publication: config.text("publication.name", "dbz_publication").to_owned(),
+            autocreate: choose(config, "publication.autocreate.mode", "all_tables", |text| match text {
+                "all_tables" => Some(Autocreate::AllTables),
+                "filtered" => Some(Autocreate::Filtered),
+                "disabled" => Some(Autocreate::Disabled),
+                _ => None,
+            })?,
+            snapshot: choose(config, "snapshot.mode", "initial", |text| match text {
+                "initial" => Some(SnapshotMode::Initial),
+                "no_data" | "never" => Some(SnapshotMode::NoData),
+                _ => None,
+            })?,
+            filter: TableFilter::parse(config)?,
+            tombstones: config.parse("tombstones.on.delete", true)?,
+            placeholder: config.text("unavailable.value.placeholder", "__debezium_unavailable_value").to_owned(),
+            skipped: skipped_operations(config)?,
+            modes: TypeModes { decimal: choose(config, "decimal.handling.mode", "precise", decimal_mode)? },
+            envelope: choose(config, "thm.envelope", "3.7", EnvelopeVersion::parse)?,
+            context_headers: config.parse("extended.headers.enabled", true)?,
+            start: start_mode(config)?,
+            snapshot_order: config.list("thm.snapshot.order"),
+            spool: config.get("thm.spool.dir").map_or_else(std::env::temp_dir, PathBuf::from),
+            status_interval: Duration::from_millis(status_ms).clamp(Duration::from_millis(50), DEFAULT_STATUS_INTERVAL),
+        })
+    }
+
+    /// Name of a table's topic.
+    #[must_use]
+    pub fn topic(&self, schema: &str, table: &str) -> String {
+        let legal = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+        format!("{}.{schema}.{table}", self.prefix).chars().map(legal).collect()
+    }
+}
+
+fn decimal_mode(text: &str) -> Option<DecimalMode> {
+    match text {
+        "precise" => Some(DecimalMode::Precise),
+        "string" => Some(DecimalMode::String),
+        "double" => Some(DecimalMode::Double),
+        _ => None,
+    }
+}
+
+fn start_mode(config: &ConnectorConfig) -> Result<Option<(StartMode, String)>> {
+    let Some(text) = config.get("thm.start") else { return Ok(None) };
+    let mode = match text.split(':').next() {
+        Some("resnapshot") => StartMode::Resnapshot,
+        Some("from-slot") => StartMode::FromSlot,
+        _ => return Err(invalid("thm.start", text)),
+    };
+    Ok(Some((mode, text.to_owned())))
+}
+
+fn skipped_operations(config: &ConnectorConfig) -> Result<Vec<u8>> {
+    let mut skipped = Vec::new();
+    for operation in config.text("skipped.operations", "t").split(',') {
+        match operation.trim() {
+            "none" => {}
+            letter @ ("c" | "u" | "d" | "t") => skipped.extend_from_slice(letter.as_bytes()),
+            other => return Err(invalid("skipped.operations", other)),
+        }
+    }
+    Ok(skipped)
+}
+
+fn invalid(option: &str, value: &str) -> Error {
+    Error::new(ErrorKind::InvalidConfig, "reading the connector's options", option)
+        .with_hint(format!("`{value}` is no valid value for \"{option}\"."))
+}
+
+fn choose<T>(config: &ConnectorConfig, option: &str, default: &str, read: fn(&str) -> Option<T>) -> Result<T> {
+    let text = config.text(option, default).to_ascii_lowercase();
+    read(&text).ok_or_else(|| invalid(option, &text))
+}
+
+/// Which tables are captured: anchored, case-insensitive expressions over `schema` and `schema.table`.
+#[derive(Clone, Debug, Default)]
+pub struct TableFilter {
+    schema_include: Vec<Regex>,
+    schema_exclude: Vec<Regex>,
+    table_include: Vec<Regex>,
+    table_exclude: Vec<Regex>,
+}
+
+impl TableFilter {
+    fn parse(config: &ConnectorConfig) -> Result<Self> {
+        let list = |option: &str| {
+            expressions(config, option).map_err(|error| invalid(option, config.text(option, "")).with_source(error))
+        };
+        Ok(Self {
+            schema_include: list("schema.include.list")?,
+            schema_exclude: list("schema.exclude.list")?,
+            table_include: list("table.include.list")?,
+            table_exclude: list("table.exclude.list")?,
+        })
+    }
+
+    /// Whether the table is captured.
+    #[must_use]
+    pub fn includes(&self, schema: &str, table: &str) -> bool {
+        let full = format!("{schema}.{table}");
+        let any = |list: &[Regex], text: &str| list.iter().any(|expression| expression.is_match(text));
+        (self.schema_include.is_empty() || any(&self.schema_include, schema))
+            && !any(&self.schema_exclude, schema)
+            && (self.table_include.is_empty() || any(&self.table_include, &full))
+            && !any(&self.table_exclude, &full)
+    }
+}
+
+/// The expressions of a list option; a comma inside one is written `\,`.
+fn expressions(config: &ConnectorConfig, option: &str) -> Result<Vec<Regex>, regex::Error> {
+    let text = config.text(option, "").replace("\\,", "\u{0}");
+    let parts = text.split(',').map(|part| part.trim().replace('\u{0}', ","));
+    let anchored = |part: String| RegexBuilder::new(&format!("^(?:{part})$")).case_insensitive(true).build();
+    parts.filter(|part| !part.is_empty()).map(anchored).collect()
+}
+
+/// Plain names in `table.include.list`: what must exist, for nobody writes a table's full name by chance.
+#[must_use]
+pub fn named_tables(config: &ConnectorConfig) -> Vec<String> {
+    let plain = |entry: &String| entry.chars().all(|c| c.is_alphanumeric() || "._-$".contains(c));
+    config.list("table.include.list").into_iter().map(|entry| entry.replace("\\.", ".")).filter(plain).collect()
+}
+
+/// Findings beyond single options. No network.
+#[must_use]
+pub fn validate(config: &ConnectorConfig) -> Vec<ConfigIssue> {
+    let mut issues = Vec::new();
+    let required = ["database.hostname", "database.user", "database.dbname", "topic.prefix"];
+    for option in required.into_iter().filter(|option| config.get(option).is_none()) {
+        issues.push(ConfigIssue::error(option, format!("The '{option}' value is invalid: A value is required")));
+    }
+    for option in ["table.include.list", "table.exclude.list", "schema.include.list", "schema.exclude.list"] {
+        if let Err(error) = expressions(config, option) {
+            let problem = error.to_string().replace('\n', " ");
+            let message = format!(
+                "The '{option}' value is invalid: A comma-separated list of valid regular expressions is expected, but {problem}"
+            );
+            issues.push(ConfigIssue::error(option, message));
+        }
+    }
+    for (one, other) in [("table.include.list", "table.exclude.list"), ("schema.include.list", "schema.exclude.list")] {
+        if config.get(one).is_some() && config.get(other).is_some() {
+            let message = format!("The '{other}' value is invalid: \"{one}\" is already specified");
+            issues.push(ConfigIssue::error(other, message));
+        }
+    }
+    validate_names(config, &mut issues);
+    validate_lacking(config, &mut issues);
+    if issues.iter().all(|issue| issue.warning) {
+        if let Err(error) = Options::parse(config) {
+            issues.push(ConfigIssue::error(
+                error.object(),
+                format!("The '{}' value is invalid: {}", error.object(), error.hint()),
+            ));
+        }
+    }
+    issues
+}
+
+fn validate_names(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
+    let slot = config.text("slot.name", "debezium");
+    if slot.len() > 63 || !slot.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+        let rule = "Valid replication slot name must contain only digits, lowercase characters and underscores with length <= 63";
+        issues.push(ConfigIssue::error("slot.name", format!("The 'slot.name' value is invalid: {rule}")));
+    }
+    let prefix = config.text("topic.prefix", "");
+    if !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+        let rule = "only alphanumeric characters, dots, hyphens and underscores are allowed";
+        issues.push(ConfigIssue::error("topic.prefix", format!("The 'topic.prefix' value is invalid: {rule}")));
+    }
+}
+
+/// The only converter there is, in lower case.
+const JSON_CONVERTER: &str = "org.apache.kafka.connect.json.jsonconverter";
+
+/// Values that the real connector knows and we lack: each changes data or safety, so none passes in silence.
+fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
+    let mut refuse = |option: &str, have: &[&str]| {
+        if let Some(value) = config.get(option).filter(|value| !have.contains(&value.to_ascii_lowercase().as_str())) {
+            let have = have.join(", ");
+            let message = format!("The '{option}' value is invalid: '{value}' is not supported, use one of {have}");
+            issues.push(ConfigIssue::error(option, message));
+        }
+    };
+    refuse("snapshot.mode", &["initial", "no_data", "never"]);
+    refuse("publication.autocreate.mode", &["all_tables", "filtered", "disabled"]);
+    refuse("plugin.name", &["pgoutput"]);
+    refuse("database.sslmode", &["disable", "allow", "prefer"]);
+    refuse("decimal.handling.mode", &["precise", "string", "double"]);
+    refuse("time.precision.mode", &["adaptive"]);
+    refuse("binary.handling.mode", &["bytes", "base64"]);
+    refuse("key.converter", &[JSON_CONVERTER]);
+    refuse("value.converter", &[JSON_CONVERTER]);
+    for option in ["key.converter.schemas.enable", "value.converter.schemas.enable"] {
+        refuse(option, &["false"]);
+    }
+    let skipped = config.text("skipped.operations", "t");
+    if !skipped.split(',').any(|operation| operation.trim() == "t") {
+        let message = "The 'skipped.operations' value is invalid: truncates (t) cannot be captured here yet, keep t in it";
+        issues.push(ConfigIssue::error("skipped.operations", message));
+    }
+    let masks = ["column.mask.", "column.truncate."];
+    for option in config.values().keys().filter(|option| masks.iter().any(|mask| option.starts_with(mask))) {
+        let message = format!("The '{option}' value is invalid: columns cannot be masked or cut here yet");
+        issues.push(ConfigIssue::error(option, message));
+    }
+    if config.get("plugin.name").is_none() {
+        issues.push(ConfigIssue::warning("plugin.name", "not set: pgoutput is used, the only plugin there is here"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> ConnectorConfig {
+        let base = [
+            ("database.hostname", "h"),
+            ("database.user", "u"),
+            ("database.dbname", "d"),
+            ("topic.prefix", "pg"),
+            ("plugin.name", "pgoutput"),
+        ];
+        let values: BTreeMap<_, _> =
+            base.iter().chain(pairs).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        ConnectorConfig::new(values)
+    }
+
+    #[test]
+    fn filters_are_anchored_and_ignore_case() {
+        let options = Options::parse(&config(&[("table.include.list", "public.content, Public\\.e.*")]));
+        let filter = options.map(|options| options.filter).unwrap_or_default();
+        assert!(filter.includes("public", "content"));
+        assert!(filter.includes("public", "engagement_events"));
+        assert!(!filter.includes("public", "content2"));
+        assert!(!filter.includes("xpublic", "content"));
+    }
+
+    #[test]
+    fn findings_name_the_option() {
+        assert!(validate(&config(&[])).is_empty());
+        let found = validate(&config(&[
+            ("table.include.list", "public.(t"),
+            ("snapshot.mode", "always"),
+            ("slot.name", "My-Slot"),
+            ("database.sslmode", "require"),
+            ("topic.prefix", ""),
+        ]));
+        let options: Vec<_> = found.iter().map(|issue| issue.option.as_str()).collect();
+        let expected = ["topic.prefix", "table.include.list", "slot.name", "snapshot.mode", "database.sslmode"];
+        assert_eq!(options, expected);
+    }
+}

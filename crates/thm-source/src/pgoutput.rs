@@ -1,0 +1,394 @@
+//! pgoutput protocol version 1, decoded: bytes in, message or typed error out.
+//!
+//! ```text
+//!   B final_lsn i64 │ commit_us i64 │ xid i32                       begin
+//!   C flags i8 │ commit_lsn i64 │ end_lsn i64 │ commit_us i64       commit
+//!   O lsn i64 │ name\0                                              origin
+//!   R oid i32 │ schema\0 │ name\0 │ identity u8 │ n i16 │ n × (flags u8 │ name\0 │ type i32 │ typmod i32)
+//!   I oid i32 │ 'N' tuple                                           insert
+//!   U oid i32 │ ['K' tuple | 'O' tuple] │ 'N' tuple                 update
+//!   D oid i32 │ 'K' tuple | 'O' tuple                               delete
+//!   T n i32 │ options u8 │ n × oid i32                              truncate
+//!   tuple = n i16 │ n × ('n' | 'u' | ('t'|'b') len i32 │ bytes)
+//! ```
+//!
+//! Invariant: a [`Tuple`] that was returned is well formed to its last byte, so reading its values cannot fail. Values
+//! stay where they lie; nothing is copied.
+
+/// The bytes are not what the protocol says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed pgoutput message: {0}")]
+pub struct DecodeError(&'static str);
+
+impl DecodeError {
+    /// Says what is wrong.
+    #[must_use]
+    pub const fn new(problem: &'static str) -> Self {
+        Self(problem)
+    }
+}
+
+type Result<T> = std::result::Result<T, DecodeError>;
+
+/// One value of a tuple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Datum<'a> {
+    /// NULL.
+    Null,
+    /// A TOASTed value that the update did not touch: it is not in the WAL.
+    Unchanged,
+    /// Text form: the type has no binary send function.
+    Text(&'a [u8]),
+    /// Binary form.
+    Binary(&'a [u8]),
+}
+
+/// A row image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tuple<'a> {
+    columns: u16,
+    bytes: &'a [u8],
+}
+
+impl<'a> Tuple<'a> {
+    /// Reads a tuple by itself.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        Reader(bytes).tuple()
+    }
+
+    /// Number of columns.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.columns as usize
+    }
+
+    /// Whether it has no column.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.columns == 0
+    }
+
+    /// The values in column order.
+    #[must_use]
+    pub const fn values(&self) -> Values<'a> {
+        Values { left: self.columns, reader: Reader(self.bytes) }
+    }
+}
+
+/// Iterator over a tuple's values.
+#[derive(Clone, Debug)]
+pub struct Values<'a> {
+    left: u16,
+    reader: Reader<'a>,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Datum<'a>;
+
+    fn next(&mut self) -> Option<Datum<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        self.reader.datum().ok()
+    }
+}
+
+/// Which columns an old row image holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldImage {
+    /// Those of the replica identity; the others are NULL.
+    Key,
+    /// All of them (`REPLICA IDENTITY FULL`).
+    Full,
+}
+
+/// A column as the relation message tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelationColumn {
+    /// Part of the replica identity.
+    pub identity: bool,
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub type_oid: u32,
+    /// Type modifier; -1 for none.
+    pub type_modifier: i32,
+}
+
+/// A table as it was when the changes after it were made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// Oid of the table.
+    pub oid: u32,
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// Replica identity: `d`, `n`, `f` or `i`.
+    pub identity: u8,
+    /// Columns in table order.
+    pub columns: Vec<RelationColumn>,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// A transaction begins.
+    Begin {
+        /// Start of its commit record.
+        final_lsn: u64,
+        /// Microseconds since 2000.
+        commit_us: i64,
+        /// Transaction id.
+        xid: u32,
+    },
+    /// It ends.
+    Commit {
+        /// Start of its commit record.
+        commit_lsn: u64,
+        /// End of its commit record.
+        end_lsn: u64,
+        /// Microseconds since 2000.
+        commit_us: i64,
+    },
+    /// The transaction was first committed elsewhere.
+    Origin {
+        /// Commit LSN there.
+        lsn: u64,
+        /// Name of the origin.
+        name: &'a str,
+    },
+    /// A table, before its first change and after each change of it.
+    Relation(Relation),
+    /// A row was inserted.
+    Insert {
+        /// Table.
+        relation: u32,
+        /// The row.
+        new: Tuple<'a>,
+    },
+    /// A row was updated.
+    Update {
+        /// Table.
+        relation: u32,
+        /// What is known of the old row.
+        old: Option<(OldImage, Tuple<'a>)>,
+        /// The row now.
+        new: Tuple<'a>,
+    },
+    /// A row was deleted.
+    Delete {
+        /// Table.
+        relation: u32,
+        /// What is known of it.
+        old: (OldImage, Tuple<'a>),
+    },
+    /// Tables were truncated.
+    Truncate,
+    /// Something we have no use for: a type's name, a logical message.
+    Other(u8),
+}
+
+impl<'a> Message<'a> {
+    /// Decodes one message.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self> {
+        let mut reader = Reader(bytes);
+        let message = match reader.u8()? {
+            b'B' => Self::Begin { final_lsn: reader.u64()?, commit_us: reader.u64()? as i64, xid: reader.u32()? },
+            b'C' => {
+                reader.u8()?;
+                Self::Commit { commit_lsn: reader.u64()?, end_lsn: reader.u64()?, commit_us: reader.u64()? as i64 }
+            }
+            b'O' => Self::Origin { lsn: reader.u64()?, name: reader.text()? },
+            b'R' => Self::Relation(reader.relation()?),
+            b'I' => Self::Insert { relation: reader.u32()?, new: reader.new_tuple()? },
+            b'U' => {
+                let relation = reader.u32()?;
+                let old = if reader.0.first() == Some(&b'N') { None } else { Some(reader.old_tuple()?) };
+                Self::Update { relation, old, new: reader.new_tuple()? }
+            }
+            b'D' => Self::Delete { relation: reader.u32()?, old: reader.old_tuple()? },
+            b'T' => Self::Truncate,
+            tag @ (b'Y' | b'M') => Self::Other(tag),
+            _ => return Err(DecodeError("unknown message")),
+        };
+        Ok(message)
+    }
+
+    /// Whether the bytes are a change of a row: what [`thm_api::Position`]'s ordinal counts.
+    #[must_use]
+    pub fn is_row(bytes: &[u8]) -> bool {
+        matches!(bytes.first(), Some(b'I' | b'U' | b'D'))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(length).ok_or(DecodeError("truncated"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (head, tail) = self.0.split_first_chunk::<N>().ok_or(DecodeError("truncated"))?;
+        self.0 = tail;
+        Ok(*head)
+    }
+
+    fn u8(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn u16(&mut self) -> Result<u16> {
+        Ok(u16::from_be_bytes(self.array()?))
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        Ok(u32::from_be_bytes(self.array()?))
+    }
+
+    fn u64(&mut self) -> Result<u64> {
+        Ok(u64::from_be_bytes(self.array()?))
+    }
+
+    fn text(&mut self) -> Result<&'a str> {
+        let end = self.0.iter().position(|byte| *byte == 0).ok_or(DecodeError("text without its end"))?;
+        let text = self.take(end)?;
+        self.take(1)?;
+        std::str::from_utf8(text).map_err(|_| DecodeError("text is not UTF-8"))
+    }
+
+    fn datum(&mut self) -> Result<Datum<'a>> {
+        Ok(match self.u8()? {
+            b'n' => Datum::Null,
+            b'u' => Datum::Unchanged,
+            form @ (b't' | b'b') => {
+                let length = self.u32()? as usize;
+                let bytes = self.take(length)?;
+                if form == b't' { Datum::Text(bytes) } else { Datum::Binary(bytes) }
+            }
+            _ => return Err(DecodeError("unknown kind of value")),
+        })
+    }
+
+    fn tuple(&mut self) -> Result<Tuple<'a>> {
+        let columns = self.u16()?;
+        let bytes = self.0;
+        for _ in 0..columns {
+            self.datum()?;
+        }
+        Ok(Tuple { columns, bytes: &bytes[..bytes.len() - self.0.len()] })
+    }
+
+    fn new_tuple(&mut self) -> Result<Tuple<'a>> {
+        match self.u8()? {
+            b'N' => self.tuple(),
+            _ => Err(DecodeError("no new row where one belongs")),
+        }
+    }
+
+    fn old_tuple(&mut self) -> Result<(OldImage, Tuple<'a>)> {
+        match self.u8()? {
+            b'K' => Ok((OldImage::Key, self.tuple()?)),
+            b'O' => Ok((OldImage::Full, self.tuple()?)),
+            _ => Err(DecodeError("no old row where one belongs")),
+        }
+    }
+
+    fn relation(&mut self) -> Result<Relation> {
+        let oid = self.u32()?;
+        let schema = self.text()?.to_owned();
+        let name = self.text()?.to_owned();
+        let identity = self.u8()?;
+        let count = self.u16()?;
+        let mut columns = Vec::with_capacity(usize::from(count).min(self.0.len() / 10));
+        for _ in 0..count {
+            columns.push(RelationColumn {
+                identity: self.u8()? & 1 == 1,
+                name: self.text()?.to_owned(),
+                type_oid: self.u32()?,
+                type_modifier: self.u32()? as i32,
+            });
+        }
+        Ok(Relation { oid, schema, name, identity, columns })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tuple(values: &[Option<&[u8]>]) -> Vec<u8> {
+        let mut bytes = (values.len() as u16).to_be_bytes().to_vec();
+        for value in values {
+            match value {
+                None => bytes.push(b'n'),
+                Some(value) => {
+                    bytes.push(b'b');
+                    bytes.extend((value.len() as u32).to_be_bytes());
+                    bytes.extend_from_slice(value);
+                }
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn an_update_with_its_old_key() {
+        let mut bytes = vec![b'U', 0, 0, 0, 7, b'K'];
+        bytes.extend(tuple(&[Some(b"1"), None]));
+        bytes.push(b'N');
+        bytes.extend(tuple(&[Some(b"2"), Some(b"")]));
+        let Message::Update { relation: 7, old: Some((OldImage::Key, old)), new } = Message::decode(&bytes).unwrap()
+        else {
+            panic!("not an update");
+        };
+        assert_eq!(old.values().collect::<Vec<_>>(), [Datum::Binary(b"1"), Datum::Null]);
+        assert_eq!(new.values().collect::<Vec<_>>(), [Datum::Binary(b"2"), Datum::Binary(b"")]);
+        assert_eq!((new.len(), new.is_empty()), (2, false));
+    }
+
+    #[test]
+    fn a_relation() {
+        let mut bytes = vec![b'R', 0, 0, 0, 9];
+        bytes.extend(b"public\0t\0d");
+        bytes.extend([0, 1, 1]);
+        bytes.extend(b"id\0");
+        bytes.extend([0, 0, 0, 23, 255, 255, 255, 255]);
+        let Message::Relation(relation) = Message::decode(&bytes).unwrap() else { panic!("not a relation") };
+        assert_eq!((relation.oid, relation.schema.as_str(), relation.name.as_str()), (9, "public", "t"));
+        let column = RelationColumn { identity: true, name: "id".to_owned(), type_oid: 23, type_modifier: -1 };
+        assert_eq!(relation.columns, [column]);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Message::decode(&bytes);
+        }
+
+        /// Bytes that look like rows reach the tuple code, which pure noise rarely does.
+        #[test]
+        fn rows_of_garbage_never_panic(
+            tag in prop::sample::select(&b"IUD"[..]),
+            image in prop::sample::select(&b"NKO"[..]),
+            columns in 0_u16..5,
+            rest in proptest::collection::vec(prop::sample::select(&b"nutbNKO\0\0\0\0\x01\x02"[..]), 0..60),
+        ) {
+            let mut bytes = vec![tag, 0, 0, 0, 1, image];
+            bytes.extend(columns.to_be_bytes());
+            bytes.extend(rest);
+            match Message::decode(&bytes) {
+                Ok(Message::Insert { new, .. } | Message::Update { new, .. }) => {
+                    prop_assert_eq!(new.values().count(), new.len());
+                }
+                Ok(Message::Delete { old: (_, old), .. }) => prop_assert_eq!(old.values().count(), old.len()),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What must be right before a slot is touched: server, rights, tables, publication.
+
+use thm_api::{Error, ErrorKind, Result};
+
+use crate::catalog::{self, Publication, Server, TableName};
+use crate::failure::from_sql;
+use crate::options::{Autocreate, Options};
+use crate::session::{Session, identifier};
+
+/// Most tables named in one error.
+const MAX_NAMED_TABLES: usize = 10;
+
+/// The server can and the user may replicate.
+pub async fn check_server(session: &Session, options: &Options) -> Result<Server> {
+    let server = catalog::server(session).await?;
+    let object = format!("{}:{}/{}", options.host, options.port, options.database);
+    if server.wal_level != "logical" {
+        let error = Error::new(ErrorKind::SourceNotLogical, "checking the server", object);
+        return Err(error.with_source(format!("wal_level is {}", server.wal_level)));
+    }
+    if !server.may_replicate {
+        let error = Error::new(ErrorKind::SourceDenied, "checking the server", object)
+            .with_source(format!("user {} has no REPLICATION right", options.user))
+            .with_hint(format!("Run as a superuser: ALTER ROLE {} REPLICATION;", identifier(&options.user)));
+        return Err(error);
+    }
+    Ok(server)
+}
+
+/// The captured tables that exist. A table named in full that does not exist is an error: nobody names one by chance.
+pub async fn captured_tables(session: &Session, options: &Options, named: &[String]) -> Result<Vec<TableName>> {
+    let existing = catalog::tables(session).await?;
+    let missing: Vec<&str> = (named.iter())
+        .filter(|name| !existing.iter().any(|table| table.to_string().eq_ignore_ascii_case(name)))
+        .map(String::as_str)
+        .collect();
+    if !missing.is_empty() {
+        let error = Error::new(ErrorKind::CaptureMismatch, "looking for the captured tables", missing.join(", "));
+        return Err(error
+            .with_source(format!("not in database {}", options.database))
+            .with_hint("Create the table, or correct table.include.list."));
+    }
+    Ok(existing.into_iter().filter(|table| options.filter.includes(&table.schema, &table.name)).collect())
+}
+
+/// The publication holds every captured table and publishes rows. `create`: make it if it is not there.
+pub async fn check_publication(session: &Session, options: &Options, tables: &[TableName], create: bool) -> Result<()> {
+    let name = &options.publication;
+    match catalog::publication(session, name).await? {
+        Some(publication) => compare(&publication, options, tables),
+        None if options.autocreate == Autocreate::Disabled => {
+            let error = Error::new(ErrorKind::CaptureMismatch, "looking for the publication", name);
+            Err(error.with_source("it does not exist and publication.autocreate.mode is disabled").with_hint(format!(
+                "Run: CREATE PUBLICATION {} FOR TABLE {};",
+                identifier(name),
+                sql_list(tables)
+            )))
+        }
+        None if !create => Ok(()),
+        None => create_publication(session, options, tables).await,
+    }
+}
+
+fn compare(publication: &Publication, options: &Options, tables: &[TableName]) -> Result<()> {
+    let name = &options.publication;
+    if !publication.publishes_rows {
+        let error = Error::new(ErrorKind::CaptureMismatch, "comparing the publication", name);
+        return Err(error.with_source("it does not publish inserts, updates and deletes").with_hint(format!(
+            "Run: ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate');",
+            identifier(name)
+        )));
+    }
+    let lacking: Vec<TableName> =
+        tables.iter().filter(|table| !publication.tables.contains(&table.to_string())).cloned().collect();
+    if publication.all_tables || lacking.is_empty() {
+        return Ok(());
+    }
+    let names = named(lacking.iter().map(TableName::to_string));
+    let error = Error::new(ErrorKind::CaptureMismatch, "comparing the publication", format!("{name}: without {names}"));
+    Err(error.with_source(format!("it publishes {}", named(publication.tables.iter().cloned()))).with_hint(format!(
+        "Run: ALTER PUBLICATION {} ADD TABLE {}; or correct table.include.list.",
+        identifier(name),
+        sql_list(&lacking)
+    )))
+}
+
+async fn create_publication(session: &Session, options: &Options, tables: &[TableName]) -> Result<()> {
+    let name = &options.publication;
+    let what = match options.autocreate {
+        Autocreate::Filtered if tables.is_empty() => {
+            let error = Error::new(ErrorKind::CaptureMismatch, "creating the publication", name);
+            return Err(error.with_source("table.include.list matches no table"));
+        }
+        Autocreate::Filtered => format!("TABLE {}", sql_list(tables)),
+        _ => "ALL TABLES".to_owned(),
+    };
+    let sql = format!("CREATE PUBLICATION {} FOR {what}", identifier(name));
+    let created = session.simple_query(&sql).await;
+    created.map_err(|error| {
+        from_sql(error, "creating the publication", name)
+            .with_hint("Create it as its tables' owner (or a superuser), or use publication.autocreate.mode=filtered.")
+    })?;
+    tracing::info!(publication = name, tables = tables.len(), "created publication");
+    Ok(())
+}
+
+fn sql_list(tables: &[TableName]) -> String {
+    let quoted = |table: &TableName| format!("{}.{}", identifier(&table.schema), identifier(&table.name));
+    tables.iter().map(quoted).collect::<Vec<_>>().join(", ")
+}
+
+fn named(names: impl Iterator<Item = String>) -> String {
+    let all: Vec<String> = names.collect();
+    match all.len() {
+        0 => "no table".to_owned(),
+        count if count > MAX_NAMED_TABLES => {
+            format!("{} and {} more", all[..MAX_NAMED_TABLES].join(", "), count - MAX_NAMED_TABLES)
+        }
+        _ => all.join(", "),
+    }
+}

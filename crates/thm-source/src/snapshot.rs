@@ -1,0 +1,216 @@
+//! The snapshot: every row of the captured tables as of the slot's consistent point.
+//!
+//! ```text
+//!   tables in order ──COPY──▶ row ──held until its successor is known──▶ Encoder ──▶ SourceBatch
+//!                                    (only then is it known to be a table's last)
+//! ```
+//!
+//! Invariants: all rows stand at `Position::snapshot(consistent point)`; a table leaves `incomplete` only after its
+//! last row was given; the very last batch is complete up to `Position::end_of(consistent point)`, which no earlier
+//! one is, so that its acknowledgement says "the whole snapshot is durable".
+
+use std::collections::{HashSet, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use thm_api::{Error, ErrorKind, Lsn, Op, Position, Result, SourceBatch};
+use thm_codec::debezium::{Change, SnapshotMarker};
+use tokio::time::Instant;
+use tokio_postgres::CopyOutStream;
+
+use crate::catalog::{self, TableName};
+use crate::copy::{CopyReader, CopyRow};
+use crate::encoder::{Encoder, RowChange, RowOrigin};
+use crate::failure::from_sql;
+use crate::options::Options;
+use crate::session::{Session, identifier, literal};
+use crate::stream::{DEFAULT_POLL_BYTES, now};
+use crate::table::Table;
+
+/// A running snapshot.
+pub struct Snapshot {
+    session: Session,
+    options: Arc<Options>,
+    consistent_point: Lsn,
+    taken_us: i64,
+    tx_id: u64,
+    waiting: VecDeque<TableName>,
+    /// Tables whose rows may be used before all of them are there: they refer to others, and none refers to them.
+    facts: HashSet<u32>,
+    current: Option<Current>,
+    held: Option<Held>,
+    spare: CopyRow,
+    any_row_given: bool,
+    done: bool,
+}
+
+struct Current {
+    table: Arc<Table>,
+    stream: Pin<Box<CopyOutStream>>,
+    reader: CopyReader,
+    rows: u64,
+}
+
+/// The last row read: whether it is its table's last is not known yet.
+struct Held {
+    table: Arc<Table>,
+    row: CopyRow,
+    first_of_table: bool,
+}
+
+impl Snapshot {
+    /// Opens the exported snapshot. From then on the session that exported it may go on.
+    pub async fn open(
+        session: Session,
+        options: Arc<Options>,
+        snapshot: &str,
+        consistent_point: Lsn,
+        tables: Vec<TableName>,
+    ) -> Result<Self> {
+        let failed = |error| from_sql(error, "opening the snapshot", snapshot.to_owned());
+        let row = session.query_one("SELECT txid_current()", &[]).await.map_err(failed)?;
+        let tx_id = u64::try_from(row.get::<_, i64>(0)).unwrap_or_default();
+        let references = catalog::foreign_keys(&session).await?;
+        let begin =
+            format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}", literal(snapshot));
+        session.batch_execute(&begin).await.map_err(failed)?;
+        let among = |oid: &u32| tables.iter().any(|table| table.oid == *oid);
+        let referenced: HashSet<u32> = references.iter().filter(|(from, _)| among(from)).map(|(_, to)| *to).collect();
+        let facts = references.iter().filter(|(from, to)| among(from) && among(to) && !referenced.contains(from));
+        Ok(Self {
+            facts: facts.map(|(from, _)| *from).collect(),
+            waiting: catalog::snapshot_order(&tables, &references, &options.snapshot_order).into(),
+            session,
+            options,
+            consistent_point,
+            taken_us: now().0.div_euclid(1_000),
+            tx_id,
+            current: None,
+            held: None,
+            spare: CopyRow::default(),
+            any_row_given: false,
+            done: false,
+        })
+    }
+
+    /// Whether the last batch was given.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The next rows. Cancel-safe: what was read is kept here and in the encoder.
+    pub async fn poll(&mut self, encoder: &mut Encoder, deadline: Instant) -> Result<SourceBatch> {
+        while encoder.bytes() < DEFAULT_POLL_BYTES {
+            if self.current.is_none() {
+                let Some(name) = self.waiting.front() else { return self.finish(encoder) };
+                let name = name.clone();
+                self.current = self.open_table(&name, encoder).await?;
+                self.waiting.pop_front();
+                continue;
+            }
+            let Some(current) = &mut self.current else { continue };
+            let mut row = std::mem::take(&mut self.spare);
+            if current.reader.read_row(&mut row).map_err(|error| decode(&current.table, error))? {
+                let first_of_table = current.rows == 0;
+                current.rows += 1;
+                let held = Held { table: Arc::clone(&current.table), row, first_of_table };
+                self.give_held(encoder, first_of_table)?;
+                self.held = Some(held);
+                continue;
+            }
+            self.spare = row;
+            let table = &current.table;
+            match tokio::time::timeout_at(deadline, current.stream.try_next()).await {
+                Err(_late) => break,
+                Ok(chunk) => match chunk.map_err(|error| from_sql(error, "copying a table", table.full_name()))? {
+                    Some(chunk) => current.reader.push(&chunk),
+                    None => self.end_table()?,
+                },
+            }
+        }
+        self.batch(encoder, Position::snapshot(self.consistent_point))
+    }
+
+    async fn open_table(&self, name: &TableName, encoder: &mut Encoder) -> Result<Option<Current>> {
+        let Some((relation, facts)) = catalog::table(&self.session, name).await? else { return Ok(None) };
+        let table = Arc::new(Table::new(relation, &facts, &self.options)?);
+        let columns: Vec<_> = table.columns.iter().map(|column| identifier(&column.name)).collect();
+        let sql = format!(
+            "COPY (SELECT {} FROM ONLY {}.{}) TO STDOUT (FORMAT binary)",
+            columns.join(", "),
+            identifier(&name.schema),
+            identifier(&name.name)
+        );
+        let stream = self.session.copy_out(&sql).await;
+        let stream = stream.map_err(|error| from_sql(error, "copying a table", table.full_name()))?;
+        encoder.set_table(Arc::clone(&table))?;
+        tracing::info!(table = table.full_name(), "snapshot of table begins");
+        Ok(Some(Current { table, stream: Box::pin(stream), reader: CopyReader::default(), rows: 0 }))
+    }
+
+    fn end_table(&mut self) -> Result<()> {
+        let Some(current) = self.current.take() else { return Ok(()) };
+        if !current.reader.ended() {
+            let error = Error::new(ErrorKind::SourceUnreachable, "copying a table", current.table.full_name());
+            return Err(error.with_source("it ended without its trailer"));
+        }
+        tracing::info!(table = current.table.full_name(), rows = current.rows, "snapshot of table ends");
+        Ok(())
+    }
+
+    /// Gives the held row, now that its successor is known: the first row of the next table, or one of its own.
+    fn give_held(&mut self, encoder: &mut Encoder, last_of_table: bool) -> Result<()> {
+        let Some(held) = self.held.take() else { return Ok(()) };
+        let marker = match (last_of_table, held.first_of_table) {
+            (true, _) => SnapshotMarker::LastInDataCollection,
+            (false, true) if !self.any_row_given => SnapshotMarker::First,
+            (false, true) => SnapshotMarker::FirstInDataCollection,
+            (false, false) => SnapshotMarker::True,
+        };
+        self.give(encoder, held, marker)
+    }
+
+    fn give(&mut self, encoder: &mut Encoder, held: Held, marker: SnapshotMarker) -> Result<()> {
+        self.any_row_given = true;
+        let change = Change {
+            commit_us: self.taken_us,
+            snapshot: marker,
+            last_commit: None,
+            lsn: self.consistent_point.0,
+            tx_id: self.tx_id,
+            origin: None,
+        };
+        let origin = RowOrigin { position: Position::snapshot(self.consistent_point), change, now: now() };
+        let relation = held.table.relation.oid;
+        encoder.push(relation, RowChange::Insert(Op::Read, held.row.tuple()), &origin)?;
+        self.spare = held.row;
+        Ok(())
+    }
+
+    fn finish(&mut self, encoder: &mut Encoder) -> Result<SourceBatch> {
+        if let Some(held) = self.held.take() {
+            self.give(encoder, held, SnapshotMarker::Last)?;
+        }
+        self.done = true;
+        self.batch(encoder, Position::end_of(self.consistent_point))
+    }
+
+    fn batch(&self, encoder: &mut Encoder, complete: Position) -> Result<SourceBatch> {
+        let mut incomplete: Vec<String> =
+            (self.waiting.iter()).map(|table| self.options.topic(&table.schema, &table.name)).collect();
+        let half_done =
+            self.current.iter().map(|current| &current.table).chain(self.held.iter().map(|held| &held.table));
+        for table in half_done.filter(|table| !self.facts.contains(&table.relation.oid)) {
+            if !incomplete.contains(&table.topic.name) {
+                incomplete.push(table.topic.name.clone());
+            }
+        }
+        Ok(SourceBatch { appends: encoder.cut()?, complete: Some(complete), incomplete })
+    }
+}
+
+fn decode(table: &Table, error: crate::pgoutput::DecodeError) -> Error {
+    Error::new(ErrorKind::SourceDecode, "reading a copied row", table.full_name()).with_source(error)
+}

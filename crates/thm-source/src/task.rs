@@ -1,0 +1,285 @@
+//! The source's task: start, snapshot, stream, acknowledge, stop.
+//!
+//! ```text
+//!   start ─▶ preflight ─▶ slot::decide ─┬─ Fresh ──▶ slot + snapshot ──▶ poll: Snapshot ──last batch──▶ poll: Stream
+//!                                       └─ Resume, Adopt ────────────────────────────────────────────▶ poll: Stream
+//!   acknowledge(position) ─▶ the slot's commit end; the end of the snapshot makes its state Finished
+//! ```
+//!
+//! Invariants (the promises of `DESIGN.md`): the slot hears an LSN only after `acknowledge` said it is durable; a
+//! snapshot is `Started` durably before its first row and `Finished` after its last row is durable; nothing is skipped
+//! when slot and state do not match.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use thm_api::{Error, ErrorKind, Lsn, PartitionProgress, Position, Result, SourceBatch, SourceTask, TaskContext};
+use thm_codec::debezium::ContextHeaders;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::catalog;
+use crate::encoder::Encoder;
+use crate::options::{Options, SnapshotMode, named_tables};
+use crate::preflight;
+use crate::session::Session;
+use crate::slot::{self, ACK_LEASE_BYTES, Facts, Phase, Plan, SlotState};
+use crate::snapshot::Snapshot;
+use crate::status::Status;
+use crate::stream::Stream;
+use crate::transport::{PgwireTransport, ReplicationTransport};
+
+/// What the trait says: a poll waits at most about this long.
+const DEFAULT_POLL_WAIT: Duration = Duration::from_secs(1);
+/// How long a stop waits for the server to take note of the last acknowledgement.
+const DEFAULT_STOP_WAIT: Duration = Duration::from_secs(2);
+/// A transaction held in memory takes at most this; larger ones go to the spool folder.
+const DEFAULT_TRANSACTION_BYTES: usize = 8 << 20;
+
+/// One connector's task.
+pub struct PostgresTask {
+    context: TaskContext,
+    options: Arc<Options>,
+    running: Option<Running>,
+}
+
+/// Everything between start and stop.
+struct Running {
+    encoder: Encoder,
+    /// Present until its last batch was given.
+    snapshot: Option<Snapshot>,
+    stream: Stream,
+    streaming: bool,
+    state: SlotState,
+    acknowledged: Lsn,
+    status: Status,
+}
+
+impl PostgresTask {
+    /// Reads the options; touches nothing outside.
+    pub fn new(context: TaskContext) -> Result<Self> {
+        let options = Arc::new(Options::parse(&context.config)?);
+        Ok(Self { context, options, running: None })
+    }
+
+    fn running(&mut self) -> Result<&mut Running> {
+        let name = &*self.context.connector;
+        self.running.as_mut().ok_or_else(|| Error::new(ErrorKind::Internal, "using a task before its start", name))
+    }
+}
+
+impl Running {
+    async fn open(context: &TaskContext, options: &Arc<Options>, progress: PartitionProgress) -> Result<Self> {
+        let (hosts, store) = (&context.hosts, &*context.state);
+        let session = Session::connect(options, hosts).await?;
+        let server = preflight::check_server(&session, options).await?;
+        let tables = preflight::captured_tables(&session, options, &named_tables(&context.config)).await?;
+        preflight::check_publication(&session, options, &tables, true).await?;
+
+        let state = SlotState::load(store)?;
+        let existing = catalog::slot(&session, &options.slot).await?;
+        let obeyed = state.as_ref().and_then(|state| state.obeyed.clone());
+        let start = options.start.as_ref().filter(|(_, text)| obeyed.as_ref() != Some(text));
+        let durable: HashMap<String, Position> =
+            progress.iter().map(|(partition, progress)| (partition.topic.to_string(), progress.position)).collect();
+        let plan = slot::decide(&Facts {
+            state: state.as_ref(),
+            slot: existing.as_ref(),
+            name: &options.slot,
+            database: &options.database,
+            system_id: server.system_id,
+            durable: durable.values().map(|position| position.commit_end).max().unwrap_or_default(),
+            start: start.map(|(mode, _)| *mode),
+        })?;
+        tracing::info!(connector = %context.connector, slot = options.slot, ?plan, tables = tables.len(), "source starts");
+
+        let transport = PgwireTransport::connect(options, hosts).await?;
+        let fresh = SlotState {
+            slot: options.slot.clone(),
+            system_id: server.system_id,
+            database: options.database.clone(),
+            phase: Phase::Creating,
+            consistent_point: Lsn(0),
+            acknowledged_below: Lsn(0),
+            obeyed: options.start.as_ref().map(|(_, text)| text.clone()).or(obeyed),
+        };
+        let opening = Opening { context, options, session, transport, tables, durable };
+        match (plan, state, existing) {
+            (Plan::Resume, Some(state), Some(existing)) => opening.resume(state, existing.confirmed_flush).await,
+            (Plan::Adopt, _, Some(existing)) => {
+                let at = existing.confirmed_flush;
+                let state = SlotState { phase: Phase::Finished, consistent_point: at, acknowledged_below: at, ..fresh };
+                state.store(store)?;
+                opening.resume(state, at).await
+            }
+            (_, _, existing) => opening.fresh(fresh, existing.is_some()).await,
+        }
+    }
+}
+
+/// What a start has in hand once it knows its plan.
+struct Opening<'a> {
+    context: &'a TaskContext,
+    options: &'a Arc<Options>,
+    session: Session,
+    transport: PgwireTransport,
+    tables: Vec<catalog::TableName>,
+    durable: HashMap<String, Position>,
+}
+
+impl Opening<'_> {
+    async fn resume(mut self, state: SlotState, at: Lsn) -> Result<Running> {
+        self.transport.start().await?;
+        let last_commit = Some(at).filter(|at| *at > state.consistent_point);
+        Ok(self.running(state, None, last_commit, true))
+    }
+
+    async fn fresh(mut self, mut state: SlotState, drop_first: bool) -> Result<Running> {
+        let (options, store) = (Arc::clone(self.options), &*self.context.state);
+        let with_rows = options.snapshot == SnapshotMode::Initial;
+        state.store(store)?;
+        if drop_first {
+            catalog::drop_slot(&self.session, &options.slot).await?;
+        }
+        let created = self.transport.create_slot(with_rows).await?;
+        tracing::info!(slot = options.slot, consistent_point = %created.consistent_point, "created slot");
+        state.consistent_point = created.consistent_point;
+        state.acknowledged_below = created.consistent_point;
+        state.phase = if with_rows { Phase::Started } else { Phase::Finished };
+        state.store(store)?;
+        let snapshot = match &created.snapshot {
+            Some(name) => {
+                let session = Session::connect(&options, &self.context.hosts).await?;
+                let tables = std::mem::take(&mut self.tables);
+                Some(Snapshot::open(session, Arc::clone(&options), name, created.consistent_point, tables).await?)
+            }
+            None => {
+                self.transport.start().await?;
+                None
+            }
+        };
+        let streaming = snapshot.is_none();
+        Ok(self.running(state, snapshot, None, streaming))
+    }
+
+    fn running(
+        self,
+        state: SlotState,
+        snapshot: Option<Snapshot>,
+        last_commit: Option<Lsn>,
+        streaming: bool,
+    ) -> Running {
+        let Self { context, session, transport, durable, .. } = self;
+        let options = Arc::clone(self.options);
+        let run_id = Uuid::now_v7().to_string();
+        let version = options.envelope;
+        let headers = ContextHeaders::new(version, options.context_headers, &options.prefix, context.task, &run_id);
+        let status = Status::new(&context.connector, Arc::clone(&options), Arc::clone(&context.hosts));
+        let memory_bytes = (context.budget.bytes() / 2).clamp(1 << 16, DEFAULT_TRANSACTION_BYTES);
+        let encoder = Encoder::new(headers, options.tombstones);
+        let hosts = Arc::clone(&context.hosts);
+        let stream = Stream::new(Box::new(transport), options, hosts, session, memory_bytes, durable, last_commit);
+        Running { encoder, snapshot, stream, streaming, acknowledged: Lsn(0), state, status }
+    }
+}
+
+impl Running {
+    async fn poll(&mut self) -> Result<SourceBatch> {
+        let deadline = Instant::now() + DEFAULT_POLL_WAIT;
+        let batch = match &mut self.snapshot {
+            Some(snapshot) => {
+                let batch = snapshot.poll(&mut self.encoder, deadline).await?;
+                if snapshot.is_done() {
+                    self.snapshot = None;
+                }
+                batch
+            }
+            None => {
+                if !self.streaming {
+                    self.stream.transport().start().await?;
+                    self.streaming = true;
+                }
+                self.stream.poll(&mut self.encoder, deadline).await?
+            }
+        };
+        self.status.given(&self.encoder, &mut self.stream);
+        Ok(batch)
+    }
+
+    /// Tells the slot, after our state allows it to be told.
+    fn acknowledge(&mut self, position: Position, store: &dyn thm_api::StateStore) -> Result<()> {
+        let lsn = position.commit_end;
+        if self.state.phase == Phase::Started && position >= Position::end_of(self.state.consistent_point) {
+            self.state.phase = Phase::Finished;
+            self.state.store(store)?;
+            tracing::info!(consistent_point = %self.state.consistent_point, "snapshot is durable");
+        }
+        if lsn > self.stream.last_row().max(self.state.acknowledged_below) {
+            self.state.acknowledged_below = Lsn(lsn.0.saturating_add(ACK_LEASE_BYTES));
+            self.state.store(store)?;
+        }
+        self.acknowledged = self.acknowledged.max(lsn);
+        if self.streaming {
+            self.stream.transport().acknowledge(self.acknowledged);
+        }
+        self.status.acknowledged(self.acknowledged);
+        Ok(())
+    }
+
+    /// Waits until the server has taken note of the last acknowledgement, for a bounded time.
+    async fn confirm(&mut self, options: &Options, hosts: &thm_api::Hosts) -> Result<()> {
+        let deadline = Instant::now() + DEFAULT_STOP_WAIT;
+        let session = Session::connect(options, hosts).await?;
+        while Instant::now() < deadline {
+            let confirmed = catalog::slot(&session, &options.slot).await?.map(|slot| slot.confirmed_flush);
+            if confirmed.is_none_or(|lsn| lsn >= self.acknowledged) {
+                return Ok(());
+            }
+            // Reading on keeps the server free to listen; what comes is sent again after the restart.
+            let pause = Instant::now() + Duration::from_millis(20);
+            while tokio::time::timeout_at(pause, self.stream.transport().recv()).await.is_ok_and(|event| event.is_ok())
+            {
+            }
+            tokio::time::sleep_until(pause).await;
+        }
+        tracing::warn!(slot = options.slot, acknowledged = %self.acknowledged, "server has not confirmed the last acknowledgement");
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SourceTask for PostgresTask {
+    async fn start(&mut self, progress: PartitionProgress) -> Result<()> {
+        let (context, options) = (self.context.clone(), Arc::clone(&self.options));
+        self.running = Some(Running::open(&context, &options, progress).await?);
+        Ok(())
+    }
+
+    async fn poll(&mut self) -> Result<SourceBatch> {
+        self.running()?.poll().await
+    }
+
+    async fn acknowledge(&mut self, position: Position) -> Result<()> {
+        let store = Arc::clone(&self.context.state);
+        self.running()?.acknowledge(position, &*store)
+    }
+
+    async fn stop(&mut self) -> Result<()> {
+        let Some(mut running) = self.running.take() else { return Ok(()) };
+        if running.streaming && running.acknowledged > Lsn(0) {
+            if let Err(error) = running.confirm(&self.options, &self.context.hosts).await {
+                tracing::warn!(%error, "the last acknowledgement could not be confirmed");
+            }
+        }
+        running.stream.transport().close().await;
+        // Exactly what was told, so that the next start sees any foreign hand on the slot.
+        let exact = running.acknowledged.max(running.state.consistent_point);
+        if exact < running.state.acknowledged_below && running.acknowledged > Lsn(0) {
+            running.state.acknowledged_below = exact;
+            running.state.store(&*self.context.state)?;
+        }
+        Ok(())
+    }
+}
