@@ -1,4 +1,76 @@
-//! HTTP.
-/// x
-#[derive(Debug)]
+//! The HTTP sink: each record's stored bytes as a POST, at least once, in order per key, with an idempotency key.
+//!
+//! In: records of a topic. Out: requests to one URL. Invariant: a record is only reported as delivered after a 2xx,
+//! and the next record of its key is first sent after that.
+//!
+//! ```text
+//!  batch ─▶ [`body`] skip tombstones, snapshot rows ─▶ [`attempt`] chains by key, or several in one body ─▶ POST
+//!                                                          │                    ▲ [`identity`] Idempotency-Key
+//!            [`delivered`] what a failed attempt got through ◀─┤
+//!                                                          ▼
+//!                  [`answer`] 2xx | later (worker's back-off, Retry-After) | denied (stop) | refused (dead letter)
+//! ```
+
+mod answer;
+mod attempt;
+mod body;
+pub mod config;
+mod delivered;
+mod identity;
+pub mod options;
+mod task;
+
+use async_trait::async_trait;
+use thm_api::{
+    ConfigDef, ConfigIssue, Connector, ConnectorConfig, ConnectorKind, Error, ErrorKind, Result, Task, TaskContext,
+};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub use config::HttpSettings;
+pub use task::HttpTask;
+
+/// Class `io.aiven.kafka.connect.http.HttpSinkConnector`.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct HttpConnector;
+
+#[async_trait]
+impl Connector for HttpConnector {
+    fn class(&self) -> &'static str {
+        "io.aiven.kafka.connect.http.HttpSinkConnector"
+    }
+
+    fn kind(&self) -> ConnectorKind {
+        ConnectorKind::Sink
+    }
+
+    fn config_def(&self) -> &ConfigDef {
+        &options::CONFIG_DEF
+    }
+
+    fn validate(&self, config: &ConnectorConfig) -> Vec<ConfigIssue> {
+        config::issues(config)
+    }
+
+    /// Whether anything listens: a request would be a delivery.
+    async fn check(&self, context: &TaskContext) -> Result<()> {
+        let settings = HttpSettings::parse(&context.config)?;
+        let url = settings.resolved_url(&context.hosts)?;
+        let address = match &settings.proxy {
+            Some(address) => address.clone(),
+            None => {
+                format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80))
+            }
+        };
+        let error = || Error::new(ErrorKind::SinkUnreachable, "connecting to the HTTP target", settings.target());
+        match timeout(settings.timeout, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(refused)) => Err(error().with_source(refused)),
+            Err(late) => Err(error().with_source(late)),
+        }
+    }
+
+    fn task(&self, context: TaskContext) -> Result<Task> {
+        Ok(Task::Sink(Box::new(HttpTask::new(context)?)))
+    }
+}

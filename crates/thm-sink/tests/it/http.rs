@@ -1,1 +1,6 @@
-//! x
+//! The HTTP sink against an API that fails, stalls and limits on request.
+
+mod api;
+mod batches;
+mod faults;
+mod order;

@@ -1,0 +1,85 @@
+//! Which records of an unfinished batch the target already has, so that no retry sends them again.
+//!
+//! Kept in memory while a batch is under way, and in the `StateStore` once an attempt at it failed: a restart after a
+//! failure repeats nothing. A kill in the middle of a batch may repeat what it had delivered, with the same keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use thm_api::{Generation, Offset, Result, SinkPartition, StateStore};
+
+const STATE_KEY: &str = "delivered";
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Ledger {
+    generation: Generation,
+    offsets: BTreeMap<String, BTreeSet<i64>>,
+}
+
+/// Delivered offsets of unfinished batches, by partition. Shared by the requests under way.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    ledger: Mutex<Ledger>,
+    /// Whether the store holds anything.
+    stored: bool,
+}
+
+fn name(partition: &SinkPartition) -> String {
+    format!("{}/{}", partition.topic_uuid, partition.partition.partition)
+}
+
+impl Delivered {
+    /// What an earlier process left, of this generation.
+    pub fn load(state: &dyn StateStore, generation: Generation) -> Result<Self> {
+        let bytes = state.get(STATE_KEY)?;
+        let stored = bytes.is_some();
+        let ledger = bytes.and_then(|bytes| serde_json::from_slice::<Ledger>(&bytes).ok());
+        let usable = ledger.filter(|ledger| ledger.generation == generation);
+        let ledger = usable.unwrap_or_else(|| Ledger { generation, ..Ledger::default() });
+        Ok(Self { ledger: Mutex::new(ledger), stored })
+    }
+
+    /// The generation it is of.
+    pub fn generation(&self) -> Generation {
+        self.ledger.lock().generation
+    }
+
+    /// Notes a delivery.
+    pub fn add(&self, partition: &SinkPartition, offsets: impl Iterator<Item = Offset>) {
+        let mut ledger = self.ledger.lock();
+        ledger.offsets.entry(name(partition)).or_default().extend(offsets.map(|offset| offset.0));
+    }
+
+    /// The offsets of a partition that need not be sent.
+    pub fn of(&self, partition: &SinkPartition) -> BTreeSet<i64> {
+        self.ledger.lock().offsets.get(&name(partition)).cloned().unwrap_or_default()
+    }
+
+    /// Makes it durable, after a failed attempt.
+    pub fn store(&mut self, state: &dyn StateStore) -> Result<()> {
+        let ledger = self.ledger.get_mut();
+        if ledger.offsets.values().all(BTreeSet::is_empty) {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec(ledger).expect("numbers and texts are always JSON");
+        self.stored = true;
+        state.put(STATE_KEY, &bytes)
+    }
+
+    /// Forgets a partition up to `last`: the batch is delivered whole.
+    pub fn finish(&mut self, state: &dyn StateStore, partition: &SinkPartition, last: Offset) -> Result<()> {
+        let ledger = self.ledger.get_mut();
+        if let Some(offsets) = ledger.offsets.get_mut(&name(partition)) {
+            *offsets = offsets.split_off(&(last.0 + 1));
+            if offsets.is_empty() {
+                ledger.offsets.remove(&name(partition));
+            }
+        }
+        if self.stored && ledger.offsets.is_empty() {
+            self.stored = false;
+            state.delete(STATE_KEY)?;
+        }
+        Ok(())
+    }
+}
