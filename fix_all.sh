@@ -8,12 +8,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 thm=${THM_BIN:-${CARGO_TARGET_DIR:-target}/release/thm}
 [[ -x $thm ]] || tools/step.sh 'building the release binary' cargo build --release -p thm --bin thm
 
-# A running `thm dev` says here where its services listen; without it the standard ports hold.
-endpoints=${THM_DATA:-.thm}/endpoints.env
-if [[ -r $endpoints ]]; then
-  set -a
-  # shellcheck disable=SC1090
-  source "$endpoints"
-  set +a
-fi
+# What `thm dev` wrote for its engine says where everything listens.
+export THM_CONFIG=${THM_CONFIG:-${THM_DATA:-.thm}/thm.toml}
 exec "$thm" smoke "$@"

@@ -16,9 +16,17 @@
 //! Tests of other crates start services with [`services::Postgres::temporary`] and its like.
 
 pub mod args;
+pub mod cli;
 pub mod clickhouse;
 pub mod console;
 pub mod generator;
 pub mod mock_api;
 pub mod process;
 pub mod services;
+pub mod supervisor;
+
+pub use cli::{run_clickhouse_engine, run_dev, run_generate, run_mock_api};
+pub use clickhouse::EngineArgs as ClickHouseEngineArgs;
+pub use generator::GenerateArgs;
+pub use mock_api::MockApiArgs;
+pub use supervisor::DevArgs;

@@ -27,7 +27,6 @@ use async_trait::async_trait;
 use thm_api::{Error, ErrorKind, Result};
 
 pub use self::clickhouse::ClickHouse;
-pub(crate) use self::clickhouse::query as query_clickhouse;
 pub use self::external_api::{ExternalApi, MockApi};
 pub use self::postgres::Postgres;
 pub(crate) use self::postgres_schema::{connect as connect_postgres, describe as describe_postgres_error};

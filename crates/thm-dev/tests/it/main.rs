@@ -1,3 +1,4 @@
-//! The services on their own: each starts on a free port, works, survives a restart with its data, leaves no process.
+//! The services on their own, then the supervisor with all of them and a stand-in for the engine.
 
 mod services;
+mod supervisor;
