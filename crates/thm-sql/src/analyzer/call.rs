@@ -1,0 +1,119 @@
+//! Function calls: those that are another expression in disguise, and those of the library.
+
+use sqlparser::ast::{Function as Ast, FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::tokenizer::Span;
+
+use super::expr::{Typer, arithmetic, compare, is_null, not, searched_case};
+use super::literal;
+use crate::error::{SqlDiagnostic, SqlResult};
+use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
+use crate::functions;
+use crate::types::LogicalType;
+
+/// Names that are expressions here, for suggestions.
+const REWRITTEN: &[&str] = &["COALESCE", "IFNULL", "NULLIF", "IF", "MOD", "TYPEOF"];
+
+/// Types a call.
+pub(super) fn function(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResult<Expr> {
+    let name = ast.name.to_string().to_ascii_uppercase();
+    let plain =
+        ast.over.is_none() && ast.filter.is_none() && ast.within_group.is_empty() && ast.null_treatment.is_none();
+    if !plain {
+        return Err(SqlDiagnostic::new(span, format!("{name} over a window is not supported yet"))
+            .with_hint("Jobs are stateless so far: projections, filters and look-ups."));
+    }
+    if matches!(name.as_str(), "COUNT" | "SUM" | "AVG" | "MIN" | "MAX") {
+        return Err(SqlDiagnostic::new(span, format!("aggregate function {name} is not supported yet"))
+            .with_hint("Jobs are stateless so far: projections, filters and look-ups."));
+    }
+    if name == "PROCTIME" {
+        return Err(SqlDiagnostic::new(span, "PROCTIME() differs with every run")
+            .with_hint("Declare it as a computed column (`proc_time AS PROCTIME()`) for FOR SYSTEM_TIME AS OF."));
+    }
+    let arguments = arguments(typer, ast, span)?;
+    match (name.as_str(), arguments.len()) {
+        ("COALESCE", 1..) | ("IFNULL", 2) => coalesce(arguments, span),
+        ("NULLIF", 2) => nullif(arguments, span),
+        ("IF", 3) => conditional(arguments, span),
+        ("MOD", 2) => {
+            let [a, b] = pair(arguments);
+            arithmetic(ArithmeticOp::Remainder, a, b, span)
+        }
+        ("TYPEOF", 1) => {
+            let shown = arguments[0].data_type.to_string();
+            let out = literal::text_literal(&shown).cast(LogicalType::STRING);
+            Ok(Expr { data_type: LogicalType::STRING.nullable(true), ..out })
+        }
+        _ => bind(&name, arguments, span),
+    }
+}
+
+fn arguments(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResult<Vec<Expr>> {
+    let list = match &ast.args {
+        FunctionArguments::None => return Ok(Vec::new()),
+        FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => list,
+        _ => return Err(SqlDiagnostic::new(span, "these arguments are not supported").with_hint("Give values only.")),
+    };
+    let mut out = Vec::with_capacity(list.args.len());
+    for argument in &list.args {
+        match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => out.push(typer.expr(expr)?),
+            _ => {
+                return Err(SqlDiagnostic::new(span, "named arguments and * are not supported")
+                    .with_hint("Give the arguments in order."));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Binds a library function to its arguments.
+pub(super) fn bind(name: &str, arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+    let shown: Vec<String> = arguments.iter().map(|argument| format!("<{}>", argument.data_type.kind)).collect();
+    let signature = format!("No match found for function signature {name}({})", shown.join(", "));
+    let Some(function) = functions::find(name) else {
+        let known = functions::names().chain(REWRITTEN.iter().copied());
+        let hint = match functions::nearest(name, known) {
+            Some(near) => format!("Did you mean {near}?"),
+            None => "This function is not supported yet.".to_owned(),
+        };
+        return Err(SqlDiagnostic::new(span, signature).with_hint(hint));
+    };
+    if arguments.iter().any(|argument| argument.data_type.kind == LogicalType::Null) {
+        return Err(
+            SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING).")
+        );
+    }
+    let (arguments, data_type) =
+        (function.bind)(arguments).ok_or_else(|| SqlDiagnostic::new(span, signature).with_hint(function.usage))?;
+    Ok(Expr { kind: ExprKind::Call { function, arguments }, data_type })
+}
+
+fn pair(arguments: Vec<Expr>) -> [Expr; 2] {
+    <[Expr; 2]>::try_from(arguments).expect("the caller has counted two arguments")
+}
+
+/// The first argument that is not NULL.
+fn coalesce(mut arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+    let nullable = arguments.iter().all(|argument| argument.data_type.nullable);
+    let last = arguments.pop().expect("the caller has counted at least one argument");
+    let branches = arguments.into_iter().map(|argument| (not(is_null(argument.clone())), argument)).collect();
+    let out = searched_case(branches, last, span)?;
+    Ok(Expr { data_type: out.data_type.with_nullable(nullable), ..out })
+}
+
+/// NULL if both are equal, else the first.
+fn nullif(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+    let [a, b] = pair(arguments);
+    let equal = compare(CompareOp::Equal, a.clone(), b, span)?;
+    let kind = a.data_type.kind;
+    searched_case(vec![(equal, Expr::null(kind))], a, span)
+}
+
+fn conditional(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+    let [condition, yes, no] = <[Expr; 3]>::try_from(arguments).expect("the caller has counted three arguments");
+    if condition.data_type.kind != LogicalType::Boolean {
+        return Err(SqlDiagnostic::new(span, "Cannot apply 'IF' to a condition that is no BOOLEAN"));
+    }
+    searched_case(vec![(condition, yes)], no, span)
+}

@@ -1,0 +1,399 @@
+//! sqlparser's expressions → typed [`Expr`]: names resolved, operands coerced, everything else refused.
+
+use sqlparser::ast::{
+    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, Expr as Ast, Spanned, UnaryOperator, ValueWithSpan,
+};
+use sqlparser::tokenizer::Span;
+
+use super::scope::Scope;
+use super::{call, literal};
+use crate::error::{SqlDiagnostic, SqlResult};
+use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
+use crate::types::{DataType, LogicalType, coerce, decimal, read};
+
+/// Deepest tree: it is walked recursively here and at run time.
+const MAX_DEPTH: usize = 200;
+
+/// Turns expressions of one scope into typed ones.
+pub struct Typer<'a> {
+    scope: &'a Scope,
+    depth: usize,
+}
+
+impl<'a> Typer<'a> {
+    /// For the columns of a scope.
+    #[must_use]
+    pub const fn new(scope: &'a Scope) -> Self {
+        Self { scope, depth: 0 }
+    }
+
+    /// Types an expression.
+    pub fn expr(&mut self, ast: &Ast) -> SqlResult<Expr> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(SqlDiagnostic::new(Span::empty(), "the expression is nested too deeply")
+                .with_hint("Split it with a subquery."));
+        }
+        let out = self.node(ast);
+        self.depth -= 1;
+        out
+    }
+
+    /// Types an expression and refuses a bare NULL.
+    pub fn value(&mut self, ast: &Ast) -> SqlResult<Expr> {
+        let out = self.expr(ast)?;
+        if out.data_type.kind == LogicalType::Null {
+            return Err(SqlDiagnostic::new(ast.span(), "Illegal use of 'NULL'")
+                .with_hint("Give it a type: CAST(NULL AS STRING)."));
+        }
+        Ok(out)
+    }
+
+    /// Types a condition.
+    pub fn condition(&mut self, ast: &Ast, place: &str) -> SqlResult<Expr> {
+        let out = self.expr(ast)?;
+        match out.data_type.kind {
+            LogicalType::Boolean => Ok(out),
+            LogicalType::Null => Ok(out.cast(LogicalType::Boolean)),
+            other => {
+                Err(SqlDiagnostic::new(ast.span(), format!("{place} must be a condition, but is of type {other}"))
+                    .with_hint("Compare it with something."))
+            }
+        }
+    }
+
+    fn node(&mut self, ast: &Ast) -> SqlResult<Expr> {
+        let span = ast.span();
+        match ast {
+            Ast::Identifier(name) => self.column(std::slice::from_ref(name), span),
+            Ast::CompoundIdentifier(parts) => self.column(parts, span),
+            Ast::Nested(inner) => self.expr(inner),
+            Ast::Value(ValueWithSpan { value, span }) => literal::literal(value, false, *span),
+            Ast::TypedString(written) => literal::typed(written, span),
+            Ast::UnaryOp { op, expr } => self.unary(*op, expr, span),
+            Ast::BinaryOp { left, op, right } => self.binary(left, op, right, span),
+            Ast::IsNull(inner) | Ast::IsUnknown(inner) => Ok(is_null(self.expr(inner)?)),
+            Ast::IsNotNull(inner) | Ast::IsNotUnknown(inner) => Ok(not(is_null(self.expr(inner)?))),
+            Ast::IsTrue(inner) => self.is(inner, true, false),
+            Ast::IsFalse(inner) => self.is(inner, false, false),
+            Ast::IsNotTrue(inner) => self.is(inner, true, true),
+            Ast::IsNotFalse(inner) => self.is(inner, false, true),
+            Ast::IsDistinctFrom(a, b) => Ok(not(self.same(a, b, span)?)),
+            Ast::IsNotDistinctFrom(a, b) => self.same(a, b, span),
+            Ast::Between { expr, negated, low, high } => self.between(expr, low, high, *negated, span),
+            Ast::InList { expr, list, negated } => self.in_list(expr, list, *negated, span),
+            Ast::Case { operand, conditions, else_result, .. } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref(), span)
+            }
+            Ast::Cast { kind, expr, data_type, format: None, array: false } => {
+                let to = read::logical_type(data_type, span)?;
+                let lenient = match kind {
+                    CastKind::Cast => false,
+                    CastKind::TryCast => true,
+                    _ => return Err(refused(ast, span, "Write CAST(x AS type).")),
+                };
+                let input = self.expr(expr)?;
+                cast(input, to, lenient, span)
+            }
+            Ast::Function(function) => call::function(self, function, span),
+            Ast::Substring { expr, substring_from, substring_for, .. } => {
+                let arguments = [Some(expr), substring_from.as_ref(), substring_for.as_ref()];
+                let arguments: SqlResult<Vec<_>> =
+                    arguments.into_iter().flatten().map(|argument| self.expr(argument)).collect();
+                call::bind("SUBSTRING", arguments?, span)
+            }
+            Ast::Trim { expr, trim_where: None, trim_what: None, trim_characters: None } => {
+                let argument = self.expr(expr)?;
+                call::bind("TRIM", vec![argument], span)
+            }
+            Ast::Ceil { expr, field: CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime) } => {
+                let argument = self.expr(expr)?;
+                call::bind("CEIL", vec![argument], span)
+            }
+            Ast::Floor { expr, field: CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime) } => {
+                let argument = self.expr(expr)?;
+                call::bind("FLOOR", vec![argument], span)
+            }
+            _ => Err(refused(
+                ast,
+                span,
+                "Use comparisons, arithmetic, CASE, CAST and the functions that are listed in the manual.",
+            )),
+        }
+    }
+
+    fn column(&self, parts: &[sqlparser::ast::Ident], span: Span) -> SqlResult<Expr> {
+        let column = self.scope.find(parts, span)?;
+        column.value.clone().ok_or_else(|| {
+            SqlDiagnostic::new(span, format!("'{}' is PROCTIME(), which differs with every run", column.name))
+                .with_hint("Use it in FOR SYSTEM_TIME AS OF only; take a time from the record instead.")
+        })
+    }
+
+    fn unary(&mut self, op: UnaryOperator, inner: &Ast, span: Span) -> SqlResult<Expr> {
+        match (op, inner) {
+            (
+                UnaryOperator::Minus,
+                Ast::Value(ValueWithSpan { value: value @ sqlparser::ast::Value::Number(..), .. }),
+            ) => literal::literal(value, true, span),
+            (UnaryOperator::Minus, _) => {
+                let value = self.value(inner)?;
+                let kind = value.data_type.kind;
+                if !kind.is_numeric() {
+                    return Err(cannot_apply("-", &[&value], span));
+                }
+                // 0 - x has x's type when its zero has: DECIMALs would widen.
+                let zero = literal::int_literal(0).cast(kind);
+                let data_type = value.data_type;
+                let parts = (Box::new(zero), Box::new(value));
+                let kind = ExprKind::Arithmetic { op: ArithmeticOp::Subtract, left: parts.0, right: parts.1 };
+                Ok(Expr { kind, data_type })
+            }
+            (UnaryOperator::Plus, _) => {
+                let value = self.value(inner)?;
+                if value.data_type.kind.is_numeric() { Ok(value) } else { Err(cannot_apply("+", &[&value], span)) }
+            }
+            (UnaryOperator::Not, _) => {
+                self.value(inner)?;
+                Ok(not(self.condition(inner, "NOT")?))
+            }
+            _ => Err(SqlDiagnostic::new(span, format!("operator {op} is not known"))
+                .with_hint("Flink has +, - and NOT before a value.")),
+        }
+    }
+
+    fn binary(&mut self, left: &Ast, op: &BinaryOperator, right: &Ast, span: Span) -> SqlResult<Expr> {
+        let arithmetic_op = match op {
+            BinaryOperator::Plus => Some(ArithmeticOp::Add),
+            BinaryOperator::Minus => Some(ArithmeticOp::Subtract),
+            BinaryOperator::Multiply => Some(ArithmeticOp::Multiply),
+            BinaryOperator::Divide => Some(ArithmeticOp::Divide),
+            BinaryOperator::Modulo => Some(ArithmeticOp::Remainder),
+            _ => None,
+        };
+        if let Some(op) = arithmetic_op {
+            return arithmetic(op, self.value(left)?, self.value(right)?, span);
+        }
+        let compare_op = match op {
+            BinaryOperator::Eq => Some(CompareOp::Equal),
+            BinaryOperator::NotEq => Some(CompareOp::NotEqual),
+            BinaryOperator::Lt => Some(CompareOp::Less),
+            BinaryOperator::LtEq => Some(CompareOp::LessOrEqual),
+            BinaryOperator::Gt => Some(CompareOp::Greater),
+            BinaryOperator::GtEq => Some(CompareOp::GreaterOrEqual),
+            _ => None,
+        };
+        if let Some(op) = compare_op {
+            return compare(op, self.expr(left)?, self.expr(right)?, span);
+        }
+        match op {
+            BinaryOperator::And | BinaryOperator::Or => {
+                let (a, b) = (self.value(left)?, self.value(right)?);
+                let nullable = a.data_type.nullable || b.data_type.nullable;
+                if a.data_type.kind != LogicalType::Boolean || b.data_type.kind != LogicalType::Boolean {
+                    return Err(cannot_apply(&op.to_string(), &[&a, &b], span));
+                }
+                let (a, b) = (Box::new(a), Box::new(b));
+                let kind = if *op == BinaryOperator::And { ExprKind::And(a, b) } else { ExprKind::Or(a, b) };
+                Ok(Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) })
+            }
+            BinaryOperator::StringConcat => {
+                let arguments = vec![self.value(left)?, self.value(right)?];
+                call::bind("||", arguments, span)
+            }
+            _ => Err(SqlDiagnostic::new(span, format!("operator {op} is not supported"))
+                .with_hint("Flink has + - * / % = <> < <= > >= AND OR and ||.")),
+        }
+    }
+
+    fn is(&mut self, inner: &Ast, wanted: bool, negated: bool) -> SqlResult<Expr> {
+        let condition = self.condition(inner, "IS TRUE")?;
+        let kind = ExprKind::Is(Box::new(condition), wanted);
+        let out = Expr { kind, data_type: LogicalType::Boolean.nullable(false) };
+        Ok(if negated { not(out) } else { out })
+    }
+
+    /// IS NOT DISTINCT FROM: equal, or both NULL.
+    fn same(&mut self, a: &Ast, b: &Ast, span: Span) -> SqlResult<Expr> {
+        let (a, b) = (self.expr(a)?, self.expr(b)?);
+        let boolean = LogicalType::Boolean.nullable(false);
+        let both = ExprKind::And(Box::new(is_null(a.clone())), Box::new(is_null(b.clone())));
+        let equal = compare(CompareOp::Equal, a, b, span)?;
+        let equal = Expr { kind: ExprKind::Is(Box::new(equal), true), data_type: boolean };
+        let both = Expr { kind: both, data_type: boolean };
+        Ok(Expr { kind: ExprKind::Or(Box::new(both), Box::new(equal)), data_type: boolean })
+    }
+
+    fn between(&mut self, value: &Ast, low: &Ast, high: &Ast, negated: bool, span: Span) -> SqlResult<Expr> {
+        let value = self.expr(value)?;
+        let above = compare(CompareOp::GreaterOrEqual, value.clone(), self.expr(low)?, span)?;
+        let below = compare(CompareOp::LessOrEqual, value, self.expr(high)?, span)?;
+        let nullable = above.data_type.nullable || below.data_type.nullable;
+        let kind = ExprKind::And(Box::new(above), Box::new(below));
+        let out = Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) };
+        Ok(if negated { not(out) } else { out })
+    }
+
+    fn in_list(&mut self, value: &Ast, list: &[Ast], negated: bool, span: Span) -> SqlResult<Expr> {
+        let value = self.expr(value)?;
+        let items: SqlResult<Vec<Expr>> = list.iter().map(|item| self.expr(item)).collect();
+        let items = items?;
+        let mut types = vec![value.data_type];
+        types.extend(items.iter().map(|item| item.data_type));
+        if coerce::common_type(&types).is_none() {
+            return Err(SqlDiagnostic::new(span, "Values in expression list must have compatible types")
+                .with_hint("Cast the values to the type of the column."));
+        }
+        let mut out: Option<Expr> = None;
+        for item in items {
+            let equal = compare(CompareOp::Equal, value.clone(), item, span)?;
+            out = Some(match out {
+                None => equal,
+                Some(before) => {
+                    let nullable = before.data_type.nullable || equal.data_type.nullable;
+                    let kind = ExprKind::Or(Box::new(before), Box::new(equal));
+                    Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) }
+                }
+            });
+        }
+        let out = out.ok_or_else(|| SqlDiagnostic::new(span, "IN needs at least one value"))?;
+        Ok(if negated { not(out) } else { out })
+    }
+
+    fn case(
+        &mut self,
+        operand: Option<&Ast>,
+        conditions: &[CaseWhen],
+        otherwise: Option<&Ast>,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let operand = operand.map(|operand| self.expr(operand)).transpose()?;
+        let mut branches = Vec::with_capacity(conditions.len());
+        for CaseWhen { condition, result } in conditions {
+            let test = match &operand {
+                Some(operand) => {
+                    let value = self.expr(condition)?;
+                    compare(CompareOp::Equal, operand.clone(), value, condition.span())?
+                }
+                None => self.condition(condition, "WHEN")?,
+            };
+            branches.push((test, self.expr(result)?));
+        }
+        let otherwise = match otherwise {
+            Some(otherwise) => self.expr(otherwise)?,
+            None => Expr::null(LogicalType::Null),
+        };
+        searched_case(branches, otherwise, span)
+    }
+}
+
+/// A CASE whose results get their common type.
+pub(super) fn searched_case(branches: Vec<(Expr, Expr)>, otherwise: Expr, span: Span) -> SqlResult<Expr> {
+    let mut types: Vec<DataType> = branches.iter().map(|(_, result)| result.data_type).collect();
+    types.push(otherwise.data_type);
+    let common = coerce::common_type(&types).ok_or_else(|| {
+        SqlDiagnostic::new(span, "Illegal mixing of types in CASE or COALESCE statement")
+            .with_hint("Cast all results to one type.")
+    })?;
+    if common.kind == LogicalType::Null {
+        return Err(SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give one result a type."));
+    }
+    let branches = branches.into_iter().map(|(test, result)| (test, result.cast(common.kind))).collect();
+    let otherwise = Box::new(otherwise.cast(common.kind));
+    Ok(Expr { kind: ExprKind::Case { branches, otherwise }, data_type: common })
+}
+
+/// A cast that is allowed, or Flink's refusal.
+pub(super) fn cast(input: Expr, to: LogicalType, lenient: bool, span: Span) -> SqlResult<Expr> {
+    let from = input.data_type.kind;
+    if !coerce::explicit_cast(from, to) {
+        let (message, hint) = coerce::cast_refusal(from, to);
+        return Err(SqlDiagnostic::new(span, message).with_hint(hint));
+    }
+    let nullable = lenient || input.data_type.nullable;
+    if from == to || from == LogicalType::Null {
+        let data_type = to.nullable(nullable);
+        return Ok(Expr { data_type, ..input.cast(to) });
+    }
+    let kind = ExprKind::Cast { input: Box::new(input), lenient };
+    Ok(Expr { kind, data_type: to.nullable(nullable) })
+}
+
+/// Arithmetic with Flink's result type.
+pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
+    let (ka, kb) = (a.data_type.kind, b.data_type.kind);
+    let sign = match op {
+        ArithmeticOp::Add => "+",
+        ArithmeticOp::Subtract => "-",
+        ArithmeticOp::Multiply => "*",
+        ArithmeticOp::Divide => "/",
+        ArithmeticOp::Remainder => "%",
+    };
+    if !ka.is_numeric() || !kb.is_numeric() {
+        return Err(cannot_apply(sign, &[&a, &b], span).with_hint("Cast texts to a number first."));
+    }
+    let nullable = a.data_type.nullable || b.data_type.nullable;
+    let exact = ka.as_decimal().zip(kb.as_decimal());
+    let (kind, a, b) = match exact {
+        Some((x, y)) if !(ka.is_integer() && kb.is_integer()) => {
+            let kind = match op {
+                ArithmeticOp::Add | ArithmeticOp::Subtract => decimal::sum_type(x, y),
+                ArithmeticOp::Multiply => decimal::product_type(x, y),
+                ArithmeticOp::Divide => decimal::quotient_type(x, y),
+                ArithmeticOp::Remainder => decimal::remainder_type(x, y),
+            };
+            let side = |side: Expr, (precision, scale)| side.cast(LogicalType::Decimal { precision, scale });
+            (kind, side(a, x), side(b, y))
+        }
+        // The remainder of integers has the divisor's type, which it always fits.
+        Some(_) if op == ArithmeticOp::Remainder => {
+            let wide = coerce::comparison_type(a.data_type, b.data_type).unwrap_or(LogicalType::BigInt);
+            let kind = ExprKind::Arithmetic { op, left: Box::new(a.cast(wide)), right: Box::new(b.cast(wide)) };
+            return Ok(Expr { kind, data_type: wide.nullable(nullable) }.cast(kb));
+        }
+        _ => {
+            let common = coerce::comparison_type(a.data_type, b.data_type).unwrap_or(LogicalType::Double);
+            (common, a.cast(common), b.cast(common))
+        }
+    };
+    let arithmetic = ExprKind::Arithmetic { op, left: Box::new(a), right: Box::new(b) };
+    Ok(Expr { kind: arithmetic, data_type: kind.nullable(nullable) })
+}
+
+/// A comparison in the common type of both sides.
+pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
+    let common = coerce::comparison_type(a.data_type, b.data_type).ok_or_else(|| {
+        let (x, y) = (a.data_type.kind, b.data_type.kind);
+        SqlDiagnostic::new(span, format!("implicit type conversion between {x} and {y} is not supported now"))
+            .with_hint("Cast one side to the type of the other.")
+    })?;
+    let nullable = a.data_type.nullable || b.data_type.nullable;
+    let data_type = LogicalType::Boolean.nullable(nullable);
+    if common == LogicalType::Null {
+        return Ok(Expr::null(LogicalType::Boolean));
+    }
+    let kind = ExprKind::Compare { op, left: Box::new(a.cast(common)), right: Box::new(b.cast(common)) };
+    Ok(Expr { kind, data_type })
+}
+
+/// NOT.
+pub(super) fn not(inner: Expr) -> Expr {
+    let data_type = inner.data_type;
+    Expr { kind: ExprKind::Not(Box::new(inner)), data_type }
+}
+
+/// IS NULL.
+pub(super) fn is_null(inner: Expr) -> Expr {
+    Expr { kind: ExprKind::IsNull(Box::new(inner)), data_type: LogicalType::Boolean.nullable(false) }
+}
+
+fn cannot_apply(sign: &str, arguments: &[&Expr], span: Span) -> SqlDiagnostic {
+    let shown: Vec<String> = arguments.iter().map(|argument| format!("<{}>", argument.data_type.kind)).collect();
+    let shown = shown.join(&format!(" {sign} "));
+    SqlDiagnostic::new(span, format!("Cannot apply '{sign}' to arguments of type '{shown}'"))
+}
+
+fn refused(ast: &Ast, span: Span, hint: &str) -> SqlDiagnostic {
+    let shown: String = ast.to_string().chars().take(60).collect();
+    SqlDiagnostic::new(span, format!("expression `{shown}` is not supported yet")).with_hint(hint)
+}

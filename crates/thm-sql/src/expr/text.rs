@@ -1,0 +1,80 @@
+//! Any value as text, as CAST to STRING shows it.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+};
+
+use crate::types::time::{self, Moment};
+use crate::types::{LogicalType, decimal, unit_for};
+
+/// Appends a value that is not NULL.
+pub fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) {
+    use std::fmt::Write;
+    match kind {
+        LogicalType::Null => {}
+        LogicalType::Boolean => out.push_str(if array.as_boolean().value(row) { "TRUE" } else { "FALSE" }),
+        LogicalType::Decimal { scale, .. } => {
+            decimal::write_plain(out, array.as_primitive::<Decimal128Type>().value(row), scale);
+        }
+        LogicalType::Float => java(out, |out| {
+            thm_codec::java_json::write_f32(out, array.as_primitive::<Float32Type>().value(row));
+        }),
+        LogicalType::Double => java(out, |out| {
+            thm_codec::java_json::write_f64(out, array.as_primitive::<Float64Type>().value(row));
+        }),
+        LogicalType::Char(_) | LogicalType::VarChar(_) => out.push_str(array.as_string::<i32>().value(row)),
+        LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
+            out.push_str(&String::from_utf8_lossy(array.as_binary::<i32>().value(row)));
+        }
+        LogicalType::Date => time::write_date(out, i64::from(array.as_primitive::<Date32Type>().value(row))),
+        // Flink keeps no fraction in a TIME that it prints.
+        LogicalType::Time(_) => {
+            let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
+            time::write_time(out, millis / 1_000, 0, 0);
+        }
+        LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) => {
+            time::write_timestamp(out, moment(array, row, p), ' ', p);
+        }
+        // Integers: writing to a String never fails.
+        _ => drop(write!(out, "{}", integer(array, row, kind))),
+    }
+}
+
+/// Java's text of a float, without the quotes that JSON puts around NaN and infinities.
+fn java(out: &mut String, write: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = Vec::with_capacity(24);
+    write(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    out.push_str(text.trim_matches('"'));
+}
+
+/// The value of an integer column.
+#[must_use]
+pub fn integer(array: &ArrayRef, row: usize, kind: LogicalType) -> i64 {
+    match kind {
+        LogicalType::TinyInt => i64::from(array.as_primitive::<Int8Type>().value(row)),
+        LogicalType::SmallInt => i64::from(array.as_primitive::<Int16Type>().value(row)),
+        LogicalType::Int => i64::from(array.as_primitive::<Int32Type>().value(row)),
+        _ => array.as_primitive::<Int64Type>().value(row),
+    }
+}
+
+/// The value of a TIMESTAMP or TIMESTAMP_LTZ column.
+#[must_use]
+pub fn moment(array: &ArrayRef, row: usize, precision: u8) -> Moment {
+    let unit = unit_for(precision);
+    let value = match unit {
+        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
+        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
+        _ => array.as_primitive::<TimestampMillisecondType>().value(row),
+    };
+    Moment::of(value, unit)
+}
+
+/// Whether the row has no value; of untyped NULLs no row has one.
+#[must_use]
+pub fn is_null(array: &ArrayRef, row: usize, kind: LogicalType) -> bool {
+    kind == LogicalType::Null || array.is_null(row)
+}

@@ -1,0 +1,220 @@
+//! ROUND, TRUNCATE, ABS, SIGN, CEIL, FLOOR.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Int32Array};
+use arrow::datatypes::{
+    ArrowPrimitiveType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+};
+
+use super::{Function, any_nullable};
+use crate::expr::arithmetic::{binary, typed};
+use crate::expr::{EvalError, Expr, ExprKind, Input, Mask, Vector, shape};
+use crate::types::{DataType, LogicalType, decimal};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function { name: "ROUND", usage: "Write ROUND(number) or ROUND(number, digits).", bind: bind_round, eval: round },
+    Function {
+        name: "TRUNCATE",
+        usage: "Write TRUNCATE(number) or TRUNCATE(number, digits).",
+        bind: bind_round,
+        eval: truncate,
+    },
+    Function { name: "ABS", usage: "Write ABS(number).", bind: bind_same, eval: abs },
+    Function { name: "SIGN", usage: "Write SIGN(number).", bind: bind_same, eval: sign },
+    Function { name: "CEIL", usage: "Write CEIL(number).", bind: bind_whole, eval: ceil },
+    Function { name: "FLOOR", usage: "Write FLOOR(number).", bind: bind_whole, eval: floor },
+];
+
+fn bind_same(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
+    let [only] = arguments.as_slice() else { return None };
+    let data_type = only.data_type;
+    data_type.kind.is_numeric().then_some((arguments, data_type))
+}
+
+fn bind_whole(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
+    let (arguments, data_type) = bind_same(arguments)?;
+    let kind = match data_type.kind {
+        LogicalType::Decimal { precision, .. } => LogicalType::Decimal { precision, scale: 0 },
+        other => other,
+    };
+    Some((arguments, kind.nullable(data_type.nullable)))
+}
+
+/// Digits given as a constant, which decide the result's type.
+fn constant_digits(argument: &Expr) -> Option<i32> {
+    match &argument.kind {
+        ExprKind::Literal(array) => array.as_primitive_opt::<Int32Type>().map(|array| array.value(0)),
+        _ => None,
+    }
+}
+
+fn bind_round(mut arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
+    if arguments.len() == 1 {
+        arguments.push(Expr::literal(Int32Array::from(vec![0]), LogicalType::Int.nullable(false)));
+    }
+    let [value, digits] = arguments.as_slice() else { return None };
+    let kind = value.data_type.kind;
+    if !kind.is_numeric() || !digits.data_type.kind.is_integer() {
+        return None;
+    }
+    let kind = match kind {
+        // Digits that are only known per row keep the type.
+        LogicalType::Decimal { precision, scale } => match constant_digits(digits) {
+            Some(digits) => decimal::round_type((precision, scale), digits),
+            None => kind,
+        },
+        other => other,
+    };
+    let nullable = any_nullable(&arguments);
+    let mut sides = arguments.into_iter();
+    let value = sides.next()?;
+    let digits = sides.next()?.cast(LogicalType::Int);
+    Some((vec![value, digits], kind.nullable(nullable)))
+}
+
+fn scale_of_array(vector: &Vector) -> u8 {
+    match vector.array.data_type() {
+        arrow::datatypes::DataType::Decimal128(_, scale) => u8::try_from(*scale).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn round(values: &[Vector], kind: LogicalType, input: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
+    to_digits(values, kind, input, decimal_round, |number, digits| java_round(number, digits, f64::round))
+}
+
+fn truncate(values: &[Vector], kind: LogicalType, input: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
+    to_digits(values, kind, input, decimal_truncate, |number, digits| java_round(number, digits, f64::trunc))
+}
+
+/// Value at a scale, to so many digits, half up, in the same scale.
+fn decimal_round(value: i128, scale: u8, digits: i32) -> Option<i128> {
+    let drop = i32::from(scale) - digits;
+    match u8::try_from(drop) {
+        Ok(0) | Err(_) if drop <= 0 => Some(value),
+        Ok(drop) if drop <= 38 => decimal::rescale(value, drop, 38, 0)?.checked_mul(decimal::power(drop)),
+        _ => Some(0),
+    }
+}
+
+fn decimal_truncate(value: i128, scale: u8, digits: i32) -> Option<i128> {
+    let drop = i32::from(scale) - digits;
+    match u8::try_from(drop) {
+        Ok(0) | Err(_) if drop <= 0 => Some(value),
+        Ok(drop) if drop <= 38 => Some(decimal::truncate(value, drop, 0)),
+        _ => Some(0),
+    }
+}
+
+/// A double by way of its decimal text, as Java's `BigDecimal.valueOf(x).setScale(…)`.
+fn java_round(number: f64, digits: i32, whole: fn(f64) -> f64) -> f64 {
+    if !number.is_finite() || digits > 300 {
+        return number;
+    }
+    let text = format!("{number:e}");
+    let Some((mantissa, exponent)) = text.split_once('e') else { return number };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let scaled: f64 = format!("{mantissa}e{}", exponent + digits).parse().unwrap_or(number);
+    let rounded = format!("{:e}", whole(scaled));
+    let Some((mantissa, exponent)) = rounded.split_once('e') else { return number };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    format!("{mantissa}e{}", exponent - digits).parse().unwrap_or(number)
+}
+
+fn to_digits(
+    values: &[Vector],
+    kind: LogicalType,
+    input: &Input<'_>,
+    exact: fn(i128, u8, i32) -> Option<i128>,
+    approximate: fn(f64, i32) -> f64,
+) -> Result<Vector, EvalError> {
+    let [value, digits] = values else { return Err(wrong_count()) };
+    let (_, scalar) = shape(&[value, digits], input.rows);
+    macro_rules! integers {
+        ($kind:ty) => {
+            Arc::new(binary::<$kind, Int32Type, $kind>(value, digits, input.rows, |_, number, digits| {
+                Ok(exact(i128::from(number), 0, digits).and_then(|wide| wide.try_into().ok()))
+            })?) as _
+        };
+    }
+    let array = match kind {
+        LogicalType::Decimal { precision, scale } => {
+            let from = scale_of_array(value);
+            let array =
+                binary::<Decimal128Type, Int32Type, Decimal128Type>(value, digits, input.rows, |_, number, digits| {
+                    Ok(exact(number, from, digits).and_then(|kept| decimal::rescale(kept, from, precision, scale)))
+                })?;
+            typed(array, (precision, scale))
+        }
+        LogicalType::TinyInt => integers!(Int8Type),
+        LogicalType::SmallInt => integers!(Int16Type),
+        LogicalType::Int => integers!(Int32Type),
+        LogicalType::BigInt => integers!(Int64Type),
+        LogicalType::Float => {
+            Arc::new(binary::<Float32Type, Int32Type, Float32Type>(value, digits, input.rows, |_, x, d| {
+                let exact: f64 = x.to_string().parse().unwrap_or_else(|_| f64::from(x));
+                Ok(Some(approximate(exact, d) as f32))
+            })?) as _
+        }
+        _ => Arc::new(binary::<Float64Type, Int32Type, Float64Type>(value, digits, input.rows, |_, x, d| {
+            Ok(Some(approximate(x, d)))
+        })?) as _,
+    };
+    Ok(Vector { array, scalar })
+}
+
+fn wrong_count() -> EvalError {
+    EvalError { message: "wrong number of arguments".to_owned(), row: 0 }
+}
+
+/// Applies a function to each number, whatever its width.
+fn each(
+    values: &[Vector],
+    kind: LogicalType,
+    exact: fn(i128, u8) -> i128,
+    approximate: fn(f64) -> f64,
+) -> Result<Vector, EvalError> {
+    let [value] = values else { return Err(wrong_count()) };
+    fn unary<T: ArrowPrimitiveType>(value: &Vector, f: impl Fn(T::Native) -> T::Native) -> arrow::array::ArrayRef {
+        Arc::new(value.array.as_primitive::<T>().unary::<_, T>(f))
+    }
+    let array = match kind {
+        LogicalType::Decimal { precision, scale } => {
+            let from = scale_of_array(value);
+            let array = value.array.as_primitive::<Decimal128Type>();
+            let array = array
+                .unary_opt::<_, Decimal128Type>(|number| decimal::rescale(exact(number, from), from, precision, scale));
+            typed(array, (precision, scale))
+        }
+        LogicalType::TinyInt => unary::<Int8Type>(value, |number| exact(i128::from(number), 0) as i8),
+        LogicalType::SmallInt => unary::<Int16Type>(value, |number| exact(i128::from(number), 0) as i16),
+        LogicalType::Int => unary::<Int32Type>(value, |number| exact(i128::from(number), 0) as i32),
+        LogicalType::BigInt => unary::<Int64Type>(value, |number| exact(i128::from(number), 0) as i64),
+        LogicalType::Float => unary::<Float32Type>(value, |number| approximate(f64::from(number)) as f32),
+        _ => unary::<Float64Type>(value, approximate),
+    };
+    Ok(Vector { array, scalar: value.scalar })
+}
+
+fn abs(values: &[Vector], kind: LogicalType, _: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
+    each(values, kind, |number, _| number.abs(), f64::abs)
+}
+
+fn sign(values: &[Vector], kind: LogicalType, _: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
+    let approximate = |number: f64| if number == 0.0 || number.is_nan() { number } else { number.signum() };
+    each(values, kind, |number, scale| number.signum() * decimal::power(scale), approximate)
+}
+
+fn ceil(values: &[Vector], kind: LogicalType, _: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
+    let exact = |number: i128, scale: u8| {
+        let unit = decimal::power(scale);
+        (number.div_euclid(unit) + i128::from(number.rem_euclid(unit) != 0)) * unit
+    };
+    each(values, kind, exact, f64::ceil)
+}
+
+fn floor(values: &[Vector], kind: LogicalType, _: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
+    let exact = |number: i128, scale: u8| number.div_euclid(decimal::power(scale)) * decimal::power(scale);
+    each(values, kind, exact, f64::floor)
+}

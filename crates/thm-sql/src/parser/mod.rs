@@ -1,0 +1,232 @@
+//! Text → statements. Flink's statements are read here token by token; queries, expressions and data types are
+//! sqlparser's, under [`dialect::FlinkDialect`].
+//!
+//! Invariant: nothing is skipped. A clause or hint that we lack is refused with its place and what to write instead,
+//! and no text makes the parser panic.
+
+pub mod ast;
+pub mod dialect;
+pub(crate) mod statement;
+
+use sqlparser::ast::Query;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
+
+use crate::error::{SqlDiagnostic, SqlResult};
+use ast::Statement;
+use dialect::FlinkDialect;
+
+/// Longest script: a hand-written file is far below, and everything about it is kept in memory.
+pub const DEFAULT_MAX_SCRIPT_BYTES: usize = 1024 * 1024;
+/// Most tokens of a statement: bounds the depth of the tree, which is walked recursively.
+pub const DEFAULT_MAX_STATEMENT_TOKENS: usize = 8_000;
+
+/// Reads a whole script.
+pub fn parse_script(text: &str) -> SqlResult<Vec<Statement>> {
+    if text.len() > DEFAULT_MAX_SCRIPT_BYTES {
+        return Err(SqlDiagnostic::new(Span::empty(), "the script is larger than 1 MiB")
+            .with_hint("Split it into several files."));
+    }
+    let tokens = tokens_of(text)?;
+    let mut cursor = Cursor::new(tokens);
+    let mut statements = Vec::new();
+    while !cursor.at_end() {
+        if cursor.eat(&Token::SemiColon) {
+            continue;
+        }
+        statements.push(statement::parse(&mut cursor)?);
+        if !cursor.at_end() && !cursor.eat(&Token::SemiColon) {
+            return Err(cursor.expected("\";\""));
+        }
+    }
+    Ok(statements)
+}
+
+/// Reads one bare query, for bounded evaluation.
+pub fn parse_query(text: &str) -> SqlResult<Box<Query>> {
+    let mut cursor = Cursor::new(tokens_of(text)?);
+    let query = statement::query(&mut cursor)?;
+    let _ = cursor.eat(&Token::SemiColon);
+    if cursor.at_end() { Ok(query) } else { Err(cursor.expected("<EOF>")) }
+}
+
+/// Tokens without blanks and comments; hints are refused, for sqlparser would drop them in silence.
+fn tokens_of(text: &str) -> SqlResult<Vec<TokenWithSpan>> {
+    let tokens = Tokenizer::new(&FlinkDialect, text).tokenize_with_location().map_err(|error| {
+        let end = Location::new(error.location.line, error.location.column + 1);
+        SqlDiagnostic::new(Span::new(error.location, end), format!("Lexical error: {}", error.message))
+            .with_hint("Texts stand in single quotes, names with special characters in backticks.")
+    })?;
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut in_statement = 0;
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(Whitespace::MultiLineComment(comment)) if comment.starts_with('+') => {
+                return Err(SqlDiagnostic::new(token.span, "hints are not supported yet")
+                    .with_hint("Put the options into the table's WITH clause."));
+            }
+            Token::Whitespace(_) => continue,
+            Token::SemiColon => in_statement = 0,
+            Token::Neq
+                if text.get(crate::error::byte_of(text, token.span.start)..).is_some_and(|at| at.starts_with('!')) =>
+            {
+                let message = "Bang equal '!=' is not allowed under the current SQL conformance level";
+                return Err(SqlDiagnostic::new(token.span, message).with_hint("Write <>."));
+            }
+            _ => in_statement += 1,
+        }
+        if in_statement > DEFAULT_MAX_STATEMENT_TOKENS {
+            return Err(SqlDiagnostic::new(token.span, "the statement has more than 8000 words")
+                .with_hint("Split it into several statements."));
+        }
+        kept.push(token);
+    }
+    Ok(local_time_zone(kept))
+}
+
+/// `TIMESTAMP(p) WITH LOCAL TIME ZONE` is `TIMESTAMP_LTZ(p)`, which sqlparser can read.
+fn local_time_zone(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut at = 0;
+    while at + 4 <= tokens.len() {
+        let phrase = ["WITH", "LOCAL", "TIME", "ZONE"];
+        let found = phrase.iter().enumerate().all(|(i, word)| is_word(&tokens[at + i].token, word));
+        let type_at = match (at.checked_sub(1), at.checked_sub(4)) {
+            (Some(before), _) if is_word(&tokens[before].token, "TIMESTAMP") => Some(before),
+            (Some(before), Some(first))
+                if tokens[before].token == Token::RParen && is_word(&tokens[first].token, "TIMESTAMP") =>
+            {
+                Some(first)
+            }
+            _ => None,
+        };
+        if let (true, Some(type_at)) = (found, type_at) {
+            tokens[type_at].token = Token::make_word("TIMESTAMP_LTZ", None);
+            tokens.drain(at..at + 4);
+        }
+        at += 1;
+    }
+    tokens
+}
+
+fn is_word(token: &Token, text: &str) -> bool {
+    matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text))
+}
+
+/// A position in the tokens, with what statements need to read them.
+struct Cursor {
+    parser: Parser<'static>,
+}
+
+impl Cursor {
+    fn new(tokens: Vec<TokenWithSpan>) -> Self {
+        Self { parser: Parser::new(&FlinkDialect).with_tokens_with_locations(tokens) }
+    }
+
+    fn peek(&self) -> TokenWithSpan {
+        self.parser.peek_token()
+    }
+
+    fn next(&mut self) -> TokenWithSpan {
+        self.parser.next_token()
+    }
+
+    fn at_end(&self) -> bool {
+        self.parser.peek_token_ref().token == Token::EOF
+    }
+
+    fn span(&self) -> Span {
+        self.parser.peek_token_ref().span
+    }
+
+    fn eat(&mut self, token: &Token) -> bool {
+        self.parser.consume_token(token)
+    }
+
+    fn peek_word(&self, word: &str) -> bool {
+        is_word(&self.parser.peek_token_ref().token, word)
+    }
+
+    fn peek_words(&self, words: &[&str]) -> bool {
+        words.iter().enumerate().all(|(i, word)| is_word(&self.parser.peek_nth_token_ref(i).token, word))
+    }
+
+    fn eat_words(&mut self, words: &[&str]) -> bool {
+        let found = self.peek_words(words);
+        if found {
+            words.iter().for_each(|_| drop(self.next()));
+        }
+        found
+    }
+
+    fn expect_words(&mut self, words: &[&str]) -> SqlResult<()> {
+        if self.eat_words(words) { Ok(()) } else { Err(self.expected(&words.join(" "))) }
+    }
+
+    fn expect(&mut self, token: &Token) -> SqlResult<()> {
+        if self.eat(token) { Ok(()) } else { Err(self.expected(&format!("\"{token}\""))) }
+    }
+
+    fn expected(&self, what: &str) -> SqlDiagnostic {
+        let found = self.peek();
+        let shown = if found.token == Token::EOF { "<EOF>".to_owned() } else { found.token.to_string() };
+        SqlDiagnostic::new(found.span, format!("Encountered \"{shown}\"; was expecting {what}"))
+    }
+
+    /// A quoted text.
+    fn text(&mut self, what: &str) -> SqlResult<ast::Spanned<String>> {
+        let found = self.peek();
+        let Token::SingleQuotedString(value) = found.token else {
+            return Err(self.expected(what).with_hint("Write it as a text in single quotes."));
+        };
+        drop(self.next());
+        Ok(ast::Spanned { value, span: found.span })
+    }
+
+    /// Runs a piece of sqlparser's grammar.
+    fn grammar<T>(&mut self, read: impl FnOnce(&mut Parser<'static>) -> Result<T, ParserError>) -> SqlResult<T> {
+        let start = self.span();
+        read(&mut self.parser).map_err(|error| grammar_error(&error, start, self.span()))
+    }
+}
+
+/// sqlparser says places inside its messages; take them out and say it as Flink does.
+fn grammar_error(error: &ParserError, start: Span, here: Span) -> SqlDiagnostic {
+    let message = match error {
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.as_str(),
+        ParserError::RecursionLimitExceeded => {
+            return SqlDiagnostic::new(start, "the expression is nested too deeply")
+                .with_hint("Split it with a subquery.");
+        }
+    };
+    let (said, place) = match message.rsplit_once(" at Line: ") {
+        Some((said, place)) => (said, parse_place(place)),
+        None => (message, None),
+    };
+    let place = place.map_or(here, |at| Span::new(at, Location::new(at.line, at.column + 1)));
+    let place = if place.start.line == 0 { start } else { place };
+    let expected = said.strip_prefix("Expected").map(|rest| rest.trim_start_matches([':', ' ']));
+    let shown = match expected.and_then(|rest| rest.split_once(", found: ")) {
+        Some((wanted, found)) if found == "EOF" => format!("Encountered \"<EOF>\"; was expecting {wanted}"),
+        Some((wanted, found)) => format!("Encountered \"{found}\"; was expecting {wanted}"),
+        None => said.to_owned(),
+    };
+    let mut out = SqlDiagnostic::new(place, shown);
+    if said.contains("found: ") && is_reserved_found(said) {
+        out = out.with_hint("Reserved words used as names need backticks.");
+    }
+    out
+}
+
+fn is_reserved_found(said: &str) -> bool {
+    let found = said.rsplit_once("found: ").map_or("", |(_, found)| found);
+    matches!(Token::make_word(found, None), Token::Word(word) if word.keyword != Keyword::NoKeyword)
+}
+
+fn parse_place(text: &str) -> Option<Location> {
+    let (line, column) = text.split_once(", Column: ")?;
+    Some(Location::new(line.trim().parse().ok()?, column.trim().parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests;

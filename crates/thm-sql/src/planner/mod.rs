@@ -1,0 +1,3 @@
+//! Typed relations → what runs.
+
+pub mod bounded;

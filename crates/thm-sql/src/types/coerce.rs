@@ -1,0 +1,136 @@
+//! Which types go together: the common type of several values, what may be compared, what a sink takes, what CAST takes.
+
+use super::{DataType, LogicalType, decimal};
+
+/// The type that holds values of all of `types`, as CASE, COALESCE, IN and VALUES need it; `None` if there is none.
+#[must_use]
+pub fn common_type(types: &[DataType]) -> Option<DataType> {
+    let nullable = types.iter().any(|data_type| data_type.nullable || data_type.kind == LogicalType::Null);
+    let mut kinds = types.iter().map(|data_type| data_type.kind).filter(|kind| *kind != LogicalType::Null);
+    let first = kinds.next().unwrap_or(LogicalType::Null);
+    let kind = kinds.try_fold(first, common_kind)?;
+    Some(kind.nullable(nullable))
+}
+
+fn common_kind(a: LogicalType, b: LogicalType) -> Option<LogicalType> {
+    use LogicalType as T;
+    if a == b {
+        return Some(a);
+    }
+    if a.is_numeric() && b.is_numeric() {
+        return Some(common_numeric(a, b));
+    }
+    match (a, b) {
+        // Texts of different lengths: Flink pads nothing, so the result is a VARCHAR.
+        (T::Char(n) | T::VarChar(n), T::Char(m) | T::VarChar(m)) => Some(T::VarChar(n.max(m))),
+        (T::Binary(n) | T::VarBinary(n), T::Binary(m) | T::VarBinary(m)) => Some(T::VarBinary(n.max(m))),
+        (T::Time(n), T::Time(m)) => Some(T::Time(n.max(m))),
+        (T::Timestamp(n), T::Timestamp(m)) => Some(T::Timestamp(n.max(m))),
+        (T::TimestampLtz(n), T::TimestampLtz(m)) => Some(T::TimestampLtz(n.max(m))),
+        _ => None,
+    }
+}
+
+fn common_numeric(a: LogicalType, b: LogicalType) -> LogicalType {
+    use LogicalType as T;
+    match (a.as_decimal(), b.as_decimal()) {
+        (Some(x), Some(y)) if a.is_integer() && b.is_integer() => {
+            if x.0 >= y.0 {
+                a
+            } else {
+                b
+            }
+        }
+        (Some(x), Some(y)) => decimal::common_type(x, y),
+        // A FLOAT with integers stays one; with DECIMAL or DOUBLE it becomes a DOUBLE.
+        _ if a == T::Double || b == T::Double => T::Double,
+        _ if matches!(a, T::Decimal { .. }) || matches!(b, T::Decimal { .. }) => T::Double,
+        _ => T::Float,
+    }
+}
+
+/// The type in which two values are compared; `None` if Flink does not compare them.
+#[must_use]
+pub fn comparison_type(a: DataType, b: DataType) -> Option<LogicalType> {
+    common_type(&[a, b]).map(|data_type| data_type.kind)
+}
+
+/// Whether a sink column of type `to` takes a query's column of type `from` without CAST.
+///
+/// Source: Flink's `LogicalTypeCasts.supportsImplicitCast`.
+#[must_use]
+pub fn implicit_cast(from: LogicalType, to: LogicalType) -> bool {
+    use LogicalType as T;
+    match (from, to) {
+        (T::Null, _) => true,
+        (T::Char(_), T::Char(_)) => true,
+        (T::Char(_) | T::VarChar(_), T::VarChar(_)) => true,
+        (T::Binary(_), T::Binary(_)) | (T::Binary(_) | T::VarBinary(_), T::VarBinary(_)) => true,
+        (T::Decimal { .. }, T::Decimal { .. } | T::Float | T::Double) => true,
+        (T::Float, T::Double) => true,
+        (T::Time(_), T::Time(_)) => true,
+        (T::Timestamp(_), T::Date | T::Time(_)) => true,
+        (T::Timestamp(_) | T::TimestampLtz(_), T::Timestamp(_) | T::TimestampLtz(_)) => true,
+        _ if from.is_integer() && to.is_integer() => from.as_decimal() <= to.as_decimal(),
+        _ if from.is_integer() => to.is_approximate() || matches!(to, T::Decimal { .. }),
+        _ => from == to,
+    }
+}
+
+/// Whether CAST goes from one to the other.
+#[must_use]
+pub fn explicit_cast(from: LogicalType, to: LogicalType) -> bool {
+    use LogicalType as T;
+    match (from, to) {
+        (T::Null, _) => true,
+        _ if from == to => true,
+        (T::Char(_) | T::VarChar(_), _) => true,
+        (T::Boolean, _) => to.is_text() || to.is_numeric(),
+        _ if from.is_numeric() => to.is_text() || to.is_numeric() || to == T::Boolean,
+        (T::Binary(_) | T::VarBinary(_), _) => to.is_text() || to.is_binary(),
+        (T::Date, _) => to.is_text() || to.is_timestamp(),
+        (T::Time(_), _) => to.is_text() || to.is_timestamp() || matches!(to, T::Time(_)),
+        (T::Timestamp(_) | T::TimestampLtz(_), _) => {
+            to.is_text() || to.is_timestamp() || matches!(to, T::Date | T::Time(_))
+        }
+        _ => false,
+    }
+}
+
+/// What Flink says of a CAST that does not go.
+#[must_use]
+pub fn cast_refusal(from: LogicalType, to: LogicalType) -> (String, &'static str) {
+    if from.is_numeric() && to.is_timestamp() || from.is_timestamp() && to.is_numeric() {
+        let message = format!("The cast from {} type to {} type is not allowed.", root(from), root(to));
+        return (message, "Convert it in the database, or declare the column with the type it has there.");
+    }
+    (
+        format!("Cast function cannot convert value of type {from} to type {to}"),
+        "Cast to STRING first, or choose another type.",
+    )
+}
+
+fn root(kind: LogicalType) -> &'static str {
+    match kind {
+        LogicalType::TimestampLtz(_) => "TIMESTAMP_LTZ",
+        LogicalType::Timestamp(_) => "TIMESTAMP",
+        _ => "NUMERIC",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_types_are_flinks() {
+        let of = |a: LogicalType, b: LogicalType| {
+            common_type(&[a.nullable(false), b.nullable(false)]).map(|data_type| data_type.to_string())
+        };
+        let two_one = LogicalType::Decimal { precision: 2, scale: 1 };
+        assert_eq!(of(LogicalType::Int, two_one).as_deref(), Some("DECIMAL(11, 1) NOT NULL"));
+        assert_eq!(of(LogicalType::BigInt, two_one).as_deref(), Some("DECIMAL(20, 1) NOT NULL"));
+        assert_eq!(of(LogicalType::Char(1), LogicalType::Char(2)).as_deref(), Some("VARCHAR(2) NOT NULL"));
+        assert_eq!(of(LogicalType::Int, LogicalType::Char(2)), None);
+    }
+}

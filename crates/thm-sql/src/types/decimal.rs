@@ -1,0 +1,355 @@
+//! DECIMAL as Flink computes it: exact or rounded half up, result types by Flink's rules, overflow is NULL.
+//!
+//! Values are 128-bit integers in units of 10^-scale; intermediate results that do not fit are 256-bit.
+//! Formulas: Flink's `LogicalTypeMerging.find*DecimalType` and `DecimalDataUtils`.
+
+use arrow::datatypes::i256;
+
+use super::LogicalType;
+
+/// Most digits.
+pub const MAX_PRECISION: u8 = 38;
+/// Digits after the point that a result keeps at least when its type does not fit.
+const MIN_ADJUSTED_SCALE: u8 = 6;
+
+/// 10^n for n ≤ 38.
+#[must_use]
+pub const fn power(n: u8) -> i128 {
+    10_i128.pow(n as u32)
+}
+
+fn wide_power(n: u32) -> i256 {
+    let mut out = i256::ONE;
+    let mut left = n;
+    while left > 0 {
+        let step = left.min(38);
+        out = out.wrapping_mul(i256::from_i128(10_i128.pow(step)));
+        left -= step;
+    }
+    out
+}
+
+/// A type that is too wide loses digits after the point, down to six.
+fn adjusted(precision: u32, scale: u32) -> LogicalType {
+    let max = u32::from(MAX_PRECISION);
+    let (precision, scale) = if precision <= max {
+        (precision, scale)
+    } else {
+        let digits = precision - scale;
+        (max, max.saturating_sub(digits).max(scale.min(u32::from(MIN_ADJUSTED_SCALE))))
+    };
+    let narrow = |number: u32| u8::try_from(number).expect("adjusted to at most 38");
+    LogicalType::Decimal { precision: narrow(precision), scale: narrow(scale) }
+}
+
+/// Type of `a + b` and `a - b`.
+#[must_use]
+pub fn sum_type((p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> LogicalType {
+    let scale = u32::from(s1.max(s2));
+    adjusted(u32::from((p1 - s1).max(p2 - s2)) + scale + 1, scale)
+}
+
+/// Type of `a * b`.
+#[must_use]
+pub fn product_type((p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> LogicalType {
+    adjusted(u32::from(p1) + u32::from(p2) + 1, u32::from(s1) + u32::from(s2))
+}
+
+/// Type of `a / b`.
+#[must_use]
+pub fn quotient_type((p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> LogicalType {
+    let scale = 6.max(u32::from(s1) + u32::from(p2) + 1);
+    adjusted(u32::from(p1) - u32::from(s1) + u32::from(s2) + scale, scale)
+}
+
+/// Type of `MOD(a, b)`: whole numbers have the divisor's.
+#[must_use]
+pub fn remainder_type((p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> LogicalType {
+    if s1 == 0 && s2 == 0 {
+        return LogicalType::Decimal { precision: p2, scale: 0 };
+    }
+    let scale = u32::from(s1.max(s2));
+    adjusted(u32::from((p1 - s1).min(p2 - s2)) + scale, scale)
+}
+
+/// Type that holds both.
+#[must_use]
+pub fn common_type((p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> LogicalType {
+    let scale = s1.max(s2);
+    let precision = ((p1 - s1).max(p2 - s2) + scale).min(MAX_PRECISION);
+    LogicalType::Decimal { precision, scale }
+}
+
+/// Type of `ROUND(a, digits)`.
+#[must_use]
+pub fn round_type((p, s): (u8, u8), digits: i32) -> LogicalType {
+    if digits >= i32::from(s) {
+        return LogicalType::Decimal { precision: p, scale: s };
+    }
+    let scale = digits.clamp(0, i32::from(MAX_PRECISION));
+    let precision = (1 + i32::from(p) - i32::from(s) + scale).min(i32::from(MAX_PRECISION));
+    let narrow = |number: i32| u8::try_from(number).expect("clamped to 0..=38");
+    LogicalType::Decimal { precision: narrow(precision.max(1)), scale: narrow(scale) }
+}
+
+fn fits(value: i128, precision: u8) -> Option<i128> {
+    (value.unsigned_abs() < power(precision).unsigned_abs()).then_some(value)
+}
+
+/// Divides, rounding half away from zero.
+fn divide_half_up(value: i128, by: i128) -> i128 {
+    let (quotient, rest) = (value / by, value % by);
+    // |rest| < |by| ≤ 10^38, so doubling fits 128 bits.
+    if rest.unsigned_abs() * 2 >= by.unsigned_abs() {
+        quotient + if (value < 0) == (by < 0) { 1 } else { -1 }
+    } else {
+        quotient
+    }
+}
+
+fn wide_divide_half_up(value: i256, by: i256) -> i256 {
+    let (quotient, rest) = (value.wrapping_div(by), value.wrapping_rem(by));
+    let (rest, size) = (rest.wrapping_abs(), by.wrapping_abs());
+    if rest >= size.wrapping_sub(rest) {
+        let one = if value.is_negative() == by.is_negative() { i256::ONE } else { i256::MINUS_ONE };
+        quotient.wrapping_add(one)
+    } else {
+        quotient
+    }
+}
+
+fn narrow(value: i256, precision: u8) -> Option<i128> {
+    fits(value.to_i128()?, precision)
+}
+
+fn wide_rescale(value: i256, from: u32, to: u32) -> Option<i256> {
+    if to >= from {
+        value.checked_mul(wide_power(to - from))
+    } else {
+        Some(wide_divide_half_up(value, wide_power(from - to)))
+    }
+}
+
+/// The value in another scale and precision, rounded half up; `None` if it does not fit.
+#[must_use]
+pub fn rescale(value: i128, from: u8, precision: u8, to: u8) -> Option<i128> {
+    let moved = if to >= from { value.checked_mul(power(to - from))? } else { divide_half_up(value, power(from - to)) };
+    fits(moved, precision)
+}
+
+/// Cuts digits instead of rounding.
+#[must_use]
+pub fn truncate(value: i128, from: u8, to: u8) -> i128 {
+    if to >= from { value } else { value / power(from - to) * power(from - to) }
+}
+
+/// `a + b` for values of scales `s1`, `s2`; the result has precision `p` and scale `s`.
+#[must_use]
+pub fn add(a: i128, s1: u8, b: i128, s2: u8, (p, s): (u8, u8)) -> Option<i128> {
+    let common = s1.max(s2);
+    let narrow_sum = || {
+        let sum = a.checked_mul(power(common - s1))?.checked_add(b.checked_mul(power(common - s2))?)?;
+        Some(rescale(sum, common, p, s))
+    };
+    if let Some(done) = narrow_sum() {
+        return done;
+    }
+    let wide = |value: i128, scale: u8| i256::from_i128(value).wrapping_mul(wide_power(u32::from(common - scale)));
+    let sum = wide(a, s1).wrapping_add(wide(b, s2));
+    narrow(wide_rescale(sum, u32::from(common), u32::from(s))?, p)
+}
+
+/// `a * b`.
+#[must_use]
+pub fn multiply(a: i128, s1: u8, b: i128, s2: u8, (p, s): (u8, u8)) -> Option<i128> {
+    let scale = u32::from(s1) + u32::from(s2);
+    if let (Some(product), true) = (a.checked_mul(b), scale <= 38) {
+        return rescale(product, u8::try_from(scale).ok()?, p, s);
+    }
+    let product = i256::from_i128(a).wrapping_mul(i256::from_i128(b));
+    narrow(wide_rescale(product, scale, u32::from(s))?, p)
+}
+
+/// `a / b` for `b` ≠ 0: rounded to 38 significant digits, then to the result's scale, as Flink does.
+#[must_use]
+pub fn divide(a: i128, s1: u8, b: i128, s2: u8, (p, s): (u8, u8)) -> Option<i128> {
+    // a·10^(s - s1 + s2) / b is the quotient in units of the result.
+    let shift = i32::from(s) - i32::from(s1) + i32::from(s2);
+    const SMALL: u128 = 1_000_000_000_000_000_000;
+    if (0..=38).contains(&shift) && b.unsigned_abs() < SMALL {
+        let scaled = u8::try_from(shift).ok().and_then(|shift| a.checked_mul(power(shift)));
+        if let Some(scaled) = scaled {
+            let quotient = divide_half_up(scaled, b);
+            // Below this size rounding twice cannot differ from rounding once.
+            if quotient.unsigned_abs() < SMALL {
+                return fits(quotient, p);
+            }
+        }
+    }
+    divide_wide(a, b, shift).and_then(|quotient| narrow(quotient, p))
+}
+
+/// `a·10^shift / b`, first to 38 significant digits, then to a whole number.
+fn divide_wide(a: i128, b: i128, shift: i32) -> Option<i256> {
+    if a == 0 {
+        return Some(i256::ZERO);
+    }
+    let digits = |value: i128| i32::try_from(value.unsigned_abs().ilog10()).unwrap_or(38) + 1;
+    // Enough places that the quotient has 38 or 39 digits; b·10^38 fits 256 bits.
+    let places = (38 + digits(b) - digits(a)).max(0);
+    let scaled = i256::from_i128(a).wrapping_mul(wide_power(places.unsigned_abs()));
+    let wide_b = i256::from_i128(b);
+    let mut extra = 0;
+    let mut quotient = wide_divide_half_up(scaled, wide_b);
+    let limit = wide_power(38);
+    if quotient.wrapping_abs() >= limit {
+        quotient = wide_divide_half_up(scaled, wide_b.wrapping_mul(i256::from_i128(10)));
+        extra = 1;
+    }
+    // quotient stands for quotient·10^(extra - places); wanted in units of 10^-shift.
+    let exponent = shift - places + extra;
+    if exponent >= 0 {
+        quotient.checked_mul(wide_power(exponent.unsigned_abs().min(76)))
+    } else {
+        Some(wide_divide_half_up(quotient, wide_power(exponent.unsigned_abs().min(76))))
+    }
+}
+
+/// Remainder of `a / b` for `b` ≠ 0, with the sign of `a`.
+#[must_use]
+pub fn remainder(a: i128, s1: u8, b: i128, s2: u8, (p, s): (u8, u8)) -> Option<i128> {
+    let common = s1.max(s2);
+    let wide = |value: i128, scale: u8| i256::from_i128(value).wrapping_mul(wide_power(u32::from(common - scale)));
+    let rest = wide(a, s1).wrapping_rem(wide(b, s2));
+    narrow(wide_rescale(rest, u32::from(common), u32::from(s))?, p)
+}
+
+/// Orders values of different scales.
+#[must_use]
+pub fn compare(a: i128, s1: u8, b: i128, s2: u8) -> std::cmp::Ordering {
+    let common = s1.max(s2);
+    let wide = |value: i128, scale: u8| i256::from_i128(value).wrapping_mul(wide_power(u32::from(common - scale)));
+    wide(a, s1).cmp(&wide(b, s2))
+}
+
+/// Reads a decimal number in plain or scientific form, rounding half up to `scale`; blanks around it are fine.
+#[must_use]
+pub fn parse(text: &str, precision: u8, scale: u8) -> Option<i128> {
+    let text = text.trim();
+    let (mantissa, exponent) = match text.find(['e', 'E']) {
+        Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (negative, digits) = match mantissa.as_bytes().first()? {
+        b'-' => (true, &mantissa[1..]),
+        b'+' => (false, &mantissa[1..]),
+        _ => (false, mantissa),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() && fraction.is_empty() || !plain(whole) || !plain(fraction) {
+        return None;
+    }
+    let mut shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?.checked_add(i32::from(scale))?;
+    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0').collect();
+    // Digits beyond the scale only say how to round: the first of them decides.
+    let (kept, dropped) = if shift < 0 {
+        let kept = all.len().checked_sub(usize::try_from(-shift).ok()?);
+        shift = 0;
+        kept.map_or((&[][..], None), |kept| (&all[..kept], all.get(kept)))
+    } else {
+        (&all[..], None)
+    };
+    let mut value: i128 = 0;
+    for digit in kept {
+        value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+    }
+    if value != 0 {
+        value = value.checked_mul(power(u8::try_from(shift).ok().filter(|shift| *shift <= 38)?))?;
+    }
+    if dropped.is_some_and(|digit| *digit >= b'5') {
+        value += 1;
+    }
+    fits(if negative { -value } else { value }, precision)
+}
+
+/// Appends the plain form with all digits of the scale: `-0.50`.
+pub fn write_plain(out: &mut String, value: i128, scale: u8) {
+    let digits = value.unsigned_abs().to_string();
+    if value < 0 {
+        out.push('-');
+    }
+    let scale = usize::from(scale);
+    if scale == 0 {
+        out.push_str(&digits);
+        return;
+    }
+    if digits.len() <= scale {
+        out.push_str("0.");
+        out.extend(std::iter::repeat_n('0', scale - digits.len()));
+        out.push_str(&digits);
+    } else {
+        let point = digits.len() - scale;
+        out.push_str(&digits[..point]);
+        out.push('.');
+        out.push_str(&digits[point..]);
+    }
+}
+
+/// Nearest double.
+#[must_use]
+pub fn to_f64(value: i128, scale: u8) -> f64 {
+    let mut text = String::with_capacity(42);
+    write_plain(&mut text, value, scale);
+    text.parse().unwrap_or(f64::NAN)
+}
+
+/// A double in decimal: its shortest decimal form, rounded half up. `None` for NaN, infinities and what does not fit.
+#[must_use]
+pub fn from_f64(value: f64, precision: u8, scale: u8) -> Option<i128> {
+    if value.is_finite() { parse(&format!("{value:e}"), precision, scale) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(precision: u8, scale: u8) -> LogicalType {
+        LogicalType::Decimal { precision, scale }
+    }
+
+    #[test]
+    fn result_types_are_flinks() {
+        assert_eq!(quotient_type((18, 2), (5, 1)), decimal(25, 8));
+        assert_eq!(round_type((25, 8), 2), decimal(20, 2));
+        assert_eq!(sum_type((10, 2), (38, 18)), decimal(38, 17));
+        assert_eq!(product_type((10, 2), (38, 18)), decimal(38, 9));
+        assert_eq!(remainder_type((5, 0), (10, 2)), decimal(7, 2));
+    }
+
+    #[test]
+    fn rounds_half_up_and_overflows_to_none() {
+        assert_eq!(rescale(12_345, 3, 4, 2), Some(1235));
+        assert_eq!(rescale(-12_345, 3, 4, 2), Some(-1235));
+        assert_eq!(rescale(999_995, 3, 5, 2), None);
+        assert_eq!(divide(1, 0, 3, 0, (38, 6)), Some(333_333));
+        assert_eq!(divide(-2, 0, 3, 0, (38, 6)), Some(-666_667));
+        let big = power(38) - 1;
+        assert_eq!(divide(big, 0, big, 0, (38, 6)), Some(1_000_000));
+        assert_eq!(add(big, 0, 1, 0, (38, 0)), None);
+    }
+
+    #[test]
+    fn reads_and_writes_text() {
+        assert_eq!(parse(" 12.345 ", 4, 2), Some(1235));
+        assert_eq!(parse("1.5e3", 10, 2), Some(150_000));
+        assert_eq!(parse("-.5", 2, 1), Some(-5));
+        assert_eq!(parse("1e-5", 5, 2), Some(0));
+        for bad in ["", "a", "1.2.3", "-", ".", "1e", "--1", "1e99999999999"] {
+            assert_eq!(parse(bad, 10, 2), None, "{bad}");
+        }
+        let mut out = String::new();
+        write_plain(&mut out, -5, 2);
+        assert_eq!(out, "-0.05");
+    }
+}

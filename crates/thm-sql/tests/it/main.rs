@@ -1,0 +1,4 @@
+//! Integration tests of Flink SQL: goldens of the real Flink, and jobs on a log.
+#![allow(clippy::unwrap_used)]
+
+mod golden;
