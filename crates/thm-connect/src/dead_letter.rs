@@ -67,7 +67,9 @@ impl DeadLetters {
         if refused.is_empty() {
             return Ok(());
         }
-        self.log.create_topic(&TopicSpec::new(topic)).await?;
+        if !self.log.topics().iter().any(|known| known.spec.name == topic) {
+            self.log.create_topic(&TopicSpec::new(topic)).await?;
+        }
         let partition = TopicPartition::new(topic, 0);
         let producer: Arc<str> = format!("dlq:{}", self.connector).into();
         let written = self.log.progress(&partition, &producer)?.map_or(0, |progress| progress.offset);

@@ -12,18 +12,24 @@ mod store;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use thm_api::{Connector, Error, ErrorKind, Result};
+use thm_api::{Connector, ConnectorKind, Error, ErrorKind, Result, TaskContext};
 
 use crate::definition::{self, Definition, RawConfig, Validation};
+use crate::names::ConnectorState;
 use crate::options::HerderOptions;
 use crate::status::{ConnectorSnapshot, State};
 use entry::Entry;
 pub use entry::{ConnectorInfo, ConnectorStatus, InstanceStatus};
 pub use lifecycle::Restart;
 pub use offsets::OffsetChange;
+pub(crate) use store::option_text;
 pub use store::parse_connector;
+
+/// How long a request waits for a database before the connector is made without having asked it.
+const PREFLIGHT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the herder refuses a request: Connect's status and message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -193,6 +199,29 @@ impl Herder {
     /// Checks a configuration without creating anything.
     pub(crate) fn validate(&self, config: &RawConfig) -> Result<Validation, Refusal> {
         Ok(definition::validate(&*self.class_of(config)?, config))
+    }
+
+    /// Asks the outside of a valid source configuration; what stands against a start is added to its errors. Sinks
+    /// are not asked, as in Connect: their targets may come later.
+    pub(crate) async fn preflight(&self, connector: &dyn Connector, config: &RawConfig, validation: &mut Validation) {
+        if connector.kind() != ConnectorKind::Source || validation.errors().next().is_some() {
+            return;
+        }
+        let name = config.get("name").and_then(Option::as_deref).unwrap_or_default();
+        let context = TaskContext {
+            connector: name.into(),
+            task: 0,
+            config: validation.resolved.clone(),
+            hosts: Arc::clone(&self.options.hosts),
+            state: Arc::new(ConnectorState::new(Arc::clone(&self.options.state), name)),
+            budget: self.options.source_budget.clone(),
+        };
+        let Ok(Err(error)) = tokio::time::timeout(PREFLIGHT_TIMEOUT, connector.check(&context)).await else { return };
+        // What the server lacks fails the task, where it can be retried; a wrong address or password never works.
+        if matches!(error.kind(), ErrorKind::SourceUnreachable | ErrorKind::SourceDenied) {
+            let message = format!("Error while validating connector config: {error}. {}", error.hint());
+            validation.other_errors.push(("database.hostname".to_owned(), message));
+        }
     }
 
     /// All connectors as they are now. Cheap: no I/O.

@@ -21,6 +21,7 @@ mod names;
 mod options;
 mod ranges;
 mod reader;
+pub mod rest;
 mod retry;
 mod secrets;
 mod sink_loop;

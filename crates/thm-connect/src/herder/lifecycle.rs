@@ -36,10 +36,14 @@ impl Herder {
         target: InitialState,
     ) -> Result<ConnectorInfo, Refusal> {
         let phase = self.changes.lock().await;
-        config.insert("name".to_owned(), Some(name.to_owned()));
-        let (connector, validation) = self.check_config(name, &config)?;
+        config.entry("name".to_owned()).or_insert_with(|| Some(name.to_owned()));
+        let (connector, mut validation) = self.check_config(name, &config)?;
         if self.connectors.lock().contains_key(name) {
             return Err(Refusal::new(409, format!("Connector {name} already exists")));
+        }
+        self.preflight(&*connector, &config, &mut validation).await;
+        if let Some(message) = validation.refusal() {
+            return Err(Refusal::new(400, message));
         }
         log_warnings(name, &validation);
         self.store(name, Some(config.clone()), target).await?;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use thm_api::{ConnectorKind, Offset, TopicPartition};
 
-use super::{Herder, InitialState, Refusal, not_found};
+use super::{Herder, InitialState, Refusal};
 
 /// Where a partition of a sink is to go on; none for the start of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,9 +87,9 @@ impl Herder {
         Ok(())
     }
 
-    async fn stopped_sink_group(&self, name: &str) -> Result<String, Refusal> {
-        let found = self.entry(name, |entry| (entry.target, entry.connector.kind(), entry.group(name)));
-        let (target, kind, group) = found.map_err(|_| not_found(name))?;
+    /// Refuses to change the offsets of a connector that is not stopped, or that is a source.
+    pub(crate) fn check_stopped(&self, name: &str) -> Result<(), Refusal> {
+        let (target, kind) = self.entry(name, |entry| (entry.target, entry.connector.kind()))?;
         if target != InitialState::Stopped {
             let message = format!(
                 "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for \
@@ -102,7 +102,12 @@ impl Herder {
                            take a new snapshot instead";
             return Err(Refusal::new(400, message));
         }
+        Ok(())
+    }
+
+    async fn stopped_sink_group(&self, name: &str) -> Result<String, Refusal> {
+        self.check_stopped(name)?;
         self.settled(name).await;
-        Ok(group)
+        self.entry(name, |entry| entry.group(name))
     }
 }

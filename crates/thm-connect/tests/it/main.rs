@@ -1,0 +1,9 @@
+//! The worker and its REST API on the log's memory double, with tasks whose faults are queued by the test.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+mod fake_sink;
+mod fake_source;
+mod persistence;
+mod sinks;
+mod sources;
+mod stage;
