@@ -97,6 +97,8 @@ pub async fn query(sql: &str) -> String {
 /// A database of one test, with the contract's table in it.
 pub struct Database {
     pub name: String,
+    /// What the test's sink reads; each test has a topic of its own, for query ids are the server's.
+    pub partition: SinkPartition,
 }
 
 impl Database {
@@ -114,9 +116,10 @@ impl Database {
 
     pub async fn empty() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("thm_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("thm_{number}");
         query(&format!("CREATE DATABASE {name}")).await;
-        Self { name }
+        Self { name, partition: partition(1_000 + u128::from(number)) }
     }
 
     /// The answer to a query with `{t}` for the table.
@@ -146,10 +149,9 @@ impl Database {
     /// An opened sink.
     pub async fn opened(&self) -> (Box<dyn SinkTask>, SinkPartition) {
         let mut task = self.sink(&[]).await;
-        let partition = partition(7);
-        let held = task.open(std::slice::from_ref(&partition), Generation(1)).await.unwrap();
+        let held = task.open(std::slice::from_ref(&self.partition), Generation(1)).await.unwrap();
         assert!(held.is_empty());
-        (task, partition)
+        (task, self.partition.clone())
     }
 }
 

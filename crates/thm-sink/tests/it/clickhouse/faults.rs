@@ -14,7 +14,7 @@ use crate::support::{MemoryState, batch, config, context, foreign, free_port, pa
 const TS: &str = "2025-08-23 05:40:00";
 
 async fn open_error(database: &Database, further: &[(&str, &str)]) -> thm_api::Error {
-    database.sink(further).await.open(&[partition(7)], Generation(1)).await.unwrap_err()
+    database.sink(further).await.open(std::slice::from_ref(&database.partition), Generation(1)).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn a_missing_table_is_named_with_the_statement_to_run() {
 
 #[tokio::test]
 async fn a_missing_database_is_named() {
-    let database = Database { name: "no_such_database".to_owned() };
+    let database = Database { name: "no_such_database".to_owned(), partition: partition(7) };
     let error = open_error(&database, &[]).await;
     assert_eq!(error.kind(), ErrorKind::SinkMismatch);
     assert!(error.hint().contains("CREATE DATABASE `no_such_database`"), "{}", error.hint());

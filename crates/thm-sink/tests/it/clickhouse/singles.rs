@@ -62,8 +62,7 @@ async fn check(task: &mut Box<dyn SinkTask>, database: &Database, offset: i64, c
     let mut record = foreign(offset, 0, case["value"].as_str().unwrap_or_default());
     record.value = case["value"].as_str().map(|value| value.as_bytes().to_vec().into());
     record.key = case["key"].as_str().map(|key| key.as_bytes().to_vec().into());
-    let partition = crate::support::partition(7);
-    let written = task.write(batch(&partition, &[record])).await;
+    let written = task.write(batch(&database.partition, &[record])).await;
     let rows = rows(database).await;
     let told = |what: &str| Err(format!("{name}: {what}; wrote {written:?}, rows {rows:?}"));
     if let Err(error) = &written {

@@ -3,7 +3,7 @@
 use thm_api::{Generation, Op};
 
 use super::engine::{Database, event, query};
-use crate::support::{batch, foreign, partition, record};
+use crate::support::{batch, foreign, record};
 
 const FIRST: &str = "2025-08-23 05:40:00.123";
 const MOVED: &str = "2025-08-24 06:00:00.456";
@@ -136,7 +136,7 @@ async fn foreign_tombstones_delete_by_key_or_are_passed_over() {
 async fn the_table_we_create_needs_no_delete() {
     let database = Database::empty().await;
     let mut task = database.sink(&[("auto.create", "true")]).await;
-    let partition = partition(7);
+    let partition = database.partition.clone();
     task.open(std::slice::from_ref(&partition), Generation(1)).await.unwrap();
     let at = |offset: i64, op, lsn: u64, id: i64, value: Option<String>| {
         let mut record = record(offset, op, 0, id, value);
