@@ -1,0 +1,168 @@
+//! `TailCache`: the newest durable batches of all partitions, with their decoded rows, in bounded bytes.
+//!
+//! ```text
+//!   order of arrival over all partitions:   a0 b0 a1 a2 b1 …     oldest leaves first
+//!   by partition:                           a: a0 a1 a2     b: b0 b1
+//! ```
+//!
+//! A consumer that keeps up reads from here and never parses what we have just encoded. Only what is durable comes
+//! in. One lock: it is taken once per batch that arrives and once per read, for a few pointer copies.
+
+use std::collections::{HashMap, VecDeque};
+
+use parking_lot::Mutex;
+use thm_api::FetchedBatch;
+
+/// What a batch costs beside its bytes: its entry, its positions' and rows' headers.
+const ENTRY_BYTES: usize = 256;
+
+/// Which partition, unique over topics and their recreations.
+pub(crate) type PartitionKey = u64;
+
+/// Bounded memory of recent batches.
+#[derive(Debug)]
+pub(crate) struct TailCache {
+    capacity_bytes: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    used_bytes: usize,
+    order: VecDeque<PartitionKey>,
+    partitions: HashMap<PartitionKey, VecDeque<Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    batch: FetchedBatch,
+    bytes: usize,
+}
+
+/// What the cache has for a read.
+#[derive(Debug)]
+pub(crate) enum Cached {
+    /// Batches from the one that holds the offset on.
+    Hit(Vec<FetchedBatch>),
+    /// Nothing at the offset; the segments have it, up to where the cache goes on, if it does.
+    Miss(Option<i64>),
+}
+
+impl TailCache {
+    /// A cache of at most `capacity_bytes`.
+    pub(crate) fn new(capacity_bytes: usize) -> Self {
+        Self { capacity_bytes, state: Mutex::default() }
+    }
+
+    /// Takes durable batches of a partition, in offset order, each with the memory it holds.
+    pub(crate) fn insert(&self, key: PartitionKey, batches: impl Iterator<Item = (FetchedBatch, usize)>) {
+        // Dropped after the lock is: freeing decoded rows is not for others to wait for.
+        let mut evicted = Vec::new();
+        let mut state = self.state.lock();
+        for (batch, bytes) in batches {
+            let bytes = bytes + ENTRY_BYTES;
+            if bytes > self.capacity_bytes {
+                continue;
+            }
+            state.used_bytes += bytes;
+            state.order.push_back(key);
+            state.partitions.entry(key).or_default().push_back(Entry { batch, bytes });
+            while state.used_bytes > self.capacity_bytes {
+                evicted.extend(state.evict());
+            }
+        }
+        drop(state);
+    }
+
+    /// Batches around `from`, up to `max_bytes` (the first whole), none at or after `until`.
+    pub(crate) fn read(&self, key: PartitionKey, from: i64, until: i64, max_bytes: usize) -> Cached {
+        let state = self.state.lock();
+        let Some(entries) = state.partitions.get(&key) else { return Cached::Miss(None) };
+        let first = entries.partition_point(|entry| entry.batch.next_offset().0 <= from);
+        let mut next = match entries.get(first).map(|entry| entry.batch.base_offset.0) {
+            Some(base) if base <= from => base,
+            later => return Cached::Miss(later),
+        };
+        let mut batches = Vec::new();
+        let mut bytes = 0;
+        for Entry { batch, .. } in entries.range(first..) {
+            bytes += batch.batch.bytes.len();
+            let base = batch.base_offset.0;
+            // A batch too large for the cache leaves a gap: what follows it is for the next read.
+            if base != next || base >= until || (bytes > max_bytes && !batches.is_empty()) {
+                break;
+            }
+            next = batch.next_offset().0;
+            batches.push(batch.clone());
+        }
+        Cached::Hit(batches)
+    }
+
+    /// Forgets a partition that is deleted.
+    pub(crate) fn forget(&self, key: PartitionKey) {
+        let mut state = self.state.lock();
+        let gone = state.partitions.remove(&key);
+        state.order.retain(|other| *other != key);
+        state.used_bytes -= gone.iter().flatten().map(|entry| entry.bytes).sum::<usize>();
+        drop(state);
+    }
+}
+
+impl State {
+    fn evict(&mut self) -> Option<Entry> {
+        let key = self.order.pop_front()?;
+        let entries = self.partitions.get_mut(&key)?;
+        let entry = entries.pop_front()?;
+        self.used_bytes -= entry.bytes;
+        Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use bytes::Bytes;
+    use std::sync::Arc;
+    use thm_api::{LogBatch, Offset};
+
+    use super::*;
+
+    fn batch(base_offset: i64, records: u32, bytes: usize) -> (FetchedBatch, usize) {
+        let bytes = Bytes::from(vec![0; bytes]);
+        let memory = bytes.len();
+        let batch = LogBatch { bytes, records, positions: Arc::default(), decoded: None };
+        (FetchedBatch { base_offset: Offset(base_offset), batch, producer: None }, memory)
+    }
+
+    fn offsets(cached: Cached) -> Vec<i64> {
+        match cached {
+            Cached::Hit(batches) => batches.iter().map(|batch| batch.base_offset.0).collect(),
+            Cached::Miss(_) => vec![],
+        }
+    }
+
+    #[test]
+    fn oldest_of_all_partitions_leaves_first() {
+        let cache = TailCache::new(4 * (1000 + ENTRY_BYTES));
+        cache.insert(1, [batch(0, 10, 1000), batch(10, 10, 1000)].into_iter());
+        cache.insert(2, [batch(0, 10, 1000), batch(10, 10, 1000)].into_iter());
+        assert_eq!(offsets(cache.read(1, 0, 100, usize::MAX)), [0, 10]);
+        cache.insert(2, [batch(20, 10, 1000)].into_iter());
+        assert!(matches!(cache.read(1, 5, 100, usize::MAX), Cached::Miss(Some(10))));
+        assert_eq!(offsets(cache.read(1, 15, 100, usize::MAX)), [10]);
+        assert_eq!(offsets(cache.read(2, 0, 100, 1)), [0]);
+        assert_eq!(offsets(cache.read(2, 0, 20, usize::MAX)), [0, 10]);
+        cache.forget(2);
+        cache.insert(1, (2..5).map(|at| batch(at * 10, 10, 1000)));
+        assert_eq!(offsets(cache.read(1, 10, 100, usize::MAX)), [10, 20, 30, 40]);
+    }
+
+    #[test]
+    fn a_batch_beyond_the_capacity_leaves_a_gap() {
+        let cache = TailCache::new(3000);
+        cache.insert(1, [batch(0, 1, 100), batch(1, 1, 5000), batch(2, 1, 100)].into_iter());
+        assert_eq!(offsets(cache.read(1, 0, 100, usize::MAX)), [0]);
+        assert!(matches!(cache.read(1, 1, 100, usize::MAX), Cached::Miss(Some(2))));
+        assert_eq!(offsets(cache.read(1, 2, 100, usize::MAX)), [2]);
+    }
+}
