@@ -8,3 +8,4 @@ mod confluent;
 mod harness;
 mod kafka_python;
 mod kcat;
+mod log;
