@@ -28,6 +28,7 @@ pub mod config;
 pub mod event;
 pub mod fence;
 mod json;
+pub mod options;
 mod rewind;
 mod task;
 pub mod verify;
@@ -56,7 +57,7 @@ impl Connector for LeaderboardConnector {
     }
 
     fn config_def(&self) -> &ConfigDef {
-        &config::CONFIG_DEF
+        &options::CONFIG_DEF
     }
 
     fn validate(&self, config: &ConnectorConfig) -> Vec<ConfigIssue> {

@@ -1,5 +1,7 @@
 //! The leaderboard on a real redis-server: exactly once, sliding, rebuilt.
 
+mod columns;
 mod faults;
+mod random;
 mod service;
 mod window;
