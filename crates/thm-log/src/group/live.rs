@@ -10,6 +10,7 @@ use thm_api::offsets::LeaseGuard;
 use tokio::sync::Notify;
 
 use super::membership::Membership;
+use super::state::DEFAULT_MAX_GROUPS;
 
 /// A group somebody is in.
 #[derive(Debug, Default)]
@@ -69,6 +70,12 @@ impl Live {
             groups.remove(group);
         }
         result
+    }
+
+    /// Whether a new group would be one too many.
+    pub(super) fn is_full(&self, group: &str) -> bool {
+        let groups = self.lock();
+        groups.len() >= DEFAULT_MAX_GROUPS && !groups.contains_key(group)
     }
 
     /// Keeps members out of an empty group while it is changed; `None` if somebody is in it.

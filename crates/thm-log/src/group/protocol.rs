@@ -10,6 +10,9 @@ use super::GroupCoordinator;
 use super::live::Live;
 use super::membership::{JoinAnswer, JoinRefused, JoinRequest, Step, SyncAnswer, SyncRequest};
 
+/// Most bytes that a member may have kept about its subscription. A consumer of 1,000 topics says about 30 KiB.
+const MAX_METADATA_BYTES: usize = 256 << 10;
+
 impl GroupCoordinator {
     /// A member joins and waits for the round to be complete. Dropping the future does not undo the join: the
     /// member's session ends it.
@@ -22,6 +25,10 @@ impl GroupCoordinator {
         let allowed = self.config.min_session_timeout..=self.config.max_session_timeout;
         if !allowed.contains(&request.session_timeout) {
             return refused(ResponseError::InvalidSessionTimeout, &member_id);
+        }
+        let metadata: usize = request.protocols.iter().map(|(_, metadata)| metadata.len()).sum();
+        if metadata > MAX_METADATA_BYTES || self.live.is_full(group) {
+            return refused(ResponseError::GroupMaxSizeReached, &member_id);
         }
         self.start_timer();
         let step = self.live.with(group, |live| {

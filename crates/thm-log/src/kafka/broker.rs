@@ -11,19 +11,20 @@ use super::versions::OFFERED;
 use crate::group::GroupCoordinator;
 
 /// Largest request, in bytes. Clients send about 1 MiB at most unless told otherwise.
-pub const DEFAULT_MAX_REQUEST_BYTES: usize = 32 << 20;
+pub const DEFAULT_MAX_REQUEST_BYTES: usize = 8 << 20;
 
 /// Largest batch of records after unpacking, in bytes. Kafka allows 1 MiB packed; ours are stored unpacked.
-pub const DEFAULT_MAX_BATCH_BYTES: usize = 16 << 20;
+pub const DEFAULT_MAX_BATCH_BYTES: usize = 8 << 20;
 
 /// Largest answer to a fetch, in bytes, whatever the client asks for (but for one batch that is larger).
-pub const DEFAULT_MAX_FETCH_BYTES: usize = 4 << 20;
+pub const DEFAULT_MAX_FETCH_BYTES: usize = 2 << 20;
 
-/// Bytes of requests that are being read or answered, all connections together.
+/// Bytes of requests that are being read or answered, all connections together. Twice the largest request, so
+/// that one client that stalls in the middle of one does not hold up the others.
 pub const DEFAULT_REQUEST_BUDGET_BYTES: usize = 16 << 20;
 
 /// Bytes of records on their way to clients, all connections together.
-pub const DEFAULT_FETCH_BUDGET_BYTES: usize = 16 << 20;
+pub const DEFAULT_FETCH_BUDGET_BYTES: usize = 8 << 20;
 
 /// Most connections at once, all listeners together.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 1000;
@@ -125,6 +126,8 @@ pub struct BrokerStats {
 pub(super) struct Counters {
     pub(super) connections: AtomicU64,
     pub(super) connections_total: AtomicU64,
+    /// Connections that ended in a bug of ours.
+    pub(super) panics: AtomicU64,
     pub(super) bytes_in: AtomicU64,
     pub(super) bytes_out: AtomicU64,
     requests: [AtomicU64; OFFERED.len()],

@@ -36,6 +36,9 @@ const MAX_IN_FLIGHT: usize = 16;
 /// How long a client may take to send the rest of a frame, or to take an answer. It holds memory meanwhile.
 const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a client may be silent between requests, as Kafka's `connections.max.idle.ms`.
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
 /// Request header up to the client's name: key, version, correlation id, length of the name.
 const SHORTEST_HEADER_BYTES: usize = 10;
 
@@ -118,7 +121,7 @@ async fn read_requests(
 /// The next frame without its length; `None` when the client has closed between frames.
 async fn read_frame(socket: &mut OwnedReadHalf, peer: &Peer) -> io::Result<Option<(Bytes, Permit)>> {
     let mut length = [0; 4];
-    match socket.read_exact(&mut length).await {
+    match timeout(DEFAULT_IDLE_TIMEOUT, socket.read_exact(&mut length)).await? {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thm_api::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::broker::Broker;
@@ -70,11 +70,17 @@ impl Listener {
                         tokio::time::sleep(ACCEPT_RETRY).await;
                     }
                 },
-                Some(_) = connections.join_next() => {}
+                Some(ended) = connections.join_next() => self.ended(&ended),
             }
         }
-        drop(self.socket);
         while connections.join_next().await.is_some() {}
+    }
+
+    fn ended(&self, ended: &std::result::Result<(), JoinError>) {
+        if let Err(error) = ended {
+            self.broker.counters.panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "a kafka connection ended in a bug");
+        }
     }
 
     fn start(&self, connections: &mut JoinSet<()>, socket: TcpStream, address: SocketAddr, stop: &CancellationToken) {

@@ -9,6 +9,7 @@ use thm_api::{Cleanup, Topic};
 
 use super::super::connection::Peer;
 use super::super::errors;
+use super::topics::NO_LIMIT;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -82,7 +83,7 @@ fn of_topic(peer: &Peer, topic: &Topic) -> Vec<Setting> {
     // 0 is the log's own default, which the topic does not know.
     let limit = |name, value: u64| match value {
         0 => None,
-        u64::MAX => Some((name, "-1".to_owned(), SOURCE_TOPIC, TYPE_LONG)),
+        NO_LIMIT.. => Some((name, "-1".to_owned(), SOURCE_TOPIC, TYPE_LONG)),
         value => Some((name, value.to_string(), SOURCE_TOPIC, TYPE_LONG)),
     };
     let fixed = [

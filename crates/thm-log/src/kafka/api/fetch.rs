@@ -1,7 +1,7 @@
 //! Fetch: records of several partitions, and the long poll.
 //!
 //! ```text
-//!   read every partition without waiting ──▶ enough bytes, an error, or out of time? ──yes──▶ answer
+//!   read every partition without waiting ──▶ enough bytes, one full, an error, out of time? ──yes──▶ answer
 //!        ▲                                       │ no
 //!        └── the first partition that gets more ─┘ (all are watched; an append wakes the request)
 //! ```
@@ -34,6 +34,8 @@ struct Wanted {
     batches: Vec<FetchedBatch>,
     high_watermark: Offset,
     log_start: Offset,
+    /// There is more than fits: waiting would not help.
+    full: bool,
     error: Option<ResponseError>,
 }
 
@@ -83,6 +85,7 @@ fn wanted(request: FetchRequest) -> Vec<Wanted> {
             batches: Vec::new(),
             high_watermark: Offset(-1),
             log_start: Offset(-1),
+            full: false,
             error: None,
         }));
     }
@@ -94,7 +97,8 @@ fn found_bytes(wanted: &[Wanted]) -> usize {
 }
 
 fn is_enough(wanted: &[Wanted], min_bytes: usize) -> bool {
-    found_bytes(wanted) >= min_bytes || wanted.iter().any(|partition| partition.error.is_some())
+    let settled = |partition: &Wanted| partition.full || partition.error.is_some();
+    found_bytes(wanted) >= min_bytes || wanted.iter().any(settled)
 }
 
 impl Wanted {
@@ -119,6 +123,7 @@ async fn read_all(peer: &Peer, wanted: &mut [Wanted], limit: usize) {
                     let fits = found + batch.batch.bytes.len() <= limit;
                     let own = partition.bytes() + batch.batch.bytes.len() <= partition.max_bytes;
                     if !(first && found == 0) && !(fits && (own || partition.batches.is_empty())) {
+                        partition.full = true;
                         break;
                     }
                     found += batch.batch.bytes.len();

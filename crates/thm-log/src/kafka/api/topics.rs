@@ -39,6 +39,9 @@ const WITHOUT_EFFECT: &[&str] = &[
     "unclean.leader.election.enable",
 ];
 
+/// "No limit", which Kafka's settings write as -1; the log's 0 would be its default.
+pub(super) const NO_LIMIT: u64 = i64::MAX as u64;
+
 type Refused = (ResponseError, String);
 
 pub(super) async fn create(peer: &Peer, version: i16, request: CreateTopicsRequest) -> CreateTopicsResponse {
@@ -92,9 +95,8 @@ async fn create_one(peer: &Peer, asked: &CreatableTopic, validate_only: bool) ->
 fn set(spec: &mut TopicSpec, config: &CreatableTopicConfig) -> Result<(), Refused> {
     let value = config.value.as_deref().unwrap_or_default();
     let invalid = || (ResponseError::InvalidConfig, format!("`{value}` is no valid value for {}", &*config.name));
-    // Kafka's -1 is "no limit"; the log's 0 would be its default.
     let limit = || match value.trim().parse::<i64>() {
-        Ok(-1) => Ok(u64::MAX),
+        Ok(-1) => Ok(NO_LIMIT),
         Ok(number) => u64::try_from(number).map_err(|_| invalid()),
         Err(_) => Err(invalid()),
     };

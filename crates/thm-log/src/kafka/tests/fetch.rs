@@ -94,6 +94,18 @@ async fn min_bytes_waits_for_more_and_keeps_what_it_has() {
 }
 
 #[tokio::test]
+async fn a_full_partition_is_not_waited_for() {
+    let server = server().await;
+    append(&server, "a", &"x".repeat(1000)).await;
+    append(&server, "a", &"x".repeat(1000)).await;
+    let started = Instant::now();
+    let request = request(&["a", "b"], 0, 1500, 20_000).with_min_bytes(1500);
+    let answer = server.client().await.call(11, &request).await;
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(sizes(&answer)[0] > 1000);
+}
+
+#[tokio::test]
 async fn errors_come_at_once_with_the_range_that_is_there() {
     let server = server().await;
     append(&server, "a", "x").await;

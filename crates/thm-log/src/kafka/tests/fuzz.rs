@@ -1,5 +1,6 @@
 //! Bytes that no client sends: the connection closes, the process lives, other clients are served.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -31,6 +32,7 @@ fn framed(api: usize, version: usize, body: &[u8]) -> BytesMut {
 async fn still_serves(server: &Server) {
     let answer = server.client().await.call(0, &ApiVersionsRequest::default()).await;
     assert_eq!(answer.error_code, 0);
+    assert_eq!(server.broker.counters.panics.load(Ordering::Relaxed), 0);
 }
 
 fn runtime() -> tokio::runtime::Runtime {

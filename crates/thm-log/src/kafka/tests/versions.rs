@@ -223,7 +223,7 @@ async fn group_offsets() {
         let topic = OffsetFetchRequestTopic::default().with_name(topic_name("t")).with_partition_indexes(vec![0]);
         match version {
             ..=7 => OffsetFetchRequest::default().with_group_id(group()).with_topics(Some(vec![topic])),
-            _ => OffsetFetchRequest::default().with_topics(None).with_groups(vec![
+            _ => OffsetFetchRequest::default().with_groups(vec![
                 OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![topics])),
                 OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(None),
             ]),

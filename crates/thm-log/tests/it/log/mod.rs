@@ -6,3 +6,4 @@ mod kill;
 mod recovery;
 mod retention;
 mod support;
+mod tail;
