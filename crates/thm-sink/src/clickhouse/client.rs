@@ -9,7 +9,7 @@ use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use thm_api::{Error, ErrorKind, Hosts, Result};
 
-use super::config::ClickHouseConfig;
+use super::config::{ClickHouseConfig, NO_TLS};
 use super::fault::{self, Fault};
 
 /// How long a connection may take to open: a host that is there answers within a round trip.
@@ -57,11 +57,13 @@ impl Client {
     pub fn new(config: &ClickHouseConfig, hosts: &Hosts) -> Result<Self> {
         let (host, port) = hosts.resolve(&config.hostname, config.port);
         let address = format!("{host}:{port}");
-        let scheme = if config.ssl { "https" } else { "http" };
         let wrong = |option: &'static str, hint: &str| {
             Error::new(ErrorKind::InvalidConfig, "reading the connector's options", option).with_hint(hint)
         };
-        let mut url = reqwest::Url::parse(&format!("{scheme}://{address}/")).map_err(|_| {
+        if config.ssl {
+            return Err(wrong("ssl", NO_TLS));
+        }
+        let mut url = reqwest::Url::parse(&format!("http://{address}/")).map_err(|_| {
             wrong("hostname", "\"hostname\" must be a host name or an IP address, without scheme or port.")
         })?;
         url.query_pairs_mut().append_pair("wait_end_of_query", "1");

@@ -16,6 +16,10 @@ pub const DEFAULT_TIMEOUT_SECONDS: u64 = 30;
 /// The original's port, of its TLS listener.
 const DEFAULT_PORT: u16 = 8443;
 
+/// Told wherever TLS would be used, which is the original's default.
+pub const NO_TLS: &str =
+    "\"ssl\" is true by default, and TLS is not supported yet: set ssl=false and the port of the HTTP interface.";
+
 /// Settings that carry the exactly-once protocol; a user's value would break it.
 const RESERVED_SETTINGS: &[&str] = &[
     "async_insert",
@@ -92,6 +96,11 @@ impl ClickHouseConfig {
         let mut issues = Vec::new();
         if let Err(error) = Self::parse(config) {
             issues.push(ConfigIssue::error(error.object(), error.hint()));
+        }
+        match config.get("ssl") {
+            Some(ssl) if ssl.eq_ignore_ascii_case("true") => issues.push(ConfigIssue::error("ssl", NO_TLS)),
+            None => issues.push(ConfigIssue::warning("ssl", NO_TLS)),
+            _ => {}
         }
         if config.get("exactlyOnce") == Some("true") {
             issues.push(ConfigIssue::warning(
@@ -215,6 +224,7 @@ mod tests {
         for (option, value) in [
             ("port", "abc"),
             ("ssl", "yes"),
+            ("ssl", "true"),
             ("topic2TableMap", "no-equals-sign"),
             ("clickhouseSettings", "async_insert=1"),
             ("clickhouseSettings", "a b=1"),
@@ -222,9 +232,10 @@ mod tests {
             ("auto.create", "maybe"),
         ] {
             let issues = ClickHouseConfig::issues(&config(&[(option, value)]));
-            assert_eq!(issues.len(), 1, "{option}={value}");
-            assert_eq!(issues[0].option, option);
-            assert!(issues[0].message.contains(option), "{}", issues[0].message);
+            let errors: Vec<_> = issues.iter().filter(|issue| !issue.warning).collect();
+            assert_eq!(errors.len(), 1, "{option}={value}");
+            assert_eq!(errors[0].option, option);
+            assert!(errors[0].message.contains(option), "{}", errors[0].message);
         }
     }
 

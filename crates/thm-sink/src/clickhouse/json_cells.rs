@@ -79,6 +79,49 @@ pub fn field_names(value: &[u8]) -> Option<Vec<String>> {
     serde_json::Deserializer::from_slice(value).deserialize_map(Names).ok()
 }
 
+/// Whether the value is a JSON object with exactly these fields in this order.
+#[must_use]
+pub fn has_fields<'n>(value: &[u8], names: impl Iterator<Item = &'n str>) -> bool {
+    struct Expected<I>(I);
+    impl<'de, 'n, I: Iterator<Item = &'n str>> Visitor<'de> for Expected<I> {
+        type Value = bool;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a JSON object")
+        }
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<bool, A::Error> {
+            let mut same = true;
+            let mut expected = self.0.next();
+            while let Some(equal) = map.next_key_seed(SameName(expected))? {
+                map.next_value::<IgnoredAny>()?;
+                same &= equal;
+                expected = self.0.next();
+            }
+            Ok(same && expected.is_none())
+        }
+    }
+    serde_json::Deserializer::from_slice(value).deserialize_map(Expected(names)).unwrap_or(false)
+}
+
+/// A field's name, compared where it stands.
+struct SameName<'n>(Option<&'n str>);
+
+impl<'v> DeserializeSeed<'v> for SameName<'_> {
+    type Value = bool;
+    fn deserialize<D: Deserializer<'v>>(self, json: D) -> Result<bool, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for SameName<'_> {
+    type Value = bool;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a field name")
+    }
+    fn visit_str<E>(self, name: &str) -> Result<bool, E> {
+        Ok(self.0 == Some(name))
+    }
+}
+
 /// A field's text as a cell.
 #[must_use]
 pub fn cell(field: Option<&RawValue>) -> Cell<'_> {
@@ -193,6 +236,15 @@ mod tests {
             assert_eq!(cells(value), Err("the value is malformed JSON"), "{value}");
         }
         assert_eq!(cells("{}{}"), Err("the value has text after its JSON object"));
+    }
+
+    #[test]
+    fn exactly_the_fields_in_order() {
+        let is = |value: &str| has_fields(value.as_bytes(), ["id", "text"].into_iter());
+        assert!(is(r#"{"id":1,"text":{"x":[]}}"#));
+        for other in [r#"{"text":1,"id":1}"#, r#"{"id":1}"#, r#"{"id":1,"text":2,"more":3}"#, "{}", "[]", "{"] {
+            assert!(!is(other), "{other}");
+        }
     }
 
     #[test]

@@ -171,9 +171,8 @@ impl<'b> Reader<'b> {
     /// converts as its text would.
     fn decoded(&self, columns: &'b ChangelogBatch, chunk: &'b SinkChunk) -> Option<Decoded<'b>> {
         let first = chunk.records.iter().find_map(has_value)?;
-        let names = json_cells::field_names(first)?;
-        let schema = columns.rows.schema_ref();
-        if self.schemas_enabled || !schema.fields().iter().map(|field| field.name()).eq(&names) {
+        let fields = columns.rows.schema_ref().fields();
+        if self.schemas_enabled || !json_cells::has_fields(first, fields.iter().map(|field| field.name().as_str())) {
             return None;
         }
         let mut readers = Vec::with_capacity(self.table.columns.len());
@@ -205,6 +204,9 @@ impl<'b> Reader<'b> {
             self.reject(record, reason.to_owned());
             return Ok(());
         }
+        if record.origin.is_some() && self.slots.iter().all(Option::is_none) {
+            return Err(self.foreign_shape(value));
+        }
         for place in 0..self.slots.len() {
             match self.slots[place] {
                 Some(field) => {
@@ -219,6 +221,17 @@ impl<'b> Reader<'b> {
         }
         self.end_row(record);
         Ok(())
+    }
+
+    /// Records of our own jobs that share no field with the table: a row of defaults for each would be a loss. (Of
+    /// a record that somebody made by hand it is what the original writes.)
+    fn foreign_shape(&self, value: &[u8]) -> Error {
+        let names = json_cells::field_names(value).unwrap_or_default().join(", ");
+        self.table.mismatch("columns", format!(
+            "The records have the fields {names}, and {} has a column for none of them. The sink wants flat records, \
+             as a SQL job writes them, not a change envelope.",
+            self.table.label()
+        ))
     }
 
     fn unwritable(&self, place: usize, cell: &Cell<'_>) -> Error {

@@ -191,6 +191,16 @@ async fn every_type_we_write_arrives_as_it_is() {
     assert_eq!(database.ask("SELECT * FROM {t}").await, expected.replace("-1234.5678", "0.5"));
 }
 
+#[tokio::test]
+async fn change_envelopes_are_refused_instead_of_rows_of_defaults() {
+    let database = Database::contract().await;
+    let (mut task, partition) = database.opened().await;
+    let envelope = r#"{"before":null,"after":{"id":1},"source":{},"op":"c"}"#.to_owned();
+    let error = task.write(batch(&partition, &[record(0, Op::Create, 0, 1, Some(envelope))])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SinkMismatch);
+    assert!(error.hint().contains("before, after, source, op"), "{}", error.hint());
+}
+
 /// A server that answers as told, for faults that an engine does not have on request.
 async fn answering(status: StatusCode, code: Option<&'static str>, pause: Duration) -> (u16, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
