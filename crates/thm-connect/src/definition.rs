@@ -96,6 +96,9 @@ pub(crate) fn definitions(connector: &dyn Connector) -> Vec<Definition> {
 fn own_definitions(connector: &dyn Connector) -> Vec<Definition> {
     let mut places: BTreeMap<&str, i32> = BTreeMap::new();
     let define = |key: &'static ConfigKey| {
+        if key.group.is_empty() {
+            return Definition { key, order: -1, width: "NONE", display: key.name };
+        }
         let order = places.entry(key.group).or_default();
         *order += 1;
         Definition { key, order: *order, width: "MEDIUM", display: key.name }

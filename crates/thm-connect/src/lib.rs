@@ -40,4 +40,5 @@ pub use options::{
     DEFAULT_STOP_GRACE, HerderOptions, VERSION,
 };
 pub use retry::{DEFAULT_FIRST_PAUSE, DEFAULT_LARGEST_PAUSE, RetryPolicy};
+pub use secrets::resolve as resolve_secrets;
 pub use status::{ConnectorSnapshot, PartitionLag, State, TaskSnapshot};

@@ -73,7 +73,7 @@ async fn answer(api: &Api, request: Request) -> Reply {
     let (parts, body) = request.into_parts();
     let segments = match route::segments(parts.uri.path()) {
         Ok(segments) => segments,
-        Err(PathProblem(problem)) => return Reply::bad_uri(problem),
+        Err(PathProblem(problem)) => return Reply::bad_uri(problem, parts.method == Method::GET),
     };
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let Some(resource) = Resource::of(&segments) else { return Reply::bare(404, "Not Found") };

@@ -20,7 +20,7 @@ pub(crate) fn is_variable(text: &str) -> bool {
 }
 
 /// The options with every variable replaced by what it stands for.
-pub(crate) fn resolve(written: &BTreeMap<String, String>) -> Result<ConnectorConfig> {
+pub fn resolve(written: &BTreeMap<String, String>) -> Result<ConnectorConfig> {
     let mut values = BTreeMap::new();
     for (option, text) in written {
         values.insert(option.clone(), resolve_text(option, text)?);
@@ -73,8 +73,8 @@ fn look_up(option: &str, provider: &str, path: &str, key: &str) -> Result<Option
 /// The value of `key` in the text of a Java properties file.
 fn property(text: &str, key: &str) -> Option<String> {
     let entries = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', '!']));
-    let found = entries.filter_map(|line| line.split_once(['=', ':'])).filter(|(name, _)| name.trim() == key);
-    found.last().map(|(_, value)| value.trim().to_owned())
+    let mut pairs = entries.filter_map(|line| line.split_once(['=', ':']));
+    pairs.rfind(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned())
 }
 
 #[cfg(test)]

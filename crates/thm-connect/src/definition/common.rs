@@ -3,6 +3,7 @@
 use thm_api::{ConfigKey, ConfigType, Importance, Support};
 
 use super::Definition;
+use crate::options::VERSION;
 
 /// Families of options whose members are not in a table; each is read where it belongs, or by the class.
 pub(super) const FAMILIES: &[&str] = &[
@@ -54,7 +55,7 @@ pub(super) const ALL: &[Definition] = &[
             ..ConfigKey::new(
                 "connector.plugin.version",
                 ConfigType::String,
-                None,
+                Some(VERSION),
                 "Version of the connector; there is one.",
             )
         },
@@ -117,7 +118,7 @@ pub(super) const ALL: &[Definition] = &[
             ..ConfigKey::new(
                 "key.converter.plugin.version",
                 ConfigType::String,
-                None,
+                Some(VERSION),
                 "Version of the key converter; there is one.",
             )
         },
@@ -148,7 +149,7 @@ pub(super) const ALL: &[Definition] = &[
             ..ConfigKey::new(
                 "value.converter.plugin.version",
                 ConfigType::String,
-                None,
+                Some(VERSION),
                 "Version of the value converter; there is one.",
             )
         },
@@ -180,7 +181,7 @@ pub(super) const ALL: &[Definition] = &[
             ..ConfigKey::new(
                 "header.converter.plugin.version",
                 ConfigType::String,
-                None,
+                Some(VERSION),
                 "Version of the header converter; there is one.",
             )
         },

@@ -28,8 +28,17 @@ pub(super) fn config(herder: &Herder, class: &str, call: &Call) -> Result<Reply,
         );
         return Err(Refusal::new(400, message));
     }
-    let definitions: Vec<Value> = Herder::definitions(&*connector).iter().map(definition).collect();
+    let mut definitions: Vec<Value> = Herder::definitions(&*connector).iter().map(definition).collect();
+    for converter in definitions.iter_mut().filter(|line| is_converter(line)) {
+        // The worker's own default, which Connect does not tell here.
+        converter["default_value"] = Value::Null;
+    }
     Ok(Reply::json(200, &definitions))
+}
+
+fn is_converter(definition: &Value) -> bool {
+    let name = definition["name"].as_str().unwrap_or_default();
+    ["key.converter", "value.converter", "header.converter"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn definition(of: &Definition) -> Value {
@@ -42,7 +51,7 @@ fn definition(of: &Definition) -> Value {
         "default_value": default,
         "importance": key.importance.as_str(),
         "documentation": key.doc,
-        "group": key.group,
+        "group": (!key.group.is_empty()).then_some(key.group),
         "order_in_group": of.order,
         "width": of.width,
         "display_name": of.display,
@@ -81,7 +90,7 @@ fn report(connector: &dyn Connector, included: &str, config: &RawConfig, validat
     let mut groups: Vec<&str> = Vec::new();
     for option in &validation.options {
         let group = option.definition.key.group;
-        if !groups.contains(&group) {
+        if !group.is_empty() && !groups.contains(&group) {
             groups.push(group);
         }
     }

@@ -56,7 +56,10 @@ impl Reply {
     }
 
     /// A path that can be read in two ways.
-    pub(super) fn bad_uri(problem: &str) -> Self {
+    pub(super) fn bad_uri(problem: &str, with_page: bool) -> Self {
+        if !with_page {
+            return Self::empty(400);
+        }
         let page = format!(
             "<html>\n<head>\n<title>Error 400 {problem}</title>\n</head>\n<body>\n<h2>HTTP ERROR 400 {problem}</h2>\n\
              </body>\n</html>\n"

@@ -3,6 +3,8 @@
 
 mod fake_sink;
 mod fake_source;
+mod golden;
+mod golden_stand_ins;
 mod persistence;
 mod sinks;
 mod sources;
