@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     };
     let known = error.downcast_ref::<thm_api::Error>();
     let hint = known.map(thm_api::Error::hint).unwrap_or_default();
-    thm_dev::console::Console::default().plain(&format!("error: {error:#}\n  help: {hint}"));
+    thm_dev::console::Console::default().plain(&format!("error: {error}\n  help: {hint}"));
     ExitCode::from(known.map_or(1, |known| known.kind().exit_code() as u8))
 }
 

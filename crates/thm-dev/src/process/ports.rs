@@ -32,14 +32,15 @@ pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
 /// # Errors
 /// `LocalService` with the owner's pid and command and what to do.
 pub fn require_free(service: &str, port: u16) -> Result<()> {
-    let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) else { return Ok(()) };
+    if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        return Ok(());
+    }
     let owner = match owner_of(port) {
         Some(owner) => format!("pid {} ({})", owner.pid, owner.command()),
         None => "a process of another user".to_owned(),
     };
     Err(Error::new(ErrorKind::LocalService, "port is taken", format!("{port}, wanted for {service}, held by {owner}"))
-        .with_source(error)
-        .with_hint("Stop that process, or choose free ports by itself with `--ports auto`."))
+        .with_hint("Stop that process, or have free ones chosen with `--ports auto`."))
 }
 
 /// The process that listens on `port`, as far as we may see it.

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use thm_api::{Error, ErrorKind, Result};
+use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::{Client, NoTls};
 
 use crate::process::local;
@@ -59,13 +60,25 @@ pub(super) async fn apply_once(url: &str, files: &[PathBuf]) -> Result<()> {
     for file in files {
         let text = fs::read_to_string(file).map_err(|error| local("reading", file.display(), error))?;
         transaction.batch_execute(&text).await.map_err(|error| {
-            Error::new(ErrorKind::InvalidConfig, "applying", format!("{}: {}", file.display(), describe(&error)))
+            let place = format!("{}{}: {}", file.display(), line_of(&error, &text), describe(&error));
+            Error::new(ErrorKind::InvalidConfig, "applying", place)
                 .with_hint("Correct the file; nothing of it was kept, the next start applies all files again.")
         })?;
     }
     let statement = format!("COMMENT ON DATABASE thm IS '{APPLIED}'");
     transaction.batch_execute(&statement).await.map_err(|error| failed("marking the database", error))?;
     transaction.commit().await.map_err(|error| failed("committing", error))
+}
+
+/// ` line N` where the server says at which character of `text` it stumbled.
+fn line_of(error: &tokio_postgres::Error, text: &str) -> String {
+    match error.as_db_error().and_then(|below| below.position()) {
+        Some(ErrorPosition::Original(character)) => {
+            let before = text.chars().take(*character as usize);
+            format!(" line {}", 1 + before.filter(|&c| c == '\n').count())
+        }
+        _ => String::new(),
+    }
 }
 
 /// Server errors as they read in `psql`, others as they are.

@@ -61,11 +61,19 @@ async fn logs(data: &Path, service: &str, follow: bool, lines: usize) -> Result<
             .with_hint(format!("There are {}.", names::all()))
     })?;
     let file = data.join("logs").join(format!("{name}.log"));
-    let mut position = std::fs::metadata(&file).map_err(|error| local("reading", file.display(), error))?.len();
+    let end = std::fs::metadata(&file).map_err(|error| local("reading", file.display(), error))?.len();
     Console::default().plain(&tail(&file, 0, lines));
-    while follow {
+    if follow {
+        follow_from(&file, end).await?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// Prints what is added to a log from `position` on, until its reader has gone away.
+async fn follow_from(file: &Path, mut position: u64) -> Result<()> {
+    loop {
         tokio::time::sleep(DEFAULT_FOLLOW_INTERVAL).await;
-        let mut log = std::fs::File::open(&file).map_err(|error| local("reading", file.display(), error))?;
+        let mut log = std::fs::File::open(file).map_err(|error| local("reading", file.display(), error))?;
         let length = log.metadata().map_or(0, |meta| meta.len());
         if length < position {
             // It was set aside and begins anew.
@@ -76,9 +84,7 @@ async fn logs(data: &Path, service: &str, follow: bool, lines: usize) -> Result<
         position += read.map_err(|error| local("reading", file.display(), error))? as u64;
         let mut out = std::io::stdout().lock();
         if out.write_all(&added).and_then(|()| out.flush()).is_err() {
-            // The reader has gone away.
-            return Ok(ExitCode::Ok);
+            return Ok(());
         }
     }
-    Ok(ExitCode::Ok)
 }

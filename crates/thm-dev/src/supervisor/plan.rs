@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -120,7 +122,10 @@ impl Plan {
         let text = toml::to_string(&self.config)
             .map_err(|error| Error::new(ErrorKind::Internal, "writing", "thm.toml").with_source(error))?;
         let text = format!("# Written by `thm dev` at every start.\n{text}");
-        fs::write(&self.config_file, text).map_err(|error| local("writing", self.config_file.display(), error))
+        // For the owner alone: an address may hold a password.
+        let file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&self.config_file);
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| local("writing", self.config_file.display(), error))
     }
 }
 

@@ -58,7 +58,8 @@ pub(super) struct Stack {
 /// Signals that end the stack.
 struct Signals {
     interrupt: Signal,
-    hangup: Signal,
+    /// None under `nohup`, which asks for just that.
+    hangup: Option<Signal>,
     terminate: Signal,
 }
 
@@ -67,19 +68,32 @@ impl Signals {
         let of = |kind| signal(kind).map_err(|error| local("watching for signals", "thm dev", error));
         Ok(Self {
             interrupt: of(SignalKind::interrupt())?,
-            hangup: of(SignalKind::hangup())?,
+            hangup: if is_hangup_ignored() { None } else { Some(of(SignalKind::hangup())?) },
             terminate: of(SignalKind::terminate())?,
         })
     }
 
     /// The exit code that the next signal asks for.
     async fn next(&mut self) -> ExitCode {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => ExitCode::Interrupted,
-            _ = self.hangup.recv() => ExitCode::Interrupted,
+            _ = hangup => ExitCode::Interrupted,
             _ = self.terminate.recv() => ExitCode::Ok,
         }
     }
+}
+
+/// Whether we were started with SIGHUP (bit 0 of the mask) ignored.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 impl Stack {
@@ -147,8 +161,10 @@ impl Stack {
     fn take(&mut self, place: usize, generation: u64, news: News) -> Result<()> {
         let Some(unit) = self.units.get_mut(place).filter(|unit| unit.generation == generation) else { return Ok(()) };
         match news {
-            News::Started(Ok(running)) => self.has_started(place, running),
-            News::Started(Err(failure)) => return self.has_not_started(place, failure),
+            News::Started(outcome) => match *outcome {
+                Ok(running) => self.has_started(place, running),
+                Err(failure) => return self.has_not_started(place, failure),
+            },
             News::Ended(status) => self.has_ended(place, status),
             News::Stopped => {
                 self.console.fact(unit.name(), "stopped");
@@ -188,7 +204,10 @@ impl Stack {
         }
         let (service, folders) = (Arc::clone(&unit.service), self.folders.clone());
         let report = self.reporter_of(place);
-        let task = tokio::spawn(async move { report(News::Started(Running::start(service, &folders).await)).await });
+        let task = tokio::spawn(async move {
+            let outcome = Running::start(service, &folders).await;
+            report(News::Started(Box::new(outcome))).await;
+        });
         if let Some(unit) = self.units.get_mut(place) {
             unit.state = State::Starting(task);
         }

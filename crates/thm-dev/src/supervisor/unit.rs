@@ -137,7 +137,7 @@ impl Unit {
 
 /// News about a unit, from its tasks to the loop.
 pub(super) enum News {
-    Started(Result<Running<dyn Service>, crate::services::StartFailure>),
+    Started(Box<Result<Running<dyn Service>, crate::services::StartFailure>>),
     Ended(ExitStatus),
     Stopped,
     PauseOver,

@@ -14,7 +14,7 @@ use thm_dev::process::ProcessId;
 /// Longest wait for anything here; a loaded machine needs a few seconds.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A running `dev_stack dev`; killed when dropped, whatever the test found.
+/// A running `dev_stack dev`; stopped when dropped, with whatever is left of it.
 struct Dev {
     folder: tempfile::TempDir,
     child: Child,
@@ -82,6 +82,10 @@ impl Drop for Dev {
         if self.child.try_wait().ok().flatten().is_none() {
             self.signal(Signal::SIGTERM);
             let _ = self.child.wait();
+        }
+        // Only when the test has found that something outlives its supervisor.
+        for (_, left) in self.services() {
+            left.kill_group();
         }
     }
 }
