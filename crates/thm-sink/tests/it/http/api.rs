@@ -23,6 +23,8 @@ pub struct Request {
     pub at: Instant,
     /// What was answered.
     pub status: u16,
+    /// When, at the earliest.
+    pub answered: Instant,
 }
 
 impl Request {
@@ -113,7 +115,8 @@ async fn receive(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) 
     let answer = shared.rule.lock()(&body, earlier);
     let at_once = shared.now.fetch_add(1, Ordering::SeqCst) + 1;
     shared.most_at_once.fetch_max(at_once, Ordering::SeqCst);
-    shared.requests.lock().push(Request { headers, body, at, status: answer.status });
+    let answered = at + answer.stall;
+    shared.requests.lock().push(Request { headers, body, at, status: answer.status, answered });
     tokio::time::sleep(answer.stall).await;
     shared.now.fetch_sub(1, Ordering::SeqCst);
     let mut response = (StatusCode::from_u16(answer.status).unwrap(), "answer").into_response();

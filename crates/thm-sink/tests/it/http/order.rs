@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thm_api::{Generation, Offset, Op, SinkRecord};
 
-use super::api::{Answer, Api, status};
+use super::api::{Answer, Api, Request, status};
 use crate::support::{self, MemoryState};
 
 fn change(offset: i64, id: i64) -> SinkRecord {
@@ -50,24 +50,23 @@ async fn bytes_go_as_stored_with_a_key_of_the_change() {
 
 #[tokio::test]
 async fn keys_are_in_order_and_many_are_under_way() {
-    // Later records are answered sooner: without chains they would overtake.
-    let api = Api::start(|_, earlier| Answer {
-        status: 200,
-        stall: Duration::from_millis(20 - earlier as u64 % 20),
-        ..Answer::default()
-    })
-    .await;
+    let stall = |earlier: usize| Duration::from_millis(20 - earlier as u64 % 20);
+    let api = Api::start(move |_, earlier| Answer { status: 200, stall: stall(earlier), ..Answer::default() }).await;
     let mut sink = api.sink(&Arc::default(), &[("http.max.in.flight", "8")]).await;
-    let records: Vec<_> = (0..200).map(|offset| change(offset, offset % 40)).collect();
+    // Records of a key stand beside each other: without chains they would be under way together.
+    let records: Vec<_> = (0..200).map(|offset| change(offset, offset / 5)).collect();
     sink.write(support::batch(&support::partition(7), &records)).await.unwrap();
-    let mut by_id: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-    for body in api.accepted() {
-        let value: serde_json::Value = serde_json::from_str(&body).unwrap();
-        by_id.entry(value["id"].as_i64().unwrap()).or_default().push(value["n"].as_i64().unwrap());
+    let mut by_id: BTreeMap<i64, Vec<(i64, Request)>> = BTreeMap::new();
+    for request in api.requests() {
+        let value: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+        by_id.entry(value["id"].as_i64().unwrap()).or_default().push((value["n"].as_i64().unwrap(), request));
     }
     assert_eq!(by_id.len(), 40);
-    for offsets in by_id.values() {
-        assert!(offsets.is_sorted() && offsets.len() == 5, "{offsets:?}");
+    for requests in by_id.values() {
+        assert_eq!(requests.len(), 5);
+        for pair in requests.windows(2) {
+            assert!(pair[0].0 < pair[1].0 && pair[0].1.answered <= pair[1].1.at, "{pair:?}");
+        }
     }
     let most = api.most_at_once.load(Ordering::SeqCst);
     assert!((4..=8).contains(&most), "{most} requests at once");

@@ -167,6 +167,13 @@ async fn two_processes_of_one_connector_never_count_twice() {
     bench.write().await.unwrap();
     assert_eq!(bench.points().await, points(&[("a", 3.0)]));
     bench.verify().await;
+    // An attempt that was stuck since before the last change must not bring back what is gone.
+    let stuck = support::batch(&bench.partition, &bench.log[2..]);
+    bench.delete(3);
+    bench.write().await.unwrap();
+    twin.write(stuck).await.unwrap();
+    assert_eq!(bench.points().await, points(&[("a", 2.0)]));
+    bench.verify().await;
 }
 
 #[tokio::test]
