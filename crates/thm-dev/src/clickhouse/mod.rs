@@ -13,11 +13,14 @@
 //! synchronously, there are no replicated tables and no users. Loopback only, as there is no password.
 
 mod library;
+mod program;
 
 use std::path::PathBuf;
 
 use clap::Args;
 use thm_api::{Error, ErrorKind, ExitCode, Result};
+
+pub use self::program::engine_program;
 
 use self::library::Library;
 use crate::process::local;
@@ -84,45 +87,6 @@ pub fn library_path() -> Result<PathBuf> {
     }
     Err(Error::new(ErrorKind::LocalService, "looking for the ClickHouse engine", path.display().to_string())
         .with_hint("Run tools/setup.sh, which fetches it once; or give a server of yours with --clickhouse URL."))
-}
-
-/// A program that has the subcommand `clickhouse-engine`: this one if it is `thm`; in a test of this workspace the
-/// example program of this crate, built when it is missing.
-///
-/// # Errors
-/// `LocalService` when it is none of these and cannot be built.
-pub fn engine_program() -> Result<PathBuf> {
-    let own = std::env::current_exe().map_err(|error| local("finding", "this program", error))?;
-    if own.file_stem().is_some_and(|stem| stem == "thm") {
-        return Ok(own);
-    }
-    // target/PROFILE/deps/NAME-HASH, or target/PROFILE/NAME
-    let profile = own
-        .ancestors()
-        .skip(1)
-        .find(|folder| folder.file_name().is_none_or(|name| name != "deps" && name != "examples"));
-    let Some(profile) = profile else { return Ok(own) };
-    let program = profile.join("examples").join("dev_stack");
-    if !program.is_file() {
-        build_example(profile)?;
-    }
-    Ok(program)
-}
-
-/// Builds the example program with the cargo that runs this test.
-fn build_example(profile: &std::path::Path) -> Result<()> {
-    let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "thm-dev", "--example", "dev_stack", "--target-dir"]);
-    cargo.arg(profile.parent().unwrap_or(profile)).current_dir(env!("CARGO_MANIFEST_DIR"));
-    if profile.file_name().is_some_and(|name| name == "release") {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().map_err(|error| local("building", "the example program dev_stack", error))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::LocalService, "building", "the example program dev_stack")
-        .with_hint("Run `cargo build -p thm-dev --example dev_stack` to see why."))
 }
 
 #[cfg(test)]
