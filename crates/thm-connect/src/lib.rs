@@ -11,6 +11,7 @@
 //! nothing else.
 
 mod assignment;
+pub mod conformance;
 mod context;
 mod dead_letter;
 mod decode;

@@ -157,8 +157,7 @@ impl<'a> Pipeline<'a> {
         let (since, mut bytes, mut records) = (Instant::now(), 0, 0);
         let mut durables = Vec::with_capacity(batch.appends.len());
         for append in batch.appends {
-            self.create_topic(&append).await?;
-            let partition = TopicPartition::new(append.topic.name.as_str(), append.partition);
+            let partition = TopicPartition::new(self.create_topic(&append).await?, append.partition);
             bytes += append.batch.bytes.len();
             let count = append.batch.records;
             records += u64::from(count);
@@ -180,19 +179,28 @@ impl<'a> Pipeline<'a> {
         Ok(())
     }
 
-    async fn create_topic(&mut self, append: &SourceAppend) -> Result<()> {
+    /// Makes sure that the topic is there; gives its name.
+    async fn create_topic(&mut self, append: &SourceAppend) -> Result<Arc<str>> {
         let spec = &append.topic;
-        if let Some(partitions) = self.created.get(spec.name.as_str()) {
-            return if append.partition < *partitions { Ok(()) } else { Err(no_partition(append)) };
+        let (name, partitions) = match self.created.get_key_value(spec.name.as_str()) {
+            Some((name, partitions)) => (Arc::clone(name), *partitions),
+            None => {
+                let topic = self.context.log.create_topic(spec).await?;
+                self.known.note(&self.context.state, &[(spec.name.clone(), topic.uuid)]).await?;
+                let high = topic.partitions.iter().map(|info| Some(info.high_watermark)).collect();
+                self.ends.entry(spec.name.clone()).or_insert(high);
+                self.context.status.used_topic(&spec.name);
+                let name: Arc<str> = spec.name.as_str().into();
+                let partitions = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
+                self.created.insert(Arc::clone(&name), partitions);
+                (name, partitions)
+            }
+        };
+        if append.partition < partitions {
+            return Ok(name);
         }
-        let topic = self.context.log.create_topic(spec).await?;
-        self.known.note(&self.context.state, &[(spec.name.clone(), topic.uuid)]).await?;
-        let high = topic.partitions.iter().map(|info| Some(info.high_watermark)).collect();
-        self.ends.entry(spec.name.clone()).or_insert(high);
-        let partitions = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
-        self.created.insert(spec.name.as_str().into(), partitions);
-        self.context.status.used_topic(&spec.name);
-        if append.partition < partitions { Ok(()) } else { Err(no_partition(append)) }
+        let object = format!("{}-{}", spec.name, append.partition);
+        Err(Error::new(ErrorKind::TopicMissing, "appending to a partition", object))
     }
 
     /// The statement that all partitions but those of `incomplete` topics are complete up to `position`.
@@ -238,9 +246,4 @@ async fn front_durable(in_flight: &mut VecDeque<InFlight>) -> Result<()> {
         Some(front) => (&mut front.durable).await,
         None => std::future::pending().await,
     }
-}
-
-fn no_partition(append: &SourceAppend) -> Error {
-    let object = format!("{}-{}", append.topic.name, append.partition);
-    Error::new(ErrorKind::TopicMissing, "appending to a partition", object)
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use metrics::{Counter, Gauge, Histogram};
 use parking_lot::Mutex;
 use thm_api::{ConnectorKind, Error, Offset, TopicPartition};
 
@@ -144,10 +145,37 @@ fn trace(error: &Error) -> String {
     text
 }
 
+/// A task's metrics, looked up once: the recorder must be installed before the herder is made.
+struct Metrics {
+    running: Gauge,
+    failures: Counter,
+    retries: Counter,
+    records: Counter,
+    dead_letters: Counter,
+    lag: Gauge,
+    latency: Histogram,
+    write: Histogram,
+}
+
+impl Metrics {
+    fn new(connector: &str) -> Self {
+        let label = || connector.to_owned();
+        Self {
+            running: metrics::gauge!("thm_connect_task_running", "connector" => label()),
+            failures: metrics::counter!("thm_connect_task_failures_total", "connector" => label()),
+            retries: metrics::counter!("thm_connect_retries_total", "connector" => label()),
+            records: metrics::counter!("thm_connect_records_total", "connector" => label()),
+            dead_letters: metrics::counter!("thm_connect_dead_letters_total", "connector" => label()),
+            lag: metrics::gauge!("thm_connect_lag_records", "connector" => label()),
+            latency: metrics::histogram!("thm_connect_latency_seconds", "connector" => label()),
+            write: metrics::histogram!("thm_connect_write_seconds", "connector" => label()),
+        }
+    }
+}
+
 /// One task's own page.
-#[derive(Debug)]
 pub(crate) struct TaskStatus {
-    connector: String,
+    metrics: Metrics,
     records: AtomicU64,
     bytes: AtomicU64,
     retries: AtomicU64,
@@ -158,7 +186,7 @@ pub(crate) struct TaskStatus {
 impl TaskStatus {
     pub(crate) fn new(connector: &str) -> Self {
         Self {
-            connector: connector.to_owned(),
+            metrics: Metrics::new(connector),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -185,7 +213,7 @@ impl TaskStatus {
         }
         drop(inner);
         let running = if state == State::Running { 1.0 } else { 0.0 };
-        metrics::gauge!("thm_connect_task_running", "connector" => self.connector.clone()).set(running);
+        self.metrics.running.set(running);
     }
 
     /// The task ended with this error.
@@ -195,7 +223,7 @@ impl TaskStatus {
         inner.last_error = Some(error.to_string());
         inner.trace = Some(trace(error));
         drop(inner);
-        metrics::counter!("thm_connect_task_failures_total", "connector" => self.connector.clone()).increment(1);
+        self.metrics.failures.increment(1);
     }
 
     /// An attempt failed and comes again.
@@ -205,7 +233,7 @@ impl TaskStatus {
         inner.last_error = Some(error.to_string());
         inner.retrying = true;
         drop(inner);
-        metrics::counter!("thm_connect_retries_total", "connector" => self.connector.clone()).increment(1);
+        self.metrics.retries.increment(1);
     }
 
     /// A batch is in the log or the target.
@@ -218,10 +246,15 @@ impl TaskStatus {
             inner.last_latency = latency;
         }
         drop(inner);
-        metrics::counter!("thm_connect_records_total", "connector" => self.connector.clone()).increment(records);
+        self.metrics.records.increment(records);
         if let Some(latency) = latency {
-            metrics::histogram!("thm_connect_latency_seconds", "connector" => self.connector.clone()).record(latency);
+            self.metrics.latency.record(latency);
         }
+    }
+
+    /// One attempt of the target took so long.
+    pub(crate) fn wrote_in(&self, taken: Duration) {
+        self.metrics.write.record(taken);
     }
 
     /// Nothing fails at the moment.
@@ -231,7 +264,7 @@ impl TaskStatus {
 
     pub(crate) fn dead_lettered(&self, records: u64) {
         self.dead_letters.fetch_add(records, Ordering::Relaxed);
-        metrics::counter!("thm_connect_dead_letters_total", "connector" => self.connector.clone()).increment(records);
+        self.metrics.dead_letters.increment(records);
     }
 
     /// Where the sink stands in a partition.
@@ -244,7 +277,7 @@ impl TaskStatus {
         let lag: i64 = inner.lags.values().map(|(position, high)| (high.0 - position.0).max(0)).sum();
         drop(inner);
         #[expect(clippy::cast_precision_loss, reason = "a gauge of records")]
-        metrics::gauge!("thm_connect_lag_records", "connector" => self.connector.clone()).set(lag as f64);
+        self.metrics.lag.set(lag as f64);
     }
 
     /// Keeps the lags of these partitions only.

@@ -181,8 +181,7 @@ impl<'a> Session<'a> {
         let limit = self.context.settings.write_timeout;
         let started = Instant::now();
         let written = in_time(limit, "writing a batch", self.task.write(batch)).await;
-        metrics::histogram!("thm_connect_write_seconds", "connector" => self.context.connector.to_string())
-            .record(started.elapsed());
+        self.context.status.wrote_in(started.elapsed());
         if let Err(error) = written {
             return self.refused(index, (first, last), told.only, error);
         }

@@ -1,6 +1,7 @@
 //! The worker and its REST API on the log's memory double, with tasks whose faults are queued by the test.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+mod conforming;
 mod fake_sink;
 mod fake_source;
 mod golden;
