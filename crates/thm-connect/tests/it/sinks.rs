@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thm_api::{ErrorKind, Generation, Log, Offset, ReadLimits, Registry, TopicPartition, TopicSpec};
-use thm_connect::{Herder, InitialState, RawConfig, State};
+use thm_connect::{Herder, HerderOptions, InitialState, RawConfig, State};
 
 use crate::fake_sink::{Attempt, FakeSink, Fault, Target};
 use crate::stage::{Stage, config, task, task_is, until};
@@ -151,21 +151,33 @@ async fn refused_records_go_to_the_dead_letter_queue_alone_with_the_reason() {
     herder.stop().await;
 }
 
+/// A sink that is killed in a write that reached the target, in a runtime of its own.
+async fn crash_in_write(
+    stage: &Stage,
+    target: &Arc<Target>,
+    more: &'static [(&'static str, &'static str)],
+    rows: usize,
+) {
+    let crashing = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
+    // Nothing is committed before the crash.
+    let options = HerderOptions { commit_interval: Duration::from_secs(600), ..stage.options(registry(target)) };
+    crashing.spawn(async move {
+        let herder = Herder::new(options).unwrap();
+        herder.start().await;
+        create(&herder, more).await;
+        std::future::pending::<()>().await;
+    });
+    until("written", || target.values().len() == rows && target.state.lock().faults.is_empty()).await;
+    tokio::task::spawn_blocking(move || crashing.shutdown_timeout(Duration::from_secs(5))).await.unwrap();
+    assert_eq!(stage.committed("connect-s", "t"), None);
+}
+
 /// The attempts of a sink that is killed in its first write and started again after more records came.
 async fn attempts_around_a_crash(frozen: bool) -> Vec<Attempt> {
     let (stage, target) = (Stage::new(), Target::new(10, frozen));
     stage.produce("t", &["a", "b"]).await;
     target.fault(Fault::WriteAndHang);
-    let crashing = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
-    let options = stage.options(registry(&target));
-    crashing.spawn(async move {
-        let herder = Herder::new(options).unwrap();
-        herder.start().await;
-        create(&herder, &[]).await;
-        std::future::pending::<()>().await;
-    });
-    until("written", || target.values() == ["a", "b"]).await;
-    tokio::task::spawn_blocking(move || crashing.shutdown_timeout(Duration::from_secs(5))).await.unwrap();
+    crash_in_write(&stage, &target, &[], 2).await;
     stage.produce("t", &["c"]).await;
     let herder = stage.herder(registry(&target)).await;
     until("all written", || target.values() == ["a", "b", "c"]).await;
@@ -182,6 +194,40 @@ async fn a_frozen_range_is_sent_again_exactly_as_it_was() {
     let attempts = attempts_around_a_crash(false).await;
     assert_ne!(attempts[0], attempts[1]);
     assert_eq!((attempts[1].first, attempts[1].last), (0, 2));
+}
+
+#[tokio::test]
+async fn every_frozen_range_since_the_commit_is_sent_again() {
+    let (stage, target) = (Stage::new(), Target::new(2, true));
+    stage.produce("t", &["a"]).await;
+    target.fault(Fault::Refuse(Vec::new()));
+    target.fault(Fault::WriteAndHang);
+    let late = async {
+        until("the first written", || target.values() == ["a"]).await;
+        stage.produce("t", &["b", "c", "d"]).await;
+    };
+    futures::future::join(crash_in_write(&stage, &target, &[], 3), late).await;
+    let herder = stage.herder(registry(&target)).await;
+    until("all written", || target.values() == ["a", "b", "c", "d"]).await;
+    herder.stop().await;
+    let ranges: Vec<(i64, i64)> = target.attempts().iter().map(|attempt| (attempt.first, attempt.last)).collect();
+    assert_eq!(ranges, [(0, 0), (1, 2), (0, 0), (1, 2), (3, 3)]);
+}
+
+#[tokio::test]
+async fn what_went_to_the_dead_letter_queue_stays_out_of_its_range_after_a_crash() {
+    let (stage, target) = (Stage::new(), Target::new(10, true));
+    stage.produce("t", &["a", "b", "c"]).await;
+    target.fault(Fault::Refuse(vec!["b"]));
+    target.fault(Fault::WriteAndHang);
+    crash_in_write(&stage, &target, &[("errors.tolerance", "all")], 2).await;
+    let herder = stage.herder(registry(&target)).await;
+    until("committed", || stage.committed("connect-s", "t") == Some(Offset(3))).await;
+    herder.stop().await;
+    let attempts = target.attempts();
+    assert_eq!(attempts.len(), 3);
+    assert_eq!(attempts[1].values, ["a", "c"]);
+    assert_eq!(attempts[1], attempts[2]);
 }
 
 #[tokio::test]
