@@ -138,12 +138,13 @@ impl Postgres {
         let initdb = Process::spawn("initdb", launch, &folders).await?;
         let status = initdb.ended().await;
         if !status.success() {
-            return Err(Error::new(
-                ErrorKind::LocalService,
-                "making a cluster",
-                format!("initdb {}", describe_exit(status)),
-            )
-            .with_hint(format!("The end of its log:\n{}", initdb.log_tail(20))));
+            let advice = match self.run_as {
+                RunAs::Namespace => "Choose a folder that user postgres can reach, for example --data /var/tmp/thm. ",
+                RunAs::Caller | RunAs::User { .. } => "",
+            };
+            let what = format!("initdb {}", describe_exit(status));
+            return Err(Error::new(ErrorKind::LocalService, "making a cluster", what)
+                .with_hint(format!("{advice}The end of its log:\n{}", initdb.log_tail(20))));
         }
         fs::rename(&part, self.data()).map_err(|error| local("moving", part.display(), error))
     }

@@ -170,6 +170,7 @@ impl Stack {
                 self.console.fact(unit.name(), "stopped");
                 unit.state = State::Idle;
                 self.settle(place);
+                self.announce_when_complete();
             }
             News::PauseOver => {
                 if matches!(unit.state, State::Waiting) {
@@ -192,7 +193,7 @@ impl Stack {
                 unit.state = State::Idle;
                 unit.tell(&Ok(format!("{} is stopped", unit.name())));
             }
-            (_, State::Stopping) | (true, State::Starting(_) | State::Waiting | State::Failed) => {}
+            (_, State::Stopping(_)) | (true, State::Starting(_) | State::Waiting | State::Failed) => {}
         }
     }
 
@@ -216,11 +217,11 @@ impl Stack {
     fn begin_stop(&mut self, place: usize) {
         let report = self.reporter_of(place);
         let Some(unit) = self.units.get_mut(place) else { return };
-        let state = std::mem::replace(&mut unit.state, State::Stopping);
-        tokio::spawn(async move {
+        let state = std::mem::replace(&mut unit.state, State::Idle);
+        unit.state = State::Stopping(tokio::spawn(async move {
             end(state).await;
             report(News::Stopped).await;
-        });
+        }));
     }
 
     /// A new generation of a unit, and how its tasks report to the loop.
@@ -320,7 +321,7 @@ impl Stack {
     }
 
     fn announce_when_complete(&mut self) {
-        if !self.units.iter().all(|unit| unit.is_up() || !unit.wanted) {
+        if self.announced || !self.units.iter().all(|unit| unit.is_up() || !unit.wanted) {
             return;
         }
         self.announced = true;
@@ -444,6 +445,9 @@ async fn end(state: State) {
             task.abort();
             let _ = task.await;
         }
-        State::Idle | State::Waiting | State::Failed | State::Stopping => {}
+        State::Stopping(task) => {
+            let _ = task.await;
+        }
+        State::Idle | State::Waiting | State::Failed => {}
     }
 }

@@ -38,7 +38,7 @@ pub(super) enum State {
     Up { running: Arc<Running<dyn Service>>, since: Instant },
     Waiting,
     Failed,
-    Stopping,
+    Stopping(JoinHandle<()>),
 }
 
 impl State {
@@ -50,7 +50,7 @@ impl State {
             Self::Up { .. } => "running",
             Self::Waiting => "restarting",
             Self::Failed => "failed",
-            Self::Stopping => "stopping",
+            Self::Stopping(_) => "stopping",
         }
     }
 }

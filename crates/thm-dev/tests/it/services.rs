@@ -1,15 +1,23 @@
 #![allow(clippy::unwrap_used)]
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use thm_dev::process::{Folders, ProcessId, free_ports, owner_of};
-use thm_dev::services::{ClickHouse, Postgres, Redis, Running};
+use thm_dev::services::{ClickHouse, Generator, Postgres, Redis, Running};
 use tokio_postgres::NoTls;
 
 async fn connect(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client
+}
+
+/// The project's SQL files, in order.
+fn init_files() -> Vec<PathBuf> {
+    let init = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../db/init");
+    ["01_schema.sql", "02_content.sql", "03_events.sql"].map(|file| init.join(file)).to_vec()
 }
 
 /// Stops it and checks that nothing of it is left: not the process, not a listener.
@@ -44,8 +52,7 @@ async fn postgres_applies_the_projects_files_once_and_wholly() {
     let folder = tempfile::tempdir().unwrap();
     // Root's temporary folder is closed to others, so here the server runs in a user namespace.
     let folders = Folders::create(folder.path()).unwrap();
-    let init = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../db/init");
-    let files = ["01_schema.sql", "02_content.sql", "03_events.sql"].map(|file| init.join(file)).to_vec();
+    let files = init_files();
     let broken = folder.path().join("broken.sql");
     std::fs::write(&broken, "SELECT 1;\nSELECT nonsense;\n").unwrap();
 
@@ -67,6 +74,43 @@ async fn postgres_applies_the_projects_files_once_and_wholly() {
         assert_eq!((0..4).map(|column| row.get::<_, i64>(column)).collect::<Vec<_>>(), [20, 4000, 0, 20]);
         // As a crash: the next start recovers from the WAL.
         postgres.kill();
+    }
+}
+
+#[tokio::test]
+async fn the_generator_goes_on_when_postgres_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let folders = Folders::create(folder.path()).unwrap();
+    let [port] = free_ports().unwrap();
+    let postgres = Arc::new(Postgres::new(&folder.path().join("postgres"), port, init_files()).unwrap());
+    let running = Running::start(Arc::clone(&postgres), &folders).await.map_err(thm_api::Error::from).unwrap();
+    let program = thm_dev::clickhouse::engine_program().unwrap();
+    let more = ["--seed".to_owned(), "1".to_owned()];
+    let generator = Arc::new(Generator::new(&program, &postgres.url(), 2000.0, &more));
+    let generator = Running::start(generator, &folders).await.map_err(thm_api::Error::from).unwrap();
+    wait_for_events(&postgres.url(), 4100).await;
+    running.kill();
+    let running = Running::start(postgres, &folders).await.map_err(thm_api::Error::from).unwrap();
+    let before = wait_for_events(&running.url(), 0).await;
+    wait_for_events(&running.url(), before + 100).await;
+    generator.stop();
+    assert_eq!(generator.process().status().unwrap().code(), Some(0));
+    let log = generator.process().log_tail(50);
+    assert!(log.contains("waiting 0.2 s: THM-SRC-001") && log.contains(" rows in "), "{log}");
+}
+
+/// Waits until the table has this many rows; gives their number.
+async fn wait_for_events(url: &str, at_least: i64) -> i64 {
+    let client = connect(url).await;
+    let began = Instant::now();
+    loop {
+        let row = client.query_one("SELECT count(*) FROM engagement_events", &[]).await.unwrap();
+        let count = row.get(0);
+        if count >= at_least {
+            return count;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{count} of {at_least} rows");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
