@@ -171,7 +171,7 @@ struct Packed {
 #[derive(Clone, Copy, Debug)]
 enum When {
     At(usize),
-    Keep(Option<usize>),
+    Keep,
     Delete,
 }
 
@@ -183,7 +183,7 @@ impl Changes {
             Change::Put { content, units, moment } => {
                 let when = match moment {
                     Moment::At(second) => When::At(self.second(*second)),
-                    Moment::Keep(second) => When::Keep(second.map(|second| self.second(second))),
+                    Moment::Keep => When::Keep,
                 };
                 (when, self.member(content, *units))
             }
@@ -228,8 +228,7 @@ impl Changes {
             id_start = *id_end;
             match when {
                 When::At(index) => call.arg(index),
-                When::Keep(Some(index)) => call.arg(format!("k{index}")),
-                When::Keep(None) => call.arg("k"),
+                When::Keep => call.arg("k"),
                 When::Delete => call.arg("d"),
             };
             call.arg(member);

@@ -6,8 +6,8 @@
 //! | record | moment, under `window.time=record` |
 //! |---|---|
 //! | an insert, a foreign record | its Kafka timestamp, also if the id is known |
-//! | a row of a snapshot | that of the id's first record if known, else the event's own time |
-//! | an update | that of the id's first record; of an unknown (long expired) event it is ignored |
+//! | a row of a snapshot | the event's own time |
+//! | an update | the one it had; of an unknown (long expired) event it is ignored |
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use thm_api::{Offset, Op, SinkRecord, TopicPartition};
 
 use super::columns::Row;
-use super::config::{LeaderboardSettings, WindowTime};
+use super::config::{FUTURE_SLACK_MS, LeaderboardSettings, WindowTime};
 use super::json;
 
 /// Which second an event counts in, seconds since 1970.
@@ -23,8 +23,8 @@ use super::json;
 pub enum Moment {
     /// This one, from now on.
     At(i64),
-    /// A known event keeps its second; an unknown one takes this, or is ignored.
-    Keep(Option<i64>),
+    /// The one it had; of an unknown event nothing counts.
+    Keep,
 }
 
 /// What to do with an event.
@@ -141,12 +141,11 @@ fn moment(
         }
     };
     Ok(match (op, time) {
-        (Some(Op::Update), _) => Moment::Keep(None),
-        (Some(Op::Read), WindowTime::Record | WindowTime::Event) => Moment::Keep(own()?),
-        (_, WindowTime::Record) => Moment::At(second(record_ms)),
-        (_, WindowTime::Event) => own()?.map_or(Moment::Keep(None), Moment::At),
+        (Some(Op::Update), _) => Moment::Keep,
         // The caller's clock without the slack for other people's clocks.
-        (_, WindowTime::Processing) => Moment::At((latest_ms - super::config::FUTURE_SLACK_MS).div_euclid(1_000)),
+        (_, WindowTime::Processing) => Moment::At((latest_ms - FUTURE_SLACK_MS).div_euclid(1_000)),
+        (Some(Op::Read), WindowTime::Record) | (_, WindowTime::Event) => own()?.map_or(Moment::Keep, Moment::At),
+        (_, WindowTime::Record) => Moment::At(second(record_ms)),
     })
 }
 

@@ -39,12 +39,13 @@ pub async fn read_board(config: &ConnectorConfig, hosts: &Hosts) -> Result<Board
 ///
 /// Give it every record of the topics from as far back as the log goes (at least one window before the fence's
 /// oldest second), each partition in offset order; records at or after the fence's offsets are left out by itself.
-/// Memory: one entry per event of the window, and one per older event that the log still has.
+/// Memory: one entry per event of the window.
 #[derive(Debug)]
 pub struct Recount {
     settings: LeaderboardSettings,
     fence: Fence,
-    events: HashMap<String, (i64, Option<(String, i64)>)>,
+    /// Second, content and units by id.
+    events: HashMap<String, (i64, String, i64)>,
     rejected: u64,
 }
 
@@ -75,17 +76,15 @@ impl Recount {
             self.events.remove(event.id.as_ref());
             return;
         };
-        let known = self.events.get(event.id.as_ref()).map(|(second, _)| *second);
+        let known = self.events.get(event.id.as_ref()).map(|(second, ..)| *second);
         let second = match moment {
-            Moment::At(second) => second,
-            Moment::Keep(fallback) => match known.or(fallback) {
-                Some(second) => second,
-                None => return,
-            },
+            Moment::At(second) => Some(second),
+            Moment::Keep => known,
         };
-        // Older events are remembered for their second alone: an update of them must not count.
-        let counted = (second > self.fence.expired_through).then(|| (content.into_owned(), units));
-        self.events.insert(event.id.into_owned(), (second, counted));
+        match second.filter(|second| *second > self.fence.expired_through) {
+            Some(second) => self.events.insert(event.id.into_owned(), (second, content.into_owned(), units)),
+            None => self.events.remove(event.id.as_ref()),
+        };
     }
 
     /// Records that are no events; they are in the dead letter queue or have stopped the sink.
@@ -98,7 +97,7 @@ impl Recount {
     #[must_use]
     pub fn points(&self) -> BTreeMap<String, f64> {
         let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
-        for (content, units) in self.events.values().filter_map(|(_, counted)| counted.as_ref()) {
+        for (_, content, units) in self.events.values() {
             *sums.entry(content).or_default() += units;
         }
         let points = |units: i64| units as f64 / UNITS_PER_POINT as f64;

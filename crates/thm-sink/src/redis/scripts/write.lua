@@ -6,10 +6,9 @@
 --       5 its next value  6 units per point  7 life of the board, ms  8 life of the rest, ms
 --       9 number of seconds  10 number of members
 --       then the seconds, then (content, units) for each member, then (id, second, member) for each change:
---         second  "<index>"   the change's own moment counts, from now on
---                 "k<index>"  a known id keeps its moment, an unknown one takes this one
---                 "k"         a known id keeps its moment, an unknown one is ignored
---                 "d"         delete
+--         second  "<index>"  this moment counts, from now on
+--                 "k"        a known id keeps its moment, an unknown one is ignored
+--                 "d"        delete
 -- Gives {1, expired_through, newest, late} or {0} (nothing changed).
 
 local board, fence, events, sums = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -28,9 +27,12 @@ local function each(command, key, values)
 end
 
 local expired, newest = tonumber(now[4]), tonumber(now[5])
-local at, seconds, contents, units = 11, {}, {}, {}
-for i = 1, tonumber(ARGV[9]) do seconds[i] = tonumber(ARGV[at]); at = at + 1 end
-for i = 1, tonumber(ARGV[10]) do contents[i] = ARGV[at]; units[i] = tonumber(ARGV[at + 1]); at = at + 2 end
+local at, seconds, contents, units, tails = 11, {}, {}, {}, {}
+for i = 1, tonumber(ARGV[9]) do seconds[i] = ARGV[at]; at = at + 1 end
+for i = 1, tonumber(ARGV[10]) do
+  contents[i], units[i], tails[i] = ARGV[at], tonumber(ARGV[at + 1]), ',' .. ARGV[at + 1] .. ',' .. ARGV[at]
+  at = at + 2
+end
 
 -- What is held of the ids of this batch.
 local ids, held = {}, {}
@@ -51,23 +53,23 @@ for i = at, #ARGV, 3 do
   local old = held[id]
   local old_second
   if old then
-    local second, amount, content = string.match(old, '^(%d+),(%d+),(.*)$')
-    old_second = tonumber(second)
+    local amount, content
+    old_second, amount, content = string.match(old, '^(%d+),(%d+),(.*)$')
     add(content, -tonumber(amount))
   end
   local new = false
   if when ~= 'd' then
-    local keep = string.byte(when) == 107
-    local index = tonumber(keep and string.sub(when, 2) or when)
-    local second = keep and old_second or (index and seconds[index])
-    if second and second > expired then
-      new = string.format('%d,%d,%s', second, units[member], contents[member])
+    local index = tonumber(when)
+    local second = old_second
+    if when ~= 'k' then second = seconds[index] end
+    if second and tonumber(second) > expired then
+      new = second .. tails[member]
       add(contents[member], units[member])
       if second ~= old_second then
         local list = lists[index] or {}
         lists[index] = list
         list[#list + 1] = id
-        newest = math.max(newest, second)
+        newest = math.max(newest, tonumber(second))
       end
     else
       late = late + 1

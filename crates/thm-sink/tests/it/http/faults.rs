@@ -140,3 +140,22 @@ async fn what_an_operator_must_mend_is_told_apart_and_secrets_stay_secret() {
     assert!(!error.to_string().contains("hush"), "{error}");
     assert!(error.to_string().to_lowercase().contains("refused"), "{error}");
 }
+
+#[tokio::test]
+async fn an_attempt_that_is_given_up_keeps_what_it_delivered() {
+    let stall = |body: &str| Duration::from_millis(if body.contains("\"n\":3") { 800 } else { 0 });
+    let api = Api::start(move |body, _| Answer { status: 200, stall: stall(body), ..Answer::default() }).await;
+    let mut sink = api.sink(&Arc::default(), &[("http.max.in.flight", "2")]).await;
+    let records: Vec<_> = (0..8).map(|offset| change(offset, offset)).collect();
+    let batch = support::batch(&support::partition(7), &records);
+    // The worker's own time limit drops the write.
+    assert!(tokio::time::timeout(Duration::from_millis(400), sink.write(batch.clone())).await.is_err());
+    api.set_rule(|_, _| status(200));
+    sink.open(&[support::partition(7)], Generation(1)).await.unwrap();
+    sink.write(batch).await.unwrap();
+    let mut sent = api.accepted();
+    sent.sort();
+    let mut expected = bodies(0..8);
+    expected.insert(4, expected[3].clone());
+    assert_eq!(sent, expected, "only the one without an answer is sent again");
+}

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis::AsyncCommands;
-use thm_api::{Connector, ErrorKind, Generation, Op, Policy};
+use thm_api::{Connector, ErrorKind, Generation, Offset, Op, Policy, SinkPartition, TopicPartition};
 use thm_sink::LeaderboardConnector;
 
 use super::service::{Bench, LossyProxy, RedisServer, WINDOW, points};
@@ -216,4 +216,36 @@ async fn a_key_that_turns_into_something_else_stops_the_task() {
     bench.insert(1, "a", "play");
     assert_eq!(bench.write().await.unwrap_err().kind(), ErrorKind::SinkMismatch);
     assert_eq!(bench.reopen(Generation(1)).await.unwrap_err().kind(), ErrorKind::SinkMismatch);
+}
+
+#[tokio::test]
+async fn every_partition_has_its_own_place_in_the_fence() {
+    let server = RedisServer::start(&[]).await;
+    let bench = Bench::open(server.port, WINDOW).await;
+    let second = SinkPartition { partition: TopicPartition::new("by.hand", 3), topic_uuid: uuid::Uuid::from_u128(9) };
+    let both = [bench.partition.clone(), second.clone()];
+    let mut options = bench.config.values().clone();
+    options.insert("topics".to_owned(), "thm.enriched.events,by.hand".to_owned());
+    let config = thm_api::ConnectorConfig::new(options);
+    let open = async || {
+        let mut task = support::sink(&LeaderboardConnector, support::context(&bench.state, config.clone()));
+        let offsets = task.open(&both, Generation(1)).await.unwrap();
+        (task, offsets)
+    };
+    // The same id in two topics is two events.
+    let event = r#"{"id":1,"content_id":"a","event_type":"play"}"#;
+    let (mut task, offsets) = open().await;
+    assert_eq!(offsets, []);
+    task.write(support::batch(&both[0], &[support::foreign(0, support::now_ms(), event)])).await.unwrap();
+    task.write(support::batch(&both[1], &[support::foreign(40, support::now_ms(), event)])).await.unwrap();
+    assert_eq!(bench.points().await, points(&[("a", 2.0)]));
+    let (mut task, mut offsets) = open().await;
+    offsets.sort();
+    let next = [(second.partition.clone(), Offset(41)), (both[0].partition.clone(), Offset(1))];
+    assert_eq!(offsets, next);
+    // Emptied, each goes back to where it began.
+    let mut connection = server.connection().await;
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
+    let offsets = task.open(&both, Generation(1)).await.unwrap();
+    assert_eq!(offsets, [(both[0].partition.clone(), Offset(0)), (second.partition, Offset(40))]);
 }
