@@ -15,6 +15,8 @@ use super::fence::{Fence, offset_field};
 const AUX_TTL_MS: i64 = 86_400_000;
 /// Most seconds that one call takes out of the window: so many keys it names.
 const MAX_EXPIRE_SECONDS: i64 = 512;
+/// Most seconds that one call forgets together when nothing is left in the window: Lua's stack bounds it.
+const MAX_FORGET_SECONDS: i64 = 4_096;
 /// A call stops after the second that passes this many ids: about 20 ms in which Redis serves nobody else.
 const MAX_EXPIRE_IDS: i64 = 20_000;
 
@@ -114,7 +116,9 @@ impl Board {
     /// `None` if the fence is not `fence`.
     pub async fn expire(&mut self, fence: &Fence, target: i64) -> Result<Option<(i64, u64)>> {
         let full_until = target.min(fence.newest);
-        let until = full_until.min(fence.expired_through + MAX_EXPIRE_SECONDS).max(fence.expired_through);
+        let everything = target >= fence.newest && fence.newest - fence.expired_through <= MAX_FORGET_SECONDS;
+        let most_seconds = if everything { MAX_FORGET_SECONDS } else { MAX_EXPIRE_SECONDS };
+        let until = full_until.min(fence.expired_through + most_seconds).max(fence.expired_through);
         let seconds = fence.expired_through + 1..=until;
         let mut call = self.expire.call(self.keys.len() + seconds.clone().count());
         call.arg(&self.keys);
@@ -124,7 +128,8 @@ impl Board {
         call.arg(fence.generation.0).arg(&fence.config).arg(fence.expired_through).arg(fence.newest);
         // After the last second with events there is nothing up to the target.
         call.arg(if until >= full_until { target } else { until });
-        call.arg(UNITS_PER_POINT).arg(self.board_ttl_ms()).arg(self.aux_ttl_ms()).arg(MAX_EXPIRE_IDS);
+        call.arg(UNITS_PER_POINT).arg(self.board_ttl_ms()).arg(self.aux_ttl_ms());
+        call.arg(if everything { 0 } else { MAX_EXPIRE_IDS });
         let reply: Vec<i64> = self.client.run("sliding the leaderboard's window", &self.expire, &call).await?;
         Ok(match reply[..] {
             [1, expired_through, ids] => Some((expired_through, ids.unsigned_abs())),

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 board  2 fence  3 events  4 sums  5.. the lists of the seconds after `expired_through`, without gaps
 -- ARGV  1 generation  2 configuration  3 expected expired_through  4 expected newest  5 expired_through once all
---       lists are done  6 units per point  7 life of the board, ms  8 life of the rest, ms  9 stop after this many ids
+--       lists are done  6 units per point  7 life of the board, ms  8 life of the rest, ms
+--       9 stop after this many ids, 0 if the lists are all there are: then everything goes at once
 -- Gives {1, expired_through, ids} or {0} (nothing changed).
 
 local board, fence, events, sums = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -10,6 +11,16 @@ local now = redis.call('HMGET', fence, 'generation', 'config', 'expired_through'
 if now[1] ~= ARGV[1] or now[2] ~= ARGV[2] or now[3] ~= ARGV[3] or now[4] ~= ARGV[4]
     or redis.call('HLEN', events) ~= tonumber(now[5]) or redis.call('ZCARD', board) ~= tonumber(now[6]) then
   return {0}
+end
+
+-- After a long pause the window is empty, however much there was in it.
+if ARGV[9] == '0' then
+  local all = redis.call('HLEN', events)
+  redis.call('UNLINK', board, events, sums)
+  if #KEYS > 4 then redis.call('UNLINK', unpack(KEYS, 5)) end
+  redis.call('HSET', fence, 'expired_through', ARGV[5], 'events', 0, 'members', 0)
+  redis.call('PEXPIRE', fence, ARGV[8])
+  return {1, tonumber(ARGV[5]), all}
 end
 
 local CHUNK = 2000
