@@ -1,4 +1,6 @@
 //! Integration tests of Flink SQL: goldens of the real Flink, and jobs on a log.
 #![allow(clippy::unwrap_used)]
 
+mod fixture;
 mod golden;
+mod jobs;

@@ -1,0 +1,65 @@
+//! Columns of the tail cache → declared columns, without parsing.
+//!
+//! Says no (`None`) wherever the result might differ from that of the record's JSON; then the bytes are parsed.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, PrimitiveArray, RecordBatch, new_null_array};
+use arrow::datatypes::{DataType as ArrowType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType};
+
+use super::{Field, JsonOptions, TimestampFormat};
+use crate::types::LogicalType;
+
+/// The fields as columns of a decoded batch.
+#[must_use]
+pub fn columns(batch: &RecordBatch, fields: &[Field], options: &JsonOptions) -> Option<Vec<ArrayRef>> {
+    fields.iter().map(|field| column(batch, field, options)).collect()
+}
+
+fn column(batch: &RecordBatch, field: &Field, options: &JsonOptions) -> Option<ArrayRef> {
+    let absent = || new_null_array(&field.kind.to_arrow(), batch.num_rows());
+    if !field.needed {
+        return Some(absent());
+    }
+    // A column that the table lacks is a field that the JSON lacks: NULL.
+    let Some(array) = batch.column_by_name(&field.name) else {
+        return (!options.fail_on_missing_field).then(absent);
+    };
+    match (array.data_type(), field.kind) {
+        (ArrowType::Boolean, LogicalType::Boolean)
+        | (ArrowType::Int16, LogicalType::SmallInt)
+        | (ArrowType::Int32, LogicalType::Int)
+        | (ArrowType::Int64, LogicalType::BigInt)
+        | (ArrowType::Date32, LogicalType::Date)
+        | (ArrowType::Utf8, LogicalType::Char(_) | LogicalType::VarChar(_)) => Some(Arc::clone(array)),
+        (ArrowType::Int16 | ArrowType::Int32, LogicalType::Int | LogicalType::BigInt) => {
+            arrow::compute::cast(array, &field.kind.to_arrow()).ok()
+        }
+        (ArrowType::Timestamp(TimeUnit::Microsecond, Some(_)), kind) if options.timestamps == TimestampFormat::Iso => {
+            zoned(array, kind)
+        }
+        _ => None,
+    }
+}
+
+/// A timestamptz, which its JSON shows as ISO-8601 text in UTC with six digits.
+fn zoned(array: &ArrayRef, kind: LogicalType) -> Option<ArrayRef> {
+    let (LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p)) = kind else { return None };
+    let micros = array.as_primitive::<TimestampMicrosecondType>();
+    // Infinities are no dates in JSON either; years beyond four digits are not read.
+    let readable = |value: i64| (-62_135_596_800_000_000..=253_402_300_799_999_999).contains(&value);
+    if !micros.iter().flatten().all(readable) {
+        return None;
+    }
+    match p {
+        6 => {
+            let same: PrimitiveArray<TimestampMicrosecondType> = micros.clone();
+            Some(Arc::new(same.with_data_type(kind.to_arrow())))
+        }
+        3 => {
+            let cut: PrimitiveArray<TimestampMillisecondType> = micros.unary(|value| value.div_euclid(1_000));
+            Some(Arc::new(cut.with_data_type(kind.to_arrow())))
+        }
+        _ => None,
+    }
+}

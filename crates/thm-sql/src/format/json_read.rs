@@ -1,0 +1,232 @@
+//! JSON → cells of declared types, as Flink's `json` and `debezium-json` read them.
+//!
+//! Better than Flink on purpose: TIMESTAMP and TIMESTAMP_LTZ take a text with zone and one without, both as UTC; DATE
+//! takes Debezium's number of days; the declared precision is enforced.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::cells::Cell;
+use super::{Field, JsonOptions, ReadError, TimestampFormat};
+use crate::types::time::{self, Width};
+use crate::types::{LogicalType, decimal};
+
+/// Texts of the fields of one object, by column; a field that comes twice has its last value.
+pub type Found<'a> = Vec<Option<&'a RawValue>>;
+
+/// Collects the fields that a table wants from an object, without looking into the others.
+struct Wanted<'f>(&'f [Field]);
+
+impl<'de> DeserializeSeed<'de> for Wanted<'_> {
+    type Value = Found<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = Found<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found: Found<'de> = vec![None; self.0.len()];
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            match self.0.iter().position(|field| field.needed && field.name == name) {
+                Some(index) => found[index] = Some(map.next_value::<&'de RawValue>()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The wanted fields of an object.
+pub fn object<'a>(text: &'a [u8], fields: &[Field]) -> Result<Found<'a>, ReadError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let found = Wanted(fields).deserialize(&mut deserializer);
+    let found = found.and_then(|found| deserializer.end().map(|()| found));
+    found.map_err(|error| ReadError::Record(format!("Failed to deserialize JSON: {error}")))
+}
+
+/// Which of the two formats reads: they differ in the text of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `json`: a number in a STRING column keeps its text.
+    Json,
+    /// `debezium-json`: it is printed anew.
+    Debezium,
+}
+
+/// The cells of one row.
+pub fn row<'a>(
+    found: &Found<'a>,
+    fields: &[Field],
+    options: &JsonOptions,
+    dialect: Dialect,
+) -> Result<Vec<Option<Cell<'a>>>, ReadError> {
+    let mut cells = Vec::with_capacity(fields.len());
+    for (raw, field) in found.iter().zip(fields) {
+        let cell = match raw {
+            None if field.needed && options.fail_on_missing_field && dialect == Dialect::Json => {
+                return Err(ReadError::Record(format!("Could not find field with name '{}'.", field.name)));
+            }
+            None => None,
+            Some(raw) => match cell(raw.get(), field.kind, options.timestamps, dialect) {
+                Ok(cell) => cell,
+                Err(Unreadable) if options.ignore_parse_errors => None,
+                Err(Unreadable) => return Err(ReadError::Field(field.name.clone())),
+            },
+        };
+        cells.push(cell);
+    }
+    Ok(cells)
+}
+
+/// A value that its column's type cannot hold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
+/// Reads one value; NULL is `None`. DECIMALs that do not fit are NULL, as in Flink.
+pub fn cell<'a>(
+    raw: &'a str,
+    kind: LogicalType,
+    timestamps: TimestampFormat,
+    dialect: Dialect,
+) -> Result<Option<Cell<'a>>, Unreadable> {
+    if raw == "null" {
+        return Ok(None);
+    }
+    if let LogicalType::Char(_) | LogicalType::VarChar(_) = kind {
+        return text(raw, dialect).map(|text| Some(Cell::Text(text)));
+    }
+    let word = scalar(raw)?;
+    let word = word.as_ref();
+    let cell = match kind {
+        LogicalType::Boolean => Cell::Boolean(word.trim() == "true"),
+        LogicalType::TinyInt => integer(word, i64::from(i8::MIN), i64::from(i8::MAX))?,
+        LogicalType::SmallInt => integer(word, i64::from(i16::MIN), i64::from(i16::MAX))?,
+        LogicalType::Int => integer(word, i64::from(i32::MIN), i64::from(i32::MAX))?,
+        LogicalType::BigInt => integer(word, i64::MIN, i64::MAX)?,
+        LogicalType::Float | LogicalType::Double => Cell::Double(word.trim().parse().map_err(|_| Unreadable)?),
+        LogicalType::Decimal { precision, scale } => {
+            let number: Option<f64> = word.trim().parse().ok();
+            if number.is_none_or(|number| number.is_nan()) || word.trim().is_empty() {
+                return Err(Unreadable);
+            }
+            return Ok(decimal::parse(word, precision, scale).map(Cell::Decimal));
+        }
+        LogicalType::Date => Cell::Date(date(raw, word)?),
+        LogicalType::Time(_) => Cell::Time(time::parse_time(word).filter(|_| word.len() >= 8).ok_or(Unreadable)?),
+        LogicalType::Timestamp(_) | LogicalType::TimestampLtz(_) => Cell::Moment(moment(word, timestamps)?),
+        LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
+            Cell::Bytes(base64::engine::general_purpose::STANDARD.decode(word).map_err(|_| Unreadable)?)
+        }
+        LogicalType::Null | LogicalType::Char(_) | LogicalType::VarChar(_) => return Ok(None),
+    };
+    Ok(Some(cell))
+}
+
+/// The text of a string, number or boolean.
+fn scalar(raw: &str) -> Result<Cow<'_, str>, Unreadable> {
+    match raw.as_bytes().first() {
+        Some(b'"') => serde_json::from_str::<Cow<'_, str>>(raw).map_err(|_| Unreadable),
+        Some(b'{' | b'[') | None => Err(Unreadable),
+        Some(_) => Ok(Cow::Borrowed(raw)),
+    }
+}
+
+fn text(raw: &str, dialect: Dialect) -> Result<Cow<'_, str>, Unreadable> {
+    match raw.as_bytes().first() {
+        // A string without escapes is a slice of the record.
+        Some(b'"') if !raw.contains('\\') => Ok(Cow::Borrowed(&raw[1..raw.len() - 1])),
+        Some(b'"') => serde_json::from_str(raw).map(Cow::Owned).map_err(|_| Unreadable),
+        // Objects and arrays keep their JSON text, without blanks.
+        Some(b'{' | b'[') => {
+            let value: serde_json::Value = serde_json::from_str(raw).map_err(|_| Unreadable)?;
+            Ok(Cow::Owned(value.to_string()))
+        }
+        Some(b'-' | b'0'..=b'9') if dialect == Dialect::Debezium && raw.contains(['.', 'e', 'E']) => {
+            let number: f64 = raw.parse().map_err(|_| Unreadable)?;
+            let mut out = Vec::with_capacity(24);
+            thm_codec::java_json::write_f64(&mut out, number);
+            String::from_utf8(out).map(Cow::Owned).map_err(|_| Unreadable)
+        }
+        Some(_) => Ok(Cow::Borrowed(raw)),
+        None => Err(Unreadable),
+    }
+}
+
+fn integer(word: &str, least: i64, most: i64) -> Result<Cell<'static>, Unreadable> {
+    let word = word.trim();
+    let exact = word.parse::<i64>().ok();
+    // A number with fraction or exponent is cut.
+    let wide = exact.or_else(|| {
+        let number: f64 = word.parse().ok().filter(|number: &f64| number.is_finite())?;
+        let fits = number >= least as f64 && number <= most as f64;
+        fits.then_some(number.trunc() as i64)
+    });
+    wide.filter(|wide| (least..=most).contains(wide)).map(Cell::Integer).ok_or(Unreadable)
+}
+
+fn date(raw: &str, word: &str) -> Result<i32, Unreadable> {
+    if !raw.starts_with('"') {
+        return word.parse().map_err(|_| Unreadable);
+    }
+    let full = word.len() == 10 && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    time::parse_date(word).filter(|_| full).ok_or(Unreadable)
+}
+
+fn moment(word: &str, timestamps: TimestampFormat) -> Result<time::Moment, Unreadable> {
+    let separator: &[u8] = match timestamps {
+        TimestampFormat::Sql => b" ",
+        TimestampFormat::Iso => b"T",
+    };
+    let plain = time::parse_timestamp(word, separator, Width::Full);
+    plain.or_else(|| time::parse_zoned(word, separator)).ok_or(Unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(raw: &str, kind: LogicalType) -> Result<Option<Cell<'_>>, Unreadable> {
+        cell(raw, kind, TimestampFormat::Iso, Dialect::Debezium)
+    }
+
+    #[test]
+    fn texts_of_numbers_differ_by_format() {
+        let json = cell("1.50", LogicalType::STRING, TimestampFormat::Sql, Dialect::Json).unwrap();
+        assert_eq!(json, Some(Cell::Text("1.50".into())));
+        assert_eq!(read("1.50", LogicalType::STRING), Ok(Some(Cell::Text("1.5".into()))));
+        assert_eq!(read("{ \"b\": 1 }", LogicalType::STRING), Ok(Some(Cell::Text("{\"b\":1}".into()))));
+    }
+
+    #[test]
+    fn both_forms_of_time_are_read_as_utc() {
+        let zoned = read("\"2024-01-02T03:05:01.000000Z\"", LogicalType::Timestamp(3));
+        let plain = read("\"2024-01-02T03:05:01\"", LogicalType::Timestamp(3));
+        assert!(zoned.is_ok());
+        assert_eq!(zoned, plain);
+        assert_eq!(read("1582979696789", LogicalType::Timestamp(3)), Err(Unreadable));
+    }
+
+    #[test]
+    fn numbers_are_checked_against_their_type() {
+        assert_eq!(read("3000000000", LogicalType::Int), Err(Unreadable));
+        assert_eq!(read("\" 5\"", LogicalType::Int), Ok(Some(Cell::Integer(5))));
+        assert_eq!(read("1.0", LogicalType::BigInt), Ok(Some(Cell::Integer(1))));
+        let two = LogicalType::Decimal { precision: 10, scale: 2 };
+        assert_eq!(read("1.005", two), Ok(Some(Cell::Decimal(101))));
+        assert_eq!(read("99999999999", two), Ok(None));
+        assert_eq!(read("\"\"", two), Err(Unreadable));
+    }
+}

@@ -1,0 +1,184 @@
+//! Columns → JSON, byte for byte as Flink writes it: no blanks, declared order, NULLs written, Java's numbers.
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{Date32Type, Decimal128Type, Float32Type, Float64Type, Time32MillisecondType};
+use base64::Engine;
+use thm_codec::java_json;
+
+use super::JsonOptions;
+use crate::catalog::PhysicalColumn;
+use crate::expr::text;
+use crate::types::{LogicalType, decimal, time};
+
+/// Writes some columns of a table as objects.
+#[derive(Clone, Debug)]
+pub struct JsonWriter {
+    /// Index in the batch, `"name":`, type.
+    fields: Vec<(usize, Vec<u8>, LogicalType)>,
+    options: JsonOptions,
+}
+
+impl JsonWriter {
+    /// For the columns at `indices`.
+    #[must_use]
+    pub fn new(columns: &[PhysicalColumn], indices: impl Iterator<Item = usize>, options: JsonOptions) -> Self {
+        let field = |index: usize| {
+            let mut name = Vec::new();
+            java_json::write_string(&mut name, &columns[index].name);
+            name.push(b':');
+            (index, name, columns[index].data_type.kind)
+        };
+        Self { fields: indices.map(field).collect(), options }
+    }
+
+    /// Appends the object of a row.
+    pub fn write(&self, out: &mut Vec<u8>, columns: &[ArrayRef], row: usize) {
+        out.push(b'{');
+        let mut first = true;
+        for (index, name, kind) in &self.fields {
+            let array = &columns[*index];
+            let null = text::is_null(array, row, *kind);
+            if null && self.options.ignore_null_fields {
+                continue;
+            }
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            out.extend_from_slice(name);
+            if null {
+                out.extend_from_slice(b"null");
+            } else {
+                self.value(out, array, row, *kind);
+            }
+        }
+        out.push(b'}');
+    }
+
+    fn value(&self, out: &mut Vec<u8>, array: &ArrayRef, row: usize, kind: LogicalType) {
+        match kind {
+            LogicalType::Boolean => {
+                out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" });
+            }
+            LogicalType::Char(_) | LogicalType::VarChar(_) => {
+                java_json::write_string(out, array.as_string::<i32>().value(row));
+            }
+            LogicalType::Float => java_json::write_f32(out, array.as_primitive::<Float32Type>().value(row)),
+            LogicalType::Double => java_json::write_f64(out, array.as_primitive::<Float64Type>().value(row)),
+            LogicalType::Decimal { scale, .. } => {
+                write_decimal(
+                    out,
+                    array.as_primitive::<Decimal128Type>().value(row),
+                    scale,
+                    self.options.plain_decimals,
+                );
+            }
+            LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
+                let encoded = base64::engine::general_purpose::STANDARD.encode(array.as_binary::<i32>().value(row));
+                java_json::write_string(out, &encoded);
+            }
+            LogicalType::Date | LogicalType::Time(_) | LogicalType::Timestamp(_) | LogicalType::TimestampLtz(_) => {
+                self.time(out, array, row, kind);
+            }
+            _ => {
+                let mut buffer = itoa::Buffer::new();
+                out.extend_from_slice(buffer.format(text::integer(array, row, kind)).as_bytes());
+            }
+        }
+    }
+
+    /// Dates and times; a fraction without trailing zeros.
+    fn time(&self, out: &mut Vec<u8>, array: &ArrayRef, row: usize, kind: LogicalType) {
+        let mut buffer = String::with_capacity(32);
+        match kind {
+            LogicalType::Date => {
+                time::write_date(&mut buffer, i64::from(array.as_primitive::<Date32Type>().value(row)));
+            }
+            LogicalType::Time(_) => {
+                let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
+                let nanos = u32::try_from(millis % 1_000).unwrap_or(0) * 1_000_000;
+                time::write_time(&mut buffer, millis / 1_000, nanos, time::needed_fraction(nanos));
+            }
+            LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) => {
+                let moment = text::moment(array, row, p);
+                let fraction = time::needed_fraction(moment.nanos);
+                time::write_timestamp(&mut buffer, moment, self.options.timestamps.separator(), fraction);
+                if matches!(kind, LogicalType::TimestampLtz(_)) {
+                    buffer.push('Z');
+                }
+            }
+            _ => {}
+        }
+        java_json::write_string(out, &buffer);
+    }
+}
+
+/// A DECIMAL without trailing zeros: plain, or as Java's `BigDecimal` prints itself, `1E+2`.
+fn write_decimal(out: &mut Vec<u8>, value: i128, scale: u8, plain: bool) {
+    if value == 0 {
+        out.push(b'0');
+        return;
+    }
+    let (mut unscaled, mut scale) = (value, i32::from(scale));
+    while unscaled % 10 == 0 {
+        unscaled /= 10;
+        scale -= 1;
+    }
+    if plain || scale == 0 {
+        if scale < 0 {
+            out.extend_from_slice(value_with_zeros(unscaled, scale.unsigned_abs()).as_bytes());
+            return;
+        }
+        let mut text = String::with_capacity(42);
+        decimal::write_plain(&mut text, unscaled, u8::try_from(scale).unwrap_or(0));
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    let digits = unscaled.unsigned_abs().to_string();
+    let adjusted = i32::try_from(digits.len()).unwrap_or(39) - 1 - scale;
+    if scale > 0 && adjusted >= -6 {
+        let mut text = String::with_capacity(42);
+        decimal::write_plain(&mut text, unscaled, u8::try_from(scale).unwrap_or(0));
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    if unscaled < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits.as_bytes()[..1]);
+    if digits.len() > 1 {
+        out.push(b'.');
+        out.extend_from_slice(&digits.as_bytes()[1..]);
+    }
+    out.extend_from_slice(format!("E{adjusted:+}").as_bytes());
+}
+
+fn value_with_zeros(unscaled: i128, zeros: u32) -> String {
+    let mut text = unscaled.to_string();
+    text.extend(std::iter::repeat_n('0', usize::try_from(zeros).unwrap_or(0)));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(value: i128, scale: u8, plain: bool) -> String {
+        let mut out = Vec::new();
+        write_decimal(&mut out, value, scale, plain);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn decimals_as_java_prints_them() {
+        assert_eq!(shown(100, 0, false), "1E+2");
+        assert_eq!(shown(180_000, 2, false), "1.8E+3");
+        assert_eq!(shown(0, 2, false), "0");
+        assert_eq!(shown(12_346, 2, false), "123.46");
+        assert_eq!(shown(-50, 2, false), "-0.5");
+        assert_eq!(shown(1, 8, false), "1E-8");
+        assert_eq!(shown(180_000, 2, true), "1800");
+        assert_eq!(shown(1, 8, true), "0.00000001");
+        assert_eq!(shown(1_250, 2, true), "12.5");
+    }
+}

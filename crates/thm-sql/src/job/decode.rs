@@ -1,0 +1,250 @@
+//! A batch of the log → rows: from the tail cache's columns where they are there and fit, else from the bytes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use thm_api::{ChangelogBatch, Error, ErrorKind, FetchedBatch, Op, Position, Result, RowKind, TopicPartition};
+use thm_codec::record_batch::{self, BatchHeader, Compression};
+
+use crate::connector::kafka::ValueFormat;
+use crate::format::cells::Cells;
+use crate::format::json_read::{self, Dialect};
+use crate::format::{Field, JsonOptions, Meta, ReadError, debezium_json, decoded};
+use crate::operator::Rows;
+
+/// Largest batch after decompression: what a producer may send, many times over.
+const MAX_DECOMPRESSED_BYTES: usize = 256 << 20;
+/// How often a burst of records that cannot be read is logged.
+const LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// Rows of one batch.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub rows: Rows,
+    /// Record keys, for look-up tables.
+    pub keys: Vec<Bytes>,
+    /// First row that has not been consumed.
+    pub at: usize,
+    /// Offset behind the batch.
+    pub next_offset: i64,
+}
+
+/// Reads the records of one topic.
+pub(super) struct Decoder {
+    pub fields: Vec<Field>,
+    pub format: ValueFormat,
+    pub options: JsonOptions,
+    /// Whether record keys are wanted.
+    pub with_keys: bool,
+    /// Columns that must be in the record's key, for updates and deletes.
+    pub key_sources: Vec<String>,
+    pub job: Arc<str>,
+    key_checked: bool,
+    logged: Option<Instant>,
+}
+
+impl Decoder {
+    pub fn new(
+        (fields, format, options): (Vec<Field>, ValueFormat, JsonOptions),
+        with_keys: bool,
+        key_sources: Vec<String>,
+        job: Arc<str>,
+    ) -> Self {
+        Self { fields, format, options, with_keys, key_sources, job, key_checked: false, logged: None }
+    }
+
+    /// Rows at or behind `from`. `place` is the position of the record before; foreign records inherit it.
+    pub fn decode(
+        &mut self,
+        partition: &TopicPartition,
+        fetched: &FetchedBatch,
+        from: i64,
+        place: &mut Position,
+    ) -> Result<Chunk> {
+        let next_offset = fetched.next_offset().0;
+        let empty = |rows| Chunk { rows, keys: Vec::new(), at: 0, next_offset };
+        if let Some(batch) = &fetched.batch.decoded {
+            if let Some(chunk) = self.from_columns(partition, fetched, batch, from)? {
+                *place = fetched.batch.positions.last().copied().unwrap_or(*place).max(*place);
+                return Ok(chunk);
+            }
+        }
+        let header = BatchHeader::parse(&fetched.batch.bytes).map_err(|error| broken(partition, fetched, error))?;
+        if header.is_control() {
+            return Ok(empty(Rows::default()));
+        }
+        let bytes = if header.compression() == Compression::None {
+            fetched.batch.bytes.clone()
+        } else {
+            let unpacked = record_batch::decompress(&fetched.batch.bytes, MAX_DECOMPRESSED_BYTES);
+            unpacked.map_err(|error| broken(partition, fetched, error))?
+        };
+        self.from_bytes(partition, fetched, &bytes, (from, place))
+    }
+
+    /// The fast way; `None` where it is not provably the same as the slow one.
+    fn from_columns(
+        &mut self,
+        partition: &TopicPartition,
+        fetched: &FetchedBatch,
+        batch: &ChangelogBatch,
+        from: i64,
+    ) -> Result<Option<Chunk>> {
+        if self.format != ValueFormat::DebeziumJson || fetched.batch.positions.is_empty() {
+            return Ok(None);
+        }
+        let Some(columns) = decoded::columns(&batch.rows, &self.fields, &self.options) else { return Ok(None) };
+        let base = fetched.base_offset.0;
+        let meta: Vec<Meta> = batch
+            .meta
+            .iter()
+            .map(|row| Meta {
+                kind: row.kind,
+                op: row.op,
+                position: row.position,
+                commit_us: row.commit_us,
+                timestamp_ms: row.commit_us.div_euclid(1_000),
+                offset: base + i64::from(row.record),
+            })
+            .collect();
+        let changes = !self.key_checked && meta.iter().any(|meta| meta.kind != RowKind::Insert);
+        let mut keys = Vec::new();
+        if self.with_keys || changes {
+            keys = self.keys_of(partition, fetched, &meta)?;
+        }
+        let rows = Rows { columns, meta };
+        let at = rows.meta.partition_point(|meta| meta.offset < from);
+        Ok(Some(Chunk { rows, keys, at, next_offset: fetched.next_offset().0 }))
+    }
+
+    /// Keys of the records of these rows.
+    fn keys_of(&mut self, partition: &TopicPartition, fetched: &FetchedBatch, rows: &[Meta]) -> Result<Vec<Bytes>> {
+        let records = record_batch::records(&fetched.batch.bytes).map_err(|error| broken(partition, fetched, error))?;
+        let mut keys = Vec::with_capacity(rows.len());
+        let mut wanted = rows.iter().peekable();
+        for record in records {
+            let record = record.map_err(|error| broken(partition, fetched, error))?;
+            let offset = fetched.base_offset.0 + i64::from(record.offset_delta);
+            while let Some(meta) = wanted.next_if(|meta| meta.offset == offset) {
+                self.check_key(meta.kind, record.key.as_deref(), partition, offset)?;
+                if self.with_keys {
+                    keys.push(record.key.clone().ok_or_else(|| no_key(partition, offset))?);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    fn from_bytes(
+        &mut self,
+        partition: &TopicPartition,
+        fetched: &FetchedBatch,
+        bytes: &Bytes,
+        (from, place): (i64, &mut Position),
+    ) -> Result<Chunk> {
+        let records = record_batch::records(bytes).map_err(|error| broken(partition, fetched, error))?;
+        let capacity = usize::try_from(fetched.batch.records).unwrap_or(0);
+        let mut cells: Vec<Cells> =
+            self.fields.iter().map(|field| Cells::new(field.kind, field.needed, capacity)).collect();
+        let mut meta = Vec::with_capacity(capacity);
+        let mut keys = Vec::new();
+        for (index, record) in records.enumerate() {
+            let record = record.map_err(|error| broken(partition, fetched, error))?;
+            let offset = fetched.base_offset.0 + i64::from(record.offset_delta);
+            *place = fetched.batch.positions.get(index).copied().unwrap_or(*place).max(*place);
+            if offset < from {
+                continue;
+            }
+            let (key, value) = (record.key.as_deref(), record.value.as_deref());
+            let row = match self.record(key, value) {
+                Ok(Some(row)) => row,
+                Ok(None) => continue,
+                Err(error) if self.options.ignore_parse_errors => {
+                    self.skipped(partition, offset, &error);
+                    continue;
+                }
+                Err(error) => return Err(unreadable(partition, offset, error)),
+            };
+            let (values, kind, op, commit_us) = row;
+            self.check_key(kind, key, partition, offset)?;
+            if self.with_keys {
+                keys.push(record.key.clone().ok_or_else(|| no_key(partition, offset))?);
+            }
+            cells.iter_mut().zip(values).for_each(|(cells, value)| cells.push(value));
+            let commit_us = commit_us.unwrap_or_else(|| record.timestamp_ms.saturating_mul(1_000));
+            let timestamp_ms = commit_us.div_euclid(1_000);
+            meta.push(Meta { kind, op, position: *place, commit_us, timestamp_ms, offset });
+        }
+        let columns = cells.iter_mut().map(Cells::finish).collect();
+        Ok(Chunk { rows: Rows { columns, meta }, keys, at: 0, next_offset: fetched.next_offset().0 })
+    }
+
+    /// One record's row, if it has one.
+    #[allow(clippy::type_complexity)]
+    fn record<'a>(
+        &self,
+        key: Option<&'a [u8]>,
+        value: Option<&'a [u8]>,
+    ) -> Result<Option<(Vec<Option<crate::format::cells::Cell<'a>>>, RowKind, Op, Option<i64>)>, ReadError> {
+        match self.format {
+            ValueFormat::DebeziumJson => {
+                let change = debezium_json::read(key, value, &self.fields, &self.options)?;
+                Ok(change.map(|change| (change.cells, change.kind, change.op, change.commit_us)))
+            }
+            ValueFormat::Json => {
+                let Some(value) = value else { return Ok(None) };
+                let found = json_read::object(value, &self.fields)?;
+                let cells = json_read::row(&found, &self.fields, &self.options, Dialect::Json)?;
+                Ok(Some((cells, RowKind::Insert, Op::Create, None)))
+            }
+        }
+    }
+
+    /// Updates and deletes find their row by the record's key, so it must hold what the sink's key is made of.
+    fn check_key(&mut self, kind: RowKind, key: Option<&[u8]>, partition: &TopicPartition, offset: i64) -> Result<()> {
+        if self.key_checked || kind == RowKind::Insert || self.key_sources.is_empty() {
+            return Ok(());
+        }
+        // Without a key the old row may hold it: then a NULL shows later.
+        let Some(fields) = key.and_then(debezium_json::key_fields) else { return Ok(()) };
+        if let Some(missing) = self.key_sources.iter().find(|source| !fields.contains(source)) {
+            let message = format!("column '{missing}' of the sink's key is not in the key of the source's records");
+            return Err(Error::new(ErrorKind::Evaluation, "following an update or delete", place(partition, offset))
+                .with_source(message)
+                .with_hint("Choose a PRIMARY KEY of the sink from the table's primary key: of an old row nothing else is known."));
+        }
+        self.key_checked = true;
+        Ok(())
+    }
+
+    fn skipped(&mut self, partition: &TopicPartition, offset: i64, error: &ReadError) {
+        let (job, topic) = (self.job.to_string(), partition.topic.to_string());
+        metrics::counter!("thm_sql_records_skipped_total", "job" => job, "topic" => topic).increment(1);
+        if self.logged.is_none_or(|last| last.elapsed() >= LOG_PAUSE) {
+            self.logged = Some(Instant::now());
+            let field = if let ReadError::Field(name) = error { name.as_str() } else { "" };
+            tracing::warn!(job = %self.job, %partition, offset, field, "skipped a record that cannot be read");
+        }
+    }
+}
+
+fn place(partition: &TopicPartition, offset: i64) -> String {
+    format!("topic {}, partition {}, offset {offset}", partition.topic, partition.partition)
+}
+
+fn unreadable(partition: &TopicPartition, offset: i64, error: ReadError) -> Error {
+    Error::new(ErrorKind::Evaluation, "reading a record", place(partition, offset)).with_source(error).with_hint(
+        "Correct the producer, or set 'ignore-parse-errors' = 'true' for the table's format and submit the job again.",
+    )
+}
+
+fn no_key(partition: &TopicPartition, offset: i64) -> Error {
+    Error::new(ErrorKind::Evaluation, "reading a record of a look-up table", place(partition, offset))
+        .with_source("it has no key")
+        .with_hint("Give the captured table a primary key.")
+}
+
+fn broken(partition: &TopicPartition, fetched: &FetchedBatch, error: record_batch::CodecError) -> Error {
+    Error::new(ErrorKind::LogCorrupt, "reading a batch", place(partition, fetched.base_offset.0)).with_source(error)
+}

@@ -1,0 +1,143 @@
+//! One partition that a job reads: what has been fetched, what has been consumed, what is known behind that.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use thm_api::{Complete, Log, Offset, Position, ReadLimits, ReadResult, Result, TopicPartition};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::decode::{Chunk, Decoder};
+use super::merge::{Bound, View};
+
+/// Ranks of stream partitions begin here, so that all look-ups come before them whatever the plan.
+pub(super) const STREAM_RANK: u32 = 1 << 16;
+
+/// What an input is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Rows of the stream.
+    Stream,
+    /// Changes of the n-th look-up table.
+    Lookup(usize),
+}
+
+/// One partition.
+pub(super) struct Input {
+    pub partition: TopicPartition,
+    pub topic_uuid: Uuid,
+    pub rank: u32,
+    pub role: Role,
+    /// Next offset to consume: what a checkpoint stores.
+    pub consumed: i64,
+    /// Position of the last record read.
+    pub place: Position,
+    /// Position of the last record consumed.
+    pub consumed_place: Position,
+    pub complete: watch::Receiver<Option<Arc<Complete>>>,
+    pub high_watermark: i64,
+    next_read: i64,
+    chunks: VecDeque<Chunk>,
+    decoder: Decoder,
+}
+
+impl Input {
+    pub fn new(
+        (partition, topic_uuid): (TopicPartition, Uuid),
+        (rank, role): (u32, Role),
+        (offset, place): (i64, Position),
+        decoder: Decoder,
+        complete: watch::Receiver<Option<Arc<Complete>>>,
+    ) -> Self {
+        Self {
+            partition,
+            topic_uuid,
+            rank,
+            role,
+            consumed: offset,
+            place,
+            consumed_place: place,
+            complete,
+            high_watermark: offset,
+            next_read: offset,
+            chunks: VecDeque::new(),
+            decoder,
+        }
+    }
+
+    /// Whether it has no record at hand.
+    pub fn is_drained(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// The next read; only when drained, so that memory stays at one read per input.
+    pub async fn read(&self, log: &dyn Log, limits: ReadLimits) -> Result<ReadResult> {
+        log.read(&self.partition, Offset(self.next_read), limits).await
+    }
+
+    /// Takes what a read gave.
+    pub fn take(&mut self, found: ReadResult) -> Result<()> {
+        self.high_watermark = found.high_watermark.0;
+        for fetched in &found.batches {
+            let chunk = self.decoder.decode(&self.partition, fetched, self.next_read, &mut self.place)?;
+            self.next_read = chunk.next_offset;
+            self.chunks.push_back(chunk);
+        }
+        self.skip_empty();
+        Ok(())
+    }
+
+    /// Records without rows are consumed as soon as they are next.
+    fn skip_empty(&mut self) {
+        while let Some(chunk) = self.chunks.front().filter(|chunk| chunk.at >= chunk.rows.len()) {
+            self.consumed = chunk.next_offset;
+            self.chunks.pop_front();
+        }
+        if self.chunks.is_empty() {
+            self.consumed = self.next_read;
+            self.consumed_place = self.place;
+        }
+    }
+
+    /// How the merge sees it.
+    pub fn view(&mut self) -> View {
+        let head = self.chunks.front().and_then(|chunk| chunk.rows.meta.get(chunk.at)).map(|meta| meta.position);
+        // The statement is looked at in any case, so that waiting for the next one begins after this one.
+        let bound = self.bound();
+        View { rank: self.rank, lookup: matches!(self.role, Role::Lookup(_)), head, bound }
+    }
+
+    fn bound(&mut self) -> Bound {
+        let statement = self.complete.borrow_and_update().clone();
+        let Some(complete) = statement else {
+            // Only records of others so far: nobody will ever say how complete it is.
+            let foreign = self.next_read > 0 && self.place == Position::default();
+            return if foreign && self.role == Role::Stream { Bound::Endless } else { Bound::Unknown };
+        };
+        let ends = complete.ends.get(&*self.partition.topic);
+        let end = ends.and_then(|ends| ends.get(self.partition.partition as usize)).copied().flatten();
+        match end {
+            Some(end) if self.next_read >= end.0 => Bound::UpTo(complete.position),
+            _ => Bound::Unknown,
+        }
+    }
+
+    /// The chunk at hand and the rows of it that `admits` lets pass, at most `most`.
+    pub fn run(&self, most: usize, admits: impl Fn(Position) -> bool) -> Option<(&Chunk, usize, usize)> {
+        let chunk = self.chunks.front()?;
+        let left = &chunk.rows.meta[chunk.at..];
+        let count = left.iter().take(most).take_while(|meta| admits(meta.position)).count();
+        Some((chunk, chunk.at, chunk.at + count))
+    }
+
+    /// Consumes rows up to `to` of the chunk at hand.
+    pub fn advance(&mut self, to: usize) {
+        let Some(chunk) = self.chunks.front_mut() else { return };
+        chunk.at = to;
+        if let Some(last) = to.checked_sub(1).and_then(|last| chunk.rows.meta.get(last)) {
+            self.consumed = last.offset + 1;
+            self.consumed_place = last.position;
+        }
+        self.skip_empty();
+    }
+}

@@ -1,0 +1,229 @@
+//! `JobManager`: starts jobs on threads of their own, shows them, ends them.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use thm_api::{Completeness, Error, ErrorKind, Log, MemoryBudget, Result, StateStore};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::runner::{Ended, Environment};
+use super::shared::{Command, Shared};
+use super::start;
+use super::status::{CheckpointStatus, JobState, JobStatus, VertexStatus};
+use crate::planner::JobPlan;
+
+/// What jobs run on.
+pub struct JobManagerOptions {
+    /// Topics.
+    pub log: Arc<dyn Log>,
+    /// How complete they are.
+    pub completeness: Arc<dyn Completeness>,
+    /// Where checkpoints go.
+    pub state: Arc<dyn StateStore>,
+    /// The runtime for reads, appends and waits.
+    pub handle: Handle,
+    /// Memory for what jobs hold between log and log.
+    pub budget: MemoryBudget,
+}
+
+/// All jobs of an engine.
+pub struct JobManager {
+    options: JobManagerOptions,
+    jobs: Mutex<BTreeMap<String, Job>>,
+}
+
+struct Job {
+    shared: Arc<Shared>,
+    commands: watch::Sender<Command>,
+    thread: Option<JoinHandle<()>>,
+    plan: JobPlan,
+}
+
+impl JobManager {
+    /// Without jobs.
+    #[must_use]
+    pub fn new(options: JobManagerOptions) -> Self {
+        Self { options, jobs: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Starts a job and gives its id. A job of the same name that has ended is replaced and goes on from its checkpoint;
+    /// one that runs is refused.
+    pub fn submit(&self, plan: JobPlan) -> Result<String> {
+        let id = plan.id();
+        let mut jobs = self.jobs.lock();
+        if jobs.get(&id).is_some_and(|job| job.thread.as_ref().is_some_and(|thread| !thread.is_finished())) {
+            return Err(Error::new(ErrorKind::InvalidConfig, "submitting a job", plan.name)
+                .with_hint("A job of this name runs; cancel it first."));
+        }
+        let shared = Arc::new(Shared::new(created(&plan)));
+        let (commands, receiver) = watch::channel(Command::Run);
+        let environment = Environment {
+            log: Arc::clone(&self.options.log),
+            completeness: Arc::clone(&self.options.completeness),
+            state: Arc::clone(&self.options.state),
+            budget_bytes: self.options.budget.bytes(),
+        };
+        let thread = spawn(plan.clone(), environment, Arc::clone(&shared), receiver, self.options.handle.clone())?;
+        jobs.insert(id.clone(), Job { shared, commands, thread: Some(thread), plan });
+        Ok(id)
+    }
+
+    /// All jobs, by id.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<JobStatus> {
+        self.jobs.lock().values().map(|job| job.shared.status()).collect()
+    }
+
+    /// One job.
+    #[must_use]
+    pub fn job(&self, id: &str) -> Option<JobStatus> {
+        self.jobs.lock().get(id).map(|job| job.shared.status())
+    }
+
+    /// The plan of a job, for people.
+    #[must_use]
+    pub fn explain(&self, id: &str) -> Option<String> {
+        self.jobs.lock().get(id).map(|job| job.plan.explain())
+    }
+
+    /// Ends a job at once; its last checkpoint stays. Unknown ids are refused.
+    pub fn cancel(&self, id: &str) -> Result<()> {
+        let jobs = self.jobs.lock();
+        let job = jobs.get(id).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidConfig, "canceling a job", id).with_hint("There is no job of this id.")
+        })?;
+        job.commands.send_replace(Command::Cancel);
+        Ok(())
+    }
+
+    /// Ends all jobs with a checkpoint each and waits for them. Blocks: call it outside the runtime's threads, or by
+    /// `spawn_blocking`.
+    pub fn stop(&self) {
+        let mut jobs = self.jobs.lock();
+        for job in jobs.values() {
+            job.commands.send_if_modified(|command| {
+                let runs = *command == Command::Run;
+                if runs {
+                    *command = Command::Stop;
+                }
+                runs
+            });
+        }
+        for job in jobs.values_mut() {
+            if job.thread.take().is_some_and(|thread| thread.join().is_err()) {
+                tracing::error!(job = %job.plan.name, "the job's thread ended by panic");
+            }
+        }
+    }
+}
+
+impl Drop for JobManager {
+    /// Threads end by themselves soon after.
+    fn drop(&mut self) {
+        for job in self.jobs.get_mut().values() {
+            job.commands.send_if_modified(|command| {
+                let runs = *command == Command::Run;
+                if runs {
+                    *command = Command::Cancel;
+                }
+                runs
+            });
+        }
+    }
+}
+
+fn created(plan: &JobPlan) -> JobStatus {
+    JobStatus {
+        id: plan.id(),
+        name: plan.name.clone(),
+        state: JobState::Created,
+        start_ms: chrono::Utc::now().timestamp_millis(),
+        end_ms: None,
+        exception: None,
+        hint: None,
+        plan_hash: plan.hash(),
+        records_in: 0,
+        records_out: 0,
+        lag: 0,
+        inputs: Vec::new(),
+        output_topic: plan.graph.sink.topic.clone(),
+        checkpoint_interval_ms: u64::try_from(plan.checkpoint_interval.as_millis()).unwrap_or(u64::MAX),
+        vertices: vertices(plan),
+        checkpoints: CheckpointStatus::default(),
+    }
+}
+
+fn vertices(plan: &JobPlan) -> Vec<VertexStatus> {
+    let graph = &plan.graph;
+    let mut names = vec![format!("Source: {}[{}]", graph.source.table, graph.source.topic)];
+    names.extend(graph.lookups.iter().map(|lookup| format!("LookupJoin[{}]", lookup.table)));
+    names.push(format!("Sink: {}[{}]", graph.sink.table, graph.sink.topic));
+    let vertex = |name: String| {
+        let digest = Sha256::digest(format!("{}/{name}", plan.name));
+        VertexStatus { id: hex::encode(&digest[..16]), name, records_in: 0, records_out: 0 }
+    };
+    names.into_iter().map(vertex).collect()
+}
+
+fn spawn(
+    plan: JobPlan,
+    environment: Environment,
+    shared: Arc<Shared>,
+    commands: watch::Receiver<Command>,
+    handle: Handle,
+) -> Result<JoinHandle<()>> {
+    let name: String = format!("job-{}", &plan.id()[..8]);
+    let object = plan.name.clone();
+    let body = move || {
+        let status = Arc::clone(&shared);
+        let job = plan.name.clone();
+        status.update(|status| status.state = JobState::Running);
+        let run = AssertUnwindSafe(|| handle.block_on(life(plan, environment, shared, commands)));
+        let ended = std::panic::catch_unwind(run).unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Internal, "running a job", job.clone()).with_source("the job panicked"))
+        });
+        if let Err(error) = &ended {
+            tracing::error!(job, %error, hint = error.hint(), "the job failed");
+        }
+        status.update(|status| {
+            status.end_ms = Some(chrono::Utc::now().timestamp_millis());
+            match ended {
+                Ok(Ended::Stopped) => status.state = JobState::Suspended,
+                Ok(Ended::Canceled) => status.state = JobState::Canceled,
+                Err(error) => {
+                    status.state = JobState::Failed;
+                    status.exception = Some(error.to_string());
+                    status.hint = Some(error.hint().to_owned());
+                }
+            }
+        });
+    };
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(body)
+        .map_err(|error| Error::new(ErrorKind::Internal, "starting a job's thread", object).with_source(error))
+}
+
+async fn life(
+    plan: JobPlan,
+    environment: Environment,
+    shared: Arc<Shared>,
+    commands: watch::Receiver<Command>,
+) -> Result<Ended> {
+    let asked = commands.clone();
+    match start::start(plan, environment, shared, commands).await? {
+        Some(mut runner) => {
+            let ended = runner.run().await;
+            // A job of this name may start right after: its progress must say all that was written.
+            let written = runner.output.durable().await;
+            ended.and_then(|ended| written.map(|()| ended))
+        }
+        None if *asked.borrow() == Command::Stop => Ok(Ended::Stopped),
+        None => Ok(Ended::Canceled),
+    }
+}

@@ -1,0 +1,269 @@
+//! The thread of one job.
+//!
+//! ```text
+//!            ┌────────────────────────────────────────────────────────────┐
+//!            ▼                                                            │
+//!   fetch drained inputs ─▶ choose by position ─▶ stream: operators ─▶ append
+//!            │                     │         └──▶ look-up: change the table
+//!            │                     └ none ─▶ wait for a record, a statement of completeness, a command
+//!            └ every interval ─▶ output durable? ─▶ checkpoint
+//! ```
+//! Only reads, appends and waits are asynchronous; they run on the runtime's handle while this thread blocks.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::select_all;
+use thm_api::{Completeness, Error, ErrorKind, Log, Progress, ReadLimits, ReadResult, Result, StateStore};
+use tokio::sync::watch;
+
+use super::checkpoint::{Checkpoint, InputState, LookupState, Store};
+use super::input::{Input, Role};
+use super::merge;
+use super::output::Output;
+use super::pipeline::Pipeline;
+use super::shared::{Command, Shared};
+use super::status::InputStatus;
+use crate::planner::JobPlan;
+
+/// Most rows evaluated at once: columns of this length stay in the CPU's caches.
+const DEFAULT_BATCH_ROWS: usize = 8_192;
+/// Most bytes of one read of a partition.
+const DEFAULT_READ_BYTES: usize = 1 << 20;
+/// Longest wait for a record before the job looks after its clock.
+const DEFAULT_WAIT: Duration = Duration::from_millis(200);
+
+/// What a job runs on.
+#[derive(Clone)]
+pub(super) struct Environment {
+    pub log: Arc<dyn Log>,
+    pub completeness: Arc<dyn Completeness>,
+    pub state: Arc<dyn StateStore>,
+    pub budget_bytes: usize,
+}
+
+/// How a run ended without error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Stopped,
+    Canceled,
+}
+
+/// A running job.
+pub(super) struct Runner {
+    pub(super) plan: JobPlan,
+    pub(super) environment: Environment,
+    pub(super) shared: Arc<Shared>,
+    pub(super) commands: watch::Receiver<Command>,
+    pub(super) inputs: Vec<Input>,
+    pub(super) pipeline: Pipeline,
+    pub(super) output: Output,
+    pub(super) store: Store,
+    pub(super) last_checkpoint: Option<Checkpoint>,
+    pub(super) next_checkpoint: Instant,
+    pub(super) records_in: u64,
+}
+
+impl Runner {
+    /// Runs until a command ends it.
+    pub async fn run(&mut self) -> Result<Ended> {
+        loop {
+            let command = *self.commands.borrow_and_update();
+            match command {
+                Command::Run => {}
+                Command::Cancel => return Ok(Ended::Canceled),
+                Command::Stop => {
+                    self.output.tell_progress(true).await?;
+                    self.checkpoint().await?;
+                    return Ok(Ended::Stopped);
+                }
+            }
+            if Instant::now() >= self.next_checkpoint {
+                self.checkpoint().await?;
+            }
+            self.fetch().await?;
+            let consumed = self.step().await?;
+            self.output.tell_progress(false).await?;
+            self.report();
+            if !consumed {
+                self.wait().await?;
+            }
+        }
+    }
+
+    fn limits(&self, wait: Duration) -> ReadLimits {
+        // Decoded rows take about as much again, and each input may have a read at hand.
+        let share = self.environment.budget_bytes / (4 * self.inputs.len().max(1));
+        ReadLimits { max_bytes: DEFAULT_READ_BYTES.min(share.max(64 << 10)), max_wait: wait }
+    }
+
+    /// Reads what is there for inputs that have nothing at hand.
+    async fn fetch(&mut self) -> Result<()> {
+        let limits = self.limits(Duration::ZERO);
+        for input in self.inputs.iter_mut().filter(|input| input.is_drained()) {
+            let found = input.read(&*self.environment.log, limits).await?;
+            input.take(found)?;
+        }
+        Ok(())
+    }
+
+    /// Consumes one run of records; false if there is none that may be.
+    async fn step(&mut self) -> Result<bool> {
+        let views: Vec<_> = self.inputs.iter_mut().map(Input::view).collect();
+        let Some((chosen, limit)) = merge::choose(&views) else { return Ok(false) };
+        let input = &self.inputs[chosen];
+        let Some((chunk, from, to)) = input.run(DEFAULT_BATCH_ROWS, |position| limit.admits(position)) else {
+            return Ok(false);
+        };
+        match input.role {
+            Role::Lookup(index) => self.pipeline.change(index, chunk, from, to)?,
+            Role::Stream => {
+                let rows = chunk.rows.slice(from, to - from);
+                let last = rows.meta.last().copied();
+                let rank = input.rank;
+                self.refuse_mixed(chosen, &rows)?;
+                self.records_in += rows.len() as u64;
+                let offset = rows.meta.first().map_or(0, |meta| meta.offset);
+                let failed = |error| {
+                    let at = format!("topic {}, offsets from {offset}", self.plan.graph.source.topic);
+                    Error::new(ErrorKind::Evaluation, "evaluating rows", at).with_source(error)
+                };
+                let out = self.pipeline.process(rows).map_err(failed)?;
+                if let Some(last) = last {
+                    let progress = Progress { position: last.position, input: rank, offset: last.offset };
+                    self.output.write(out, rank, progress).await?;
+                }
+            }
+        }
+        self.inputs[chosen].advance(to);
+        Ok(true)
+    }
+
+    /// Records without a place have an order within their partition only.
+    fn refuse_mixed(&self, chosen: usize, rows: &crate::operator::Rows) -> Result<()> {
+        let streams = self.inputs.iter().filter(|input| input.role == Role::Stream).count();
+        let placeless = rows.meta.first().is_some_and(|meta| meta.position == thm_api::Position::default());
+        if streams < 2 || !placeless {
+            return Ok(());
+        }
+        let at = self.inputs[chosen].partition.to_string();
+        Err(Error::new(ErrorKind::Evaluation, "merging partitions", at)
+            .with_source("the topic has several partitions and records that no source of ours wrote")
+            .with_hint("Write such records to a topic with one partition; their order across partitions is not known."))
+    }
+
+    /// Waits for anything to happen: a record, a statement of completeness, a command, the next checkpoint.
+    async fn wait(&mut self) -> Result<()> {
+        enum Event {
+            Read(usize, Result<ReadResult>),
+            Other,
+        }
+        let until = self.next_checkpoint.saturating_duration_since(Instant::now()).min(DEFAULT_WAIT);
+        let limits = self.limits(until.max(Duration::from_millis(1)));
+        let log = Arc::clone(&self.environment.log);
+        let mut changes: Vec<_> = self.inputs.iter().map(|input| input.complete.clone()).collect();
+        let mut commands = self.commands.clone();
+        let event = {
+            let mut waits: Vec<Pin<Box<dyn Future<Output = Event> + Send + '_>>> = Vec::new();
+            for (index, input) in self.inputs.iter().enumerate().filter(|(_, input)| input.is_drained()) {
+                let log = &*log;
+                waits.push(Box::pin(async move { Event::Read(index, input.read(log, limits).await) }));
+            }
+            for change in &mut changes {
+                waits.push(Box::pin(async move {
+                    if change.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                    Event::Other
+                }));
+            }
+            waits.push(Box::pin(async move {
+                let _ = commands.changed().await;
+                Event::Other
+            }));
+            waits.push(Box::pin(async move {
+                tokio::time::sleep(until).await;
+                Event::Other
+            }));
+            select_all(waits).await.0
+        };
+        match event {
+            Event::Read(index, found) => self.inputs[index].take(found?),
+            Event::Other => Ok(()),
+        }
+    }
+
+    /// Saves how far the job is, once all of its output is durable.
+    pub(super) async fn checkpoint(&mut self) -> Result<()> {
+        self.next_checkpoint = Instant::now() + self.plan.checkpoint_interval;
+        let begun = Instant::now();
+        let trigger_ms = chrono::Utc::now().timestamp_millis();
+        self.output.durable().await?;
+        let changed = self.pipeline.snapshot()?;
+        let before = self.last_checkpoint.as_ref();
+        let id = before.map_or(0, |before| before.id) + 1;
+        let state_of = |index: usize| before.and_then(|before| before.lookups.get(index)?.state.clone());
+        let checkpoint = Checkpoint {
+            version: 0,
+            id,
+            plan: self.plan.hash(),
+            key: self.plan.key_hash(),
+            inputs: self.inputs.iter().map(state_of_input).collect(),
+            lookups: (0..self.plan.graph.lookups.len())
+                .map(|index| LookupState { hash: self.plan.lookup_hash(index), state: state_of(index) })
+                .collect(),
+        };
+        let same = before.is_some_and(|before| {
+            (&before.inputs, &before.plan, &before.lookups)
+                == (&checkpoint.inputs, &checkpoint.plan, &checkpoint.lookups)
+        });
+        if same && changed.is_empty() {
+            return Ok(());
+        }
+        let saved = self.store.save(checkpoint, &changed);
+        if saved.is_err() {
+            self.shared.update(|status| status.checkpoints.failed += 1);
+        }
+        let (checkpoint, bytes) = saved?;
+        self.last_checkpoint = Some(checkpoint);
+        let job = self.plan.name.clone();
+        metrics::histogram!("thm_sql_checkpoint_duration_seconds", "job" => job).record(begun.elapsed().as_secs_f64());
+        self.shared.update(|status| {
+            let checkpoints = &mut status.checkpoints;
+            checkpoints.completed += 1;
+            checkpoints.latest_id = Some(id);
+            checkpoints.trigger_ms = Some(trigger_ms);
+            checkpoints.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            checkpoints.bytes = bytes as u64;
+        });
+        Ok(())
+    }
+
+    /// Tells status and metrics.
+    fn report(&mut self) {
+        let overflows = self.pipeline.take_overflows() + std::mem::take(&mut self.output.overflows);
+        let streams = self.inputs.iter().filter(|input| input.role == Role::Stream);
+        let lag: i64 = streams.map(|input| (input.high_watermark - input.consumed).max(0)).sum();
+        let lag = u64::try_from(lag).unwrap_or(0);
+        let inputs = &self.inputs;
+        self.shared.update(|status| {
+            status.inputs.resize_with(inputs.len(), InputStatus::default);
+            for (told, input) in status.inputs.iter_mut().zip(inputs) {
+                told.take(&input.partition, input.consumed);
+            }
+        });
+        self.shared.report(self.records_in, self.output.records, lag, overflows);
+    }
+}
+
+fn state_of_input(input: &Input) -> InputState {
+    InputState {
+        topic: input.partition.topic.to_string(),
+        partition: input.partition.partition,
+        uuid: input.topic_uuid,
+        offset: input.consumed,
+        place: input.consumed_place,
+    }
+}
