@@ -12,6 +12,7 @@ use thm_api::{
 };
 use thm_codec::record_batch::{BatchWriter, HeaderBlock};
 
+use crate::decode::push_all_headers;
 use crate::status::TaskStatus;
 
 /// What a connector does with refused records.
@@ -91,9 +92,7 @@ impl DeadLetters {
         let mut headers = HeaderBlock::default();
         for (record, rejected) in refused {
             headers.clear();
-            for (name, value) in record.headers.iter() {
-                headers.push(&String::from_utf8_lossy(name), value.as_deref());
-            }
+            push_all_headers(record, &mut headers);
             let context = [
                 ("topic", from.topic.to_string()),
                 ("partition", from.partition.to_string()),

@@ -6,16 +6,18 @@
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use thm_api::{Error, ErrorKind, FetchedBatch, Offset, Result, SinkChunk, SinkRecord, TopicPartition};
+use thm_api::{Error, ErrorKind, FetchedBatch, Offset, Origin, Result, SinkChunk, SinkRecord, TopicPartition};
 use thm_codec::origin;
-use thm_codec::record_batch::{self, BatchHeader, CodecError, Compression, Headers};
+use thm_codec::record_batch::{
+    self, BatchHeader, CodecError, Compression, HeaderBlock, Headers, Record as SourceRecord,
+};
 
 /// Largest batch, decompressed: what the log accepts from a producer, several times over.
 const MAX_DECOMPRESSED_BYTES: usize = 64 << 20;
 
 type HeaderList = Arc<[(Bytes, Option<Bytes>)]>;
 
-/// Foreign records mostly have no headers: they share this list.
+/// Most records have no headers to list: they share this.
 static NO_HEADERS: LazyLock<HeaderList> = LazyLock::new(|| Arc::from([]));
 
 /// One log batch, decoded.
@@ -45,14 +47,10 @@ pub(crate) fn decode(partition: &TopicPartition, fetched: FetchedBatch, from: Of
             let record = record.map_err(corrupt)?;
             let offset = Offset(base + i64::from(record.offset_delta));
             if offset >= from {
-                records.push(SinkRecord {
-                    offset,
-                    timestamp_ms: record.timestamp_ms,
-                    origin: origin::parse(&record.headers),
-                    headers: header_list(&record.headers),
-                    key: record.key,
-                    value: record.value,
-                });
+                let origin = origin::parse(&record.headers);
+                let headers = header_list(&record.headers, origin.as_ref());
+                let SourceRecord { timestamp_ms, key, value, .. } = record;
+                records.push(SinkRecord { offset, timestamp_ms, key, value, headers, origin });
             }
         }
     }
@@ -62,11 +60,85 @@ pub(crate) fn decode(partition: &TopicPartition, fetched: FetchedBatch, from: Of
     })
 }
 
-fn header_list(headers: &Headers) -> HeaderList {
-    if headers.is_empty() { Arc::clone(&NO_HEADERS) } else { headers.iter().collect() }
+/// The headers as a list. Those of our own jobs' records are all in the origin, and a list for each would cost more
+/// than the rest of the record.
+fn header_list(headers: &Headers, origin: Option<&Origin>) -> HeaderList {
+    let in_origin = origin.map_or(0, |origin| if origin.old.is_some() { 4 } else { 3 });
+    if headers.len() == in_origin { Arc::clone(&NO_HEADERS) } else { headers.iter().collect() }
+}
+
+/// All headers of a record, as they stood in the log.
+pub(crate) fn push_all_headers(record: &SinkRecord, block: &mut HeaderBlock) {
+    match &record.origin {
+        Some(Origin { op, position, commit_us, old }) if record.headers.is_empty() => {
+            origin::push_headers(block, *op, *position, *commit_us, old.as_deref());
+        }
+        _ => {
+            for (name, value) in record.headers.iter() {
+                block.push(&String::from_utf8_lossy(name), value.as_deref());
+            }
+        }
+    }
 }
 
 /// Bytes of a record's key and value.
 pub(crate) fn record_bytes(record: &SinkRecord) -> usize {
     record.key.as_ref().map_or(0, Bytes::len) + record.value.as_ref().map_or(0, Bytes::len)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use thm_api::{LogBatch, Lsn, Op, Position};
+    use thm_codec::record_batch::BatchWriter;
+
+    use super::*;
+
+    /// A batch as it stands in the log from offset 10 on.
+    fn fetched(bytes: Bytes, records: u32) -> FetchedBatch {
+        let batch = LogBatch { bytes, records, positions: Arc::from([]), decoded: None };
+        FetchedBatch { base_offset: Offset(10), batch, producer: None }
+    }
+
+    fn three() -> Bytes {
+        let mut writer = BatchWriter::new();
+        let mut own = HeaderBlock::default();
+        origin::push_headers(&mut own, Op::Create, Position::new(Lsn(7), 1), 5, None);
+        writer.push(1, Some(b"k"), Some(b"own"), &own);
+        writer.push(2, None, None, &HeaderBlock::default());
+        writer.push(3, None, Some(b"foreign"), &HeaderBlock::of(&[("a", b"b")]));
+        writer.finish()
+    }
+
+    #[test]
+    fn records_before_the_offset_are_left_out_and_all_headers_can_be_had_again() {
+        let partition = TopicPartition::new("t", 0);
+        let decoded = decode(&partition, fetched(three(), 3), Offset(10)).unwrap();
+        assert_eq!(decoded.next, Offset(13));
+        let records = &decoded.chunk.records;
+        assert_eq!(records.iter().map(|record| record.offset.0).collect::<Vec<_>>(), [10, 11, 12]);
+        assert_eq!(records[0].origin.as_ref().unwrap().position, Position::new(Lsn(7), 1));
+        assert!(records[0].headers.is_empty() && records[1].value.is_none());
+        assert_eq!(&*records[2].headers, [(Bytes::from("a"), Some(Bytes::from("b")))]);
+        let mut writer = BatchWriter::new();
+        for record in records {
+            let mut headers = HeaderBlock::default();
+            push_all_headers(record, &mut headers);
+            writer.push(record.timestamp_ms, record.key.as_deref(), record.value.as_deref(), &headers);
+        }
+        assert_eq!(writer.finish(), three());
+        let later = decode(&partition, fetched(three(), 3), Offset(12)).unwrap();
+        assert_eq!(later.chunk.records.len(), 1);
+    }
+
+    #[test]
+    fn compressed_batches_are_read_and_broken_ones_named() {
+        let partition = TopicPartition::new("t", 0);
+        let gzip = record_batch::compress(&three(), Compression::Gzip).unwrap();
+        assert_eq!(decode(&partition, fetched(gzip, 3), Offset(10)).unwrap().chunk.records.len(), 3);
+        let mut cut = three();
+        cut.truncate(80);
+        let error = decode(&partition, fetched(cut, 3), Offset(10)).unwrap_err();
+        assert_eq!((error.kind(), error.object()), (ErrorKind::LogCorrupt, "t-0 at offset 10"));
+    }
 }

@@ -5,14 +5,14 @@
 //!
 //! ```text
 //!   connect/<name>                    what REST stored: configuration and target state
-//!   worker/<name>/topics              topics the connector was told of, with their uuid
+//!   worker/<name>/<kind>-topics       topics the connector was told of, with their uuid
 //!   worker/<name>/ranges/<topic>-<n>  frozen ranges of a partition
 //!   connector/<name>/…                the connector's own facts
 //! ```
 
 use std::sync::Arc;
 
-use thm_api::{Result, StateStore, TopicPartition};
+use thm_api::{ConnectorKind, Result, StateStore, TopicPartition};
 
 /// Longest name, in bytes, that stands in a key as it is: file systems take parts of 255.
 const PLAIN_NAME_BYTES: usize = 120;
@@ -50,9 +50,9 @@ pub(crate) fn connector_key(name: &str) -> String {
 /// Prefix of all keys of [`connector_key`].
 pub(crate) const CONNECTORS: &str = "connect/";
 
-/// Where the worker keeps which topics a connector was told of.
-pub(crate) fn topics_key(name: &str) -> String {
-    format!("worker/{}/topics", key_part(name))
+/// Where the worker keeps which topics a connector of a kind was told of.
+pub(crate) fn topics_key(name: &str, kind: ConnectorKind) -> String {
+    format!("worker/{}/{}-topics", key_part(name), kind.as_str())
 }
 
 /// Where the worker keeps the frozen ranges of a partition.

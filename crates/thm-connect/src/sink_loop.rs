@@ -18,7 +18,7 @@ mod session;
 
 use std::time::Duration;
 
-use thm_api::{Policy, Result, SinkTask};
+use thm_api::{ConnectorKind, Policy, Result, SinkTask};
 use tokio_util::sync::CancellationToken;
 
 use crate::assignment::Wanted;
@@ -40,7 +40,7 @@ pub(crate) async fn run(
     let wanted = Wanted::from_config(&context.config)?;
     let group = context.group();
     let _lease = context.offsets.lease(&group, &format!("{}-{}", context.connector, context.task))?;
-    let mut known = KnownTopics::load(&*context.state, &context.connector)?;
+    let mut known = KnownTopics::load(&*context.state, &context.connector, ConnectorKind::Sink)?;
     while let Some(assigned) = wait_for_topics(&wanted, context, stop).await {
         let mut session = Session::new(task, context, &group, &wanted, assigned);
         let ended = session.run(&mut known, stop, retry).await;

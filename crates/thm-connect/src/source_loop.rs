@@ -18,8 +18,8 @@ use std::time::Instant;
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
 use thm_api::{
-    Append, Complete, Error, ErrorKind, Offset, PartitionProgress, Position, Result, SourceAppend, SourceBatch,
-    SourceTask, TopicPartition,
+    Append, Complete, ConnectorKind, Error, ErrorKind, Offset, PartitionProgress, Position, Result, SourceAppend,
+    SourceBatch, SourceTask, TopicPartition,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let mut pipeline = Pipeline::new(context)?;
     let start = async {
+        pipeline.obey_start_order().await?;
         task.start(pipeline.progress()?).await?;
         context.status.recovered();
         Ok(())
@@ -80,7 +81,7 @@ struct Pipeline<'a> {
 
 impl<'a> Pipeline<'a> {
     fn new(context: &'a WorkerContext) -> Result<Self> {
-        let known = KnownTopics::load(&*context.state, &context.connector)?;
+        let known = KnownTopics::load(&*context.state, &context.connector, ConnectorKind::Source)?;
         Ok(Self {
             context,
             producer: context.producer(),
@@ -92,6 +93,14 @@ impl<'a> Pipeline<'a> {
         })
     }
 
+    /// `thm.start` tells the source to start over: topics that are gone are then no reason to stop.
+    async fn obey_start_order(&mut self) -> Result<()> {
+        match self.context.config.get("thm.start") {
+            Some(order) => self.known.obey(&self.context.state, order, &self.context.log.topics()).await,
+            None => Ok(()),
+        }
+    }
+
     /// Durable progress by partition; an error names a topic that is gone.
     fn progress(&mut self) -> Result<PartitionProgress> {
         let mut progress = PartitionProgress::new();
@@ -100,8 +109,8 @@ impl<'a> Pipeline<'a> {
             let there = topics.iter().find(|topic| topic.spec.name == name);
             if there.is_none_or(|topic| topic.uuid != uuid) {
                 return Err(Error::new(ErrorKind::TopicMissing, "starting the source", name).with_hint(format!(
-                    "Its records were acknowledged to the database and are gone with the topic {name}. Take a new \
-                     snapshot to fill it again."
+                    "Its records were acknowledged to the database and are gone with the topic {name}. Start with \
+                     thm.start=resnapshot to take everything anew."
                 )));
             }
         }

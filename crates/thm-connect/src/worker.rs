@@ -77,6 +77,7 @@ pub(crate) async fn supervise(around: Surroundings, mut wishes: watch::Receiver<
         let status = &around.context.status;
         match wish.target {
             Target::Deleted => {
+                status.set_state(State::Stopped);
                 applied.send_replace(wish.number);
                 return;
             }

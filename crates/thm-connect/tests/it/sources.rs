@@ -123,6 +123,15 @@ async fn a_topic_that_is_gone_stops_the_source_by_its_name() {
     task_is(&herder, "src", State::Failed).await;
     let trace = task(&herder, "src").trace.unwrap();
     assert!(trace.starts_with("THM-LOG-003") && trace.contains(": x"), "{trace}");
+    // Told to start over, it goes on; once.
+    let again = config(&[("connector.class", "FakeSource"), ("thm.start", "resnapshot")]);
+    herder.put_config("src", again).await.unwrap();
+    database.insert("x", &["2"]);
+    until("acknowledged", || database.acknowledged() == 2).await;
+    herder.stop_connector("src").await.unwrap();
+    stage.log.delete_topic("x").await.unwrap();
+    herder.resume("src").await.unwrap();
+    task_is(&herder, "src", State::Failed).await;
     herder.stop().await;
 }
 
