@@ -42,7 +42,7 @@ pub struct SinkRecord {
     pub key: Option<Bytes>,
     /// Value bytes; `None` is a tombstone.
     pub value: Option<Bytes>,
-    /// The record's headers in order.
+    /// The record's headers in order; empty if [`Self::origin`] holds all of them.
     pub headers: Arc<[(Bytes, Option<Bytes>)]>,
     /// Where it comes from; `None` for foreign records.
     pub origin: Option<Origin>,
