@@ -45,6 +45,21 @@ pub struct RowOrigin<'a> {
     pub now: EventTime,
 }
 
+/// Which records a change gives.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// A delete is followed by a tombstone.
+    pub tombstones: bool,
+    /// Letters of operations that are left out, also of those that a key change consists of.
+    pub skipped: Vec<u8>,
+}
+
+impl Rules {
+    fn skips(&self, letter: u8) -> bool {
+        self.skipped.contains(&letter)
+    }
+}
+
 /// Records of one table since the last cut.
 struct Output {
     table: Arc<Table>,
@@ -57,7 +72,7 @@ struct Output {
 /// Turns changes into appends.
 pub struct Encoder {
     headers: ContextHeaders,
-    tombstones: bool,
+    rules: Rules,
     outputs: Vec<Output>,
     by_relation: HashMap<u32, usize>,
     sealed: Vec<SourceAppend>,
@@ -76,12 +91,12 @@ struct Scratch {
 }
 
 impl Encoder {
-    /// `tombstones`: whether a delete is followed by one.
+    /// Knows no table yet.
     #[must_use]
-    pub fn new(headers: ContextHeaders, tombstones: bool) -> Self {
+    pub fn new(headers: ContextHeaders, rules: Rules) -> Self {
         Self {
             headers,
-            tombstones,
+            rules,
             outputs: Vec::new(),
             by_relation: HashMap::new(),
             sealed: Vec::new(),
@@ -128,33 +143,33 @@ impl Encoder {
         self.rows
     }
 
-    /// Encodes one change.
-    pub fn push(&mut self, relation: u32, change: RowChange<'_>, origin: &RowOrigin<'_>) -> Result<()> {
+    /// Encodes one change; false if it gave no record, because its operation is left out.
+    pub fn push(&mut self, relation: u32, change: RowChange<'_>, origin: &RowOrigin<'_>) -> Result<bool> {
         let Some(&index) = self.by_relation.get(&relation) else {
             let object = format!("relation {relation}");
             return Err(Error::new(ErrorKind::SourceDecode, "finding a row's table", object));
         };
-        let output = &mut self.outputs[index];
-        let scratch = &mut self.scratch;
-        self.rows += 1;
+        let (output, scratch, rules) = (&mut self.outputs[index], &mut self.scratch, &self.rules);
+        let plain = self.headers.plain();
+        let before = output.writer.len();
         match change {
-            RowChange::Insert(op, new) => output.write(scratch, self.headers.plain(), op, None, Some(&new), origin),
-            RowChange::Delete(image, old) => {
-                output.write(scratch, self.headers.plain(), Op::Delete, Some((image, &old)), None, origin)?;
-                output.tombstone(self.tombstones, &scratch.key, self.headers.plain(), origin);
-                Ok(())
-            }
+            RowChange::Insert(Op::Create, _) if rules.skips(b'c') => {}
+            RowChange::Insert(op, new) => output.write(scratch, plain, op, None, Some(&new), origin)?,
+            RowChange::Delete(..) if rules.skips(b'd') => {}
+            RowChange::Delete(image, old) => output.delete(scratch, plain, rules, (image, &old), origin)?,
             RowChange::Update(old, new) => {
                 let old = old.as_ref().map(|(image, tuple)| (*image, tuple));
-                if let Some(old) = old.filter(|_| !output.table.key.is_empty()) {
-                    output.keys(scratch, old, &new)?;
-                    if scratch.old_key != scratch.key {
-                        return output.change_key(scratch, &mut self.headers, self.tombstones, old, &new, origin);
+                match old.filter(|_| !output.table.key.is_empty()) {
+                    Some(old) if output.key_changes(scratch, old, &new)? => {
+                        output.change_key(scratch, &mut self.headers, rules, old, &new, origin)?;
                     }
+                    _ if rules.skips(b'u') => {}
+                    _ => output.write(scratch, plain, Op::Update, old, Some(&new), origin)?,
                 }
-                output.write(scratch, self.headers.plain(), Op::Update, old, Some(&new), origin)
             }
         }
+        self.rows += 1;
+        Ok(output.writer.len() > before)
     }
 
     fn seal(&mut self, index: usize) -> Result<()> {
@@ -222,22 +237,32 @@ impl Output {
         self.positions.push(origin.position);
     }
 
-    fn tombstone(&mut self, wanted: bool, key: &[u8], headers: &HeaderBlock, origin: &RowOrigin<'_>) {
-        if wanted {
-            self.record((!key.is_empty()).then_some(key), None, headers, origin);
+    /// A delete, and its tombstone where wanted.
+    fn delete(
+        &mut self,
+        scratch: &mut Scratch,
+        headers: &HeaderBlock,
+        rules: &Rules,
+        old: (OldImage, &Tuple<'_>),
+        origin: &RowOrigin<'_>,
+    ) -> Result<()> {
+        self.write(scratch, headers, Op::Delete, Some(old), None, origin)?;
+        if rules.tombstones {
+            self.record(Some(scratch.key.as_slice()).filter(|key| !key.is_empty()), None, headers, origin);
         }
+        Ok(())
     }
 
-    /// Puts the old and the new row's key into the scratch space.
-    fn keys(&self, scratch: &mut Scratch, old: (OldImage, &Tuple<'_>), new: &Tuple<'_>) -> Result<()> {
+    /// Puts the old and the new row's key into the scratch space and compares them.
+    fn key_changes(&self, scratch: &mut Scratch, old: (OldImage, &Tuple<'_>), new: &Tuple<'_>) -> Result<bool> {
         let Scratch { key, old_key, old_row, spans, .. } = scratch;
-        for (tuple, image, key) in [(old.1, old.0.into(), old_key), (new, Image::Whole, key)] {
+        for (tuple, image, key) in [(old.1, old.0.into(), &mut *old_key), (new, Image::Whole, &mut *key)] {
             old_row.clear();
             key.clear();
             self.table.write_row(tuple, image, whole(Some(old)), old_row, spans, None)?;
             self.table.write_key(old_row, spans, key);
         }
-        Ok(())
+        Ok(key != old_key)
     }
 
     /// Delete and tombstone under the old key, create under the new one; each names the other key.
@@ -245,17 +270,22 @@ impl Output {
         &mut self,
         scratch: &mut Scratch,
         headers: &mut ContextHeaders,
-        tombstones: bool,
+        rules: &Rules,
         old: (OldImage, &Tuple<'_>),
         new: &Tuple<'_>,
         origin: &RowOrigin<'_>,
     ) -> Result<()> {
-        let new_key = std::mem::take(&mut scratch.key);
-        let told = headers.with_new_key(&new_key);
-        self.write(scratch, told, Op::Delete, Some(old), None, origin)?;
-        self.tombstone(tombstones, &scratch.key, told, origin);
-        let old_key = std::mem::replace(&mut scratch.key, new_key);
-        self.write(scratch, headers.with_old_key(&old_key), Op::Create, None, Some(new), origin)
+        if !rules.skips(b'd') {
+            let new_key = std::mem::take(&mut scratch.key);
+            self.delete(scratch, headers.with_new_key(&new_key), rules, old, origin)?;
+            scratch.key = new_key;
+        }
+        if !rules.skips(b'c') {
+            let old_key = std::mem::take(&mut scratch.old_key);
+            self.write(scratch, headers.with_old_key(&old_key), Op::Create, None, Some(new), origin)?;
+            scratch.old_key = old_key;
+        }
+        Ok(())
     }
 
     fn cut(&mut self) -> Result<SourceAppend> {

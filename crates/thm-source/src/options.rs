@@ -268,13 +268,10 @@ pub fn validate(config: &ConnectorConfig) -> Vec<ConfigIssue> {
     }
     validate_names(config, &mut issues);
     validate_lacking(config, &mut issues);
-    if issues.iter().all(|issue| issue.warning) {
-        if let Err(error) = Options::parse(config) {
-            issues.push(ConfigIssue::error(
-                error.object(),
-                format!("The '{}' value is invalid: {}", error.object(), error.hint()),
-            ));
-        }
+    let readable = || issues.iter().all(|issue| issue.warning);
+    if let Some(error) = readable().then(|| Options::parse(config).err()).flatten() {
+        let message = format!("The '{}' value is invalid: {}", error.object(), error.hint());
+        issues.push(ConfigIssue::error(error.object(), message));
     }
     issues
 }
@@ -318,7 +315,8 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     }
     let skipped = config.text("skipped.operations", "t");
     if !skipped.split(',').any(|operation| operation.trim() == "t") {
-        let message = "The 'skipped.operations' value is invalid: truncates (t) cannot be captured here yet, keep t in it";
+        let message =
+            "The 'skipped.operations' value is invalid: truncates (t) cannot be captured here yet, keep t in it";
         issues.push(ConfigIssue::error("skipped.operations", message));
     }
     let masks = ["column.mask.", "column.truncate."];

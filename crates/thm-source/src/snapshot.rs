@@ -41,7 +41,7 @@ pub struct Snapshot {
     current: Option<Current>,
     held: Option<Held>,
     spare: CopyRow,
-    any_row_given: bool,
+    tables_opened: usize,
     done: bool,
 }
 
@@ -57,6 +57,7 @@ struct Held {
     table: Arc<Table>,
     row: CopyRow,
     first_of_table: bool,
+    first_table: bool,
 }
 
 impl Snapshot {
@@ -89,7 +90,7 @@ impl Snapshot {
             current: None,
             held: None,
             spare: CopyRow::default(),
-            any_row_given: false,
+            tables_opened: 0,
             done: false,
         })
     }
@@ -108,6 +109,7 @@ impl Snapshot {
                 let name = name.clone();
                 self.current = self.open_table(&name, encoder).await?;
                 self.waiting.pop_front();
+                self.tables_opened += 1;
                 continue;
             }
             let Some(current) = &mut self.current else { continue };
@@ -115,7 +117,8 @@ impl Snapshot {
             if current.reader.read_row(&mut row).map_err(|error| decode(&current.table, error))? {
                 let first_of_table = current.rows == 0;
                 current.rows += 1;
-                let held = Held { table: Arc::clone(&current.table), row, first_of_table };
+                let first_table = self.tables_opened == 1;
+                let held = Held { table: Arc::clone(&current.table), row, first_of_table, first_table };
                 self.give_held(encoder, first_of_table)?;
                 self.held = Some(held);
                 continue;
@@ -163,17 +166,16 @@ impl Snapshot {
     /// Gives the held row, now that its successor is known: the first row of the next table, or one of its own.
     fn give_held(&mut self, encoder: &mut Encoder, last_of_table: bool) -> Result<()> {
         let Some(held) = self.held.take() else { return Ok(()) };
-        let marker = match (last_of_table, held.first_of_table) {
-            (true, _) => SnapshotMarker::LastInDataCollection,
-            (false, true) if !self.any_row_given => SnapshotMarker::First,
-            (false, true) => SnapshotMarker::FirstInDataCollection,
+        let marker = match (held.first_of_table, last_of_table) {
+            (true, _) if held.first_table => SnapshotMarker::First,
+            (_, true) => SnapshotMarker::LastInDataCollection,
+            (true, false) => SnapshotMarker::FirstInDataCollection,
             (false, false) => SnapshotMarker::True,
         };
         self.give(encoder, held, marker)
     }
 
     fn give(&mut self, encoder: &mut Encoder, held: Held, marker: SnapshotMarker) -> Result<()> {
-        self.any_row_given = true;
         let change = Change {
             commit_us: self.taken_us,
             snapshot: marker,

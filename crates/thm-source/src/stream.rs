@@ -83,9 +83,9 @@ struct Rows {
     tables: HashMap<u32, Option<Position>>,
     /// By topic: rows at or below were durable at the start.
     durable: HashMap<String, Position>,
-    /// `skipped.operations`
-    skipped: Vec<u8>,
     last_commit: Option<Lsn>,
+    /// Commits count for `source.sequence` from that of the first row given on.
+    any_given: bool,
     /// Commit end of the last row given: acknowledging up to there needs no state of ours.
     last_row: Lsn,
 }
@@ -108,7 +108,7 @@ impl Stream {
             tables: HashMap::new(),
             last_row: durable.values().map(|position| position.commit_end).max().unwrap_or_default(),
             durable,
-            skipped: options.skipped.clone(),
+            any_given: last_commit.is_some(),
             last_commit,
         };
         Self {
@@ -209,13 +209,13 @@ impl Stream {
             let rows = &mut self.rows;
             match message {
                 Message::Insert { relation, new } => {
-                    rows.give(relation, b'c', RowChange::Insert(Op::Create, new), lsn, encoder)?;
+                    rows.give(relation, RowChange::Insert(Op::Create, new), lsn, encoder)?;
                 }
                 Message::Update { relation, old, new } => {
-                    rows.give(relation, b'u', RowChange::Update(old, new), lsn, encoder)?;
+                    rows.give(relation, RowChange::Update(old, new), lsn, encoder)?;
                 }
                 Message::Delete { relation, old: (image, old) } => {
-                    rows.give(relation, b'd', RowChange::Delete(image, old), lsn, encoder)?;
+                    rows.give(relation, RowChange::Delete(image, old), lsn, encoder)?;
                 }
                 Message::Origin { lsn, name } => rows.transaction.origin = Some((name.to_owned(), lsn)),
                 Message::Relation(relation) => self.meet(relation, encoder).await?,
@@ -224,7 +224,9 @@ impl Stream {
             self.buffer.advance();
         }
         let end = self.rows.transaction.end;
-        self.rows.last_commit = Some(end);
+        if self.rows.any_given {
+            self.rows.last_commit = Some(end);
+        }
         self.given = self.given.max(end);
         self.phase = Phase::Idle;
         Ok(true)
@@ -265,7 +267,7 @@ impl Stream {
 }
 
 impl Rows {
-    fn give(&mut self, relation: u32, op: u8, change: RowChange<'_>, lsn: Lsn, encoder: &mut Encoder) -> Result<()> {
+    fn give(&mut self, relation: u32, change: RowChange<'_>, lsn: Lsn, encoder: &mut Encoder) -> Result<()> {
         self.transaction.ordinal += 1;
         let transaction = &self.transaction;
         let Some(table) = self.tables.get(&relation) else {
@@ -273,11 +275,10 @@ impl Rows {
             return Err(Error::new(ErrorKind::SourceDecode, "finding a row's table", object));
         };
         let position = Position::new(transaction.end, transaction.ordinal);
-        let wanted = table.is_some_and(|durable| position > durable);
-        if !wanted || self.skipped.contains(&op) {
+        if table.is_none_or(|durable| position <= durable) {
             return Ok(());
         }
-        let change_source = Change {
+        let source = Change {
             commit_us: transaction.commit_us,
             snapshot: SnapshotMarker::False,
             last_commit: self.last_commit.map(|lsn| lsn.0),
@@ -285,7 +286,10 @@ impl Rows {
             tx_id: transaction.xid.into(),
             origin: transaction.origin.as_ref().map(|(name, lsn)| (name.as_str(), *lsn)),
         };
-        self.last_row = transaction.end;
-        encoder.push(relation, change, &RowOrigin { position, change: change_source, now: now() })
+        if encoder.push(relation, change, &RowOrigin { position, change: source, now: now() })? {
+            self.last_row = transaction.end;
+            self.any_given = true;
+        }
+        Ok(())
     }
 }

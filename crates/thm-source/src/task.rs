@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::catalog;
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, Rules};
 use crate::options::{Options, SnapshotMode, named_tables};
 use crate::preflight;
 use crate::session::Session;
@@ -178,7 +178,7 @@ impl Opening<'_> {
         let headers = ContextHeaders::new(version, options.context_headers, &options.prefix, context.task, &run_id);
         let status = Status::new(&context.connector, Arc::clone(&options), Arc::clone(&context.hosts));
         let memory_bytes = (context.budget.bytes() / 2).clamp(1 << 16, DEFAULT_TRANSACTION_BYTES);
-        let encoder = Encoder::new(headers, options.tombstones);
+        let encoder = Encoder::new(headers, Rules { tombstones: options.tombstones, skipped: options.skipped.clone() });
         let hosts = Arc::clone(&context.hosts);
         let stream = Stream::new(Box::new(transport), options, hosts, session, memory_bytes, durable, last_commit);
         Running { encoder, snapshot, stream, streaming, acknowledged: Lsn(0), state, status }
@@ -269,9 +269,9 @@ impl SourceTask for PostgresTask {
     async fn stop(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else { return Ok(()) };
         if running.streaming && running.acknowledged > Lsn(0) {
-            if let Err(error) = running.confirm(&self.options, &self.context.hosts).await {
+            running.confirm(&self.options, &self.context.hosts).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "the last acknowledgement could not be confirmed");
-            }
+            });
         }
         running.stream.transport().close().await;
         // Exactly what was told, so that the next start sees any foreign hand on the slot.

@@ -27,6 +27,9 @@ const DEFAULT_QUEUED_EVENTS: usize = 1024;
 /// How long a start may take: the server may still be decoding for the session before.
 const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a close waits for what the server still sends.
+const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// A slot that was just made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreatedSlot {
@@ -88,6 +91,7 @@ pub trait ReplicationTransport: Send {
 pub struct PgwireTransport {
     client: ReplicationClient,
     slot: String,
+    started: bool,
 }
 
 impl PgwireTransport {
@@ -112,7 +116,7 @@ impl PgwireTransport {
         let client = ReplicationClient::connect_gated(config)
             .await
             .map_err(|error| from_replication(error, "connecting for replication", &options.slot))?;
-        Ok(Self { client, slot: options.slot.clone() })
+        Ok(Self { client, slot: options.slot.clone(), started: false })
     }
 
     fn event(&self, received: pgwire_replication::Result<Option<ReplicationEvent>>) -> Result<Option<Event>> {
@@ -152,6 +156,7 @@ impl ReplicationTransport for PgwireTransport {
 
     async fn start(&mut self) -> Result<()> {
         let doing = "starting replication";
+        self.started = true;
         let started = async {
             self.client.start().await?;
             self.client.wait_started().await
@@ -190,8 +195,14 @@ impl ReplicationTransport for PgwireTransport {
     }
 
     async fn close(&mut self) {
-        if let Err(error) = self.client.shutdown().await {
-            tracing::debug!(%error, slot = self.slot, "replication session ended with an error");
+        // Before its start the client hears no stop: it waits at its gate.
+        if self.started {
+            match tokio::time::timeout(DEFAULT_CLOSE_TIMEOUT, self.client.shutdown()).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => tracing::debug!(%error, slot = self.slot, "replication session ended with an error"),
+                Err(_late) => tracing::debug!(slot = self.slot, "replication session does not end"),
+            }
         }
+        self.client.abort();
     }
 }

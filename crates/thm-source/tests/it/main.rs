@@ -1,0 +1,11 @@
+//! The source against a real PostgreSQL: each test starts its own server on a free port and ends it.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod errors;
+mod golden;
+mod harness;
+mod postgres;
+mod restart;
+mod snapshot;
+mod stream;

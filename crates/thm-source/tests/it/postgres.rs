@@ -1,0 +1,113 @@
+//! A PostgreSQL server for one test.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+pub struct Postgres {
+    pub port: u16,
+    folder: TempDir,
+    child: Child,
+}
+
+fn binaries() -> PathBuf {
+    let mut found: Vec<PathBuf> =
+        std::fs::read_dir("/usr/lib/postgresql").unwrap().map(|entry| entry.unwrap().path().join("bin")).collect();
+    found.sort();
+    found.pop().unwrap()
+}
+
+/// The server refuses to be root: root starts it in a user namespace in which root has another number.
+fn command(program: &str) -> Command {
+    let path = binaries().join(program);
+    // SAFETY-free way to ask: /proc tells who we are.
+    let root = std::fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line.starts_with("Uid:\t0\t"));
+    if !root {
+        return Command::new(path);
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-user=1000", "--map-group=1000"]).arg(path);
+    command
+}
+
+impl Postgres {
+    pub fn start() -> Self {
+        Self::with(&["-c", "wal_level=logical"])
+    }
+
+    pub fn with(settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let password = folder.path().join("password");
+        std::fs::write(&password, "thm").unwrap();
+        let data = folder.path().join("data");
+        let made = command("initdb")
+            .args(["-U", "thm", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--pwfile"])
+            .arg(&password)
+            .arg("-D")
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = command("postgres")
+            .arg("-D")
+            .arg(&data)
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", &format!("port={port}")])
+            .args(["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "timezone=UTC"])
+            .args(["-c", "shared_buffers=16MB", "-c", "max_replication_slots=8", "-c", "max_wal_senders=8"])
+            .args(settings)
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let server = Self { port, folder, child };
+        server.wait();
+        server.psql_in("postgres", "CREATE DATABASE thm");
+        server
+    }
+
+    fn wait(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.try_psql("postgres", "SELECT 1").status.success() {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "PostgreSQL did not start: {log}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn try_psql(&self, database: &str, sql: &str) -> std::process::Output {
+        use std::io::Write;
+        let mut child = Command::new(binaries().join("psql"))
+            .args(["-XqAt", "-h", "127.0.0.1", "-U", "thm", "-d", database, "-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .args(["-p", &self.port.to_string()])
+            .env("PGPASSWORD", "thm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    pub fn psql_in(&self, database: &str, sql: &str) -> String {
+        let done = self.try_psql(database, sql);
+        assert!(done.status.success(), "{}\n{sql}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Statements one by one, each its own transaction, as psql runs them.
+    pub fn psql(&self, sql: &str) -> String {
+        self.psql_in("thm", sql)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-QUIT", &self.child.id().to_string()]).status();
+        let _ = self.child.wait();
+    }
+}
