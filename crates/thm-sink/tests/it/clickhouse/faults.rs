@@ -263,12 +263,17 @@ async fn an_attempt_that_still_runs_is_waited_for() {
     let id = format!("test/1/{}/0/0-0", partition.topic_uuid);
     let port = tokio::task::spawn_blocking(super::engine::port).await.unwrap();
     let mut url = reqwest::Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
-    url.query_pairs_mut().append_pair("query_id", &id);
-    let running = tokio::spawn(reqwest::Client::new().post(url).body("SELECT sleep(2)").send());
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    url.query_pairs_mut().append_pair("query_id", &id).append_pair("max_block_size", "1");
+    let long = "SELECT sleepEachRow(0.1) FROM numbers(3000) FORMAT Null";
+    let running = tokio::spawn(reqwest::Client::new().post(url).body(long).send());
+    let is_running = format!("SELECT count() FROM system.processes WHERE query_id = '{id}'");
+    while query(&is_running).await != "1" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let range = batch(&partition, &[foreign(0, 0, &event(1, TS, "10"))]);
     let error = task.write(range.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SinkUnreachable, "{error}");
+    query(&format!("KILL QUERY WHERE query_id = '{id}' SYNC")).await;
     running.await.unwrap().unwrap();
     task.write(range).await.unwrap();
     assert_eq!(database.ask("SELECT count() FROM {t}").await, "1");
