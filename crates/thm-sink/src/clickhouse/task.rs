@@ -134,7 +134,7 @@ impl ClickHouseTask {
                 format!("{database}.{name}"),
             )
             .with_hint(format!(
-                "Topic {topic} goes to a table that does not exist. Set auto.create=true, or run, for enriched \
+                "Topic {topic} goes to a table that does not exist or that the user may not see. Set auto.create=true, or run, for enriched \
                      events: {}",
                 ddl::suggested(database, name)
             ))),
@@ -150,19 +150,23 @@ impl ClickHouseTask {
         Ok(table)
     }
 
-    /// The table for a batch, created now if it is missing and we may.
-    async fn table_for(&mut self, batch: &SinkBatch) -> Result<Arc<Table>> {
+    /// The table for a batch, created now if it is missing and we may. `None` if it is missing and the batch holds
+    /// deletions alone, for which nothing has to be done.
+    async fn table_for(&mut self, batch: &SinkBatch) -> Result<Option<Arc<Table>>> {
         let topic = &batch.partition.partition.topic;
         if let Some(table) = self.tables.get(topic) {
-            return Ok(Arc::clone(table));
+            return Ok(Some(Arc::clone(table)));
         }
         if let Some(table) = self.find_table(topic).await? {
-            return self.adopt(topic, table).await;
+            return self.adopt(topic, table).await.map(Some);
+        }
+        if batch.records().all(|record| record.value.is_none()) {
+            return Ok(None);
         }
         self.create_table(batch).await?;
         let missing = || Error::new(ErrorKind::SinkMismatch, "creating a table", self.config.table_of(topic));
         let table = self.find_table(topic).await?.ok_or_else(missing)?;
-        self.adopt(topic, table).await
+        self.adopt(topic, table).await.map(Some)
     }
 
     async fn create_table(&self, batch: &SinkBatch) -> Result<()> {
@@ -201,6 +205,20 @@ impl ClickHouseTask {
         joined.map_err(|error| {
             Error::new(ErrorKind::Internal, "converting records to rows", "batch").with_source(error)
         })?
+    }
+
+    async fn write_rows(&self, table: &Arc<Table>, batch: SinkBatch) -> Result<()> {
+        let (partition, first, last) = (batch.partition.clone(), batch.first, batch.last);
+        let token = statement::token(&self.connector, self.generation, &partition, first, last);
+        let prepared = self.prepare(table, batch).await?;
+        if prepared.skipped > 0 {
+            let skipped = prepared.skipped;
+            tracing::warn!(connector = %self.connector, partition = %partition.partition, %first, %last, skipped,
+                "foreign tombstones without a key name no row, passed over");
+            self.meters.skipped.increment(skipped as u64);
+        }
+        self.insert(table, &partition, &token, &prepared).await?;
+        self.delete(table, &token, prepared.deletes).await
     }
 
     async fn insert(&self, table: &Table, partition: &SinkPartition, token: &str, prepared: &Prepared) -> Result<()> {
@@ -291,22 +309,13 @@ impl SinkTask for ClickHouseTask {
     }
 
     async fn write(&mut self, batch: SinkBatch) -> Result<()> {
-        let partition = batch.partition.clone();
-        let (first, last) = (batch.first, batch.last);
-        if !batch.is_empty() {
-            let table = self.table_for(&batch).await?;
-            let token = statement::token(&self.connector, self.generation, &partition, first, last);
-            let prepared = self.prepare(&table, batch).await?;
-            if prepared.skipped > 0 {
-                let skipped = prepared.skipped;
-                tracing::warn!(connector = %self.connector, partition = %partition.partition, %first, %last, skipped,
-                    "foreign tombstones without a key name no row, passed over");
-                self.meters.skipped.increment(skipped as u64);
-            }
-            self.insert(&table, &partition, &token, &prepared).await?;
-            self.delete(&table, &token, prepared.deletes).await?;
+        let (partition, last) = (batch.partition.partition.clone(), batch.last);
+        if !batch.is_empty()
+            && let Some(table) = self.table_for(&batch).await?
+        {
+            self.write_rows(&table, batch).await?;
         }
-        self.written.insert(partition.partition, Offset(last.0 + 1));
+        self.written.insert(partition, Offset(last.0 + 1));
         Ok(())
     }
 

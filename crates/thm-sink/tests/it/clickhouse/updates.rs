@@ -143,6 +143,9 @@ async fn the_table_we_create_needs_no_delete() {
         record.origin.as_mut().unwrap().position = thm_api::Position::new(thm_api::Lsn(lsn), 1);
         record
     };
+    // A deletion of what was never there needs no table.
+    task.write(batch(&partition, &[at(0, Op::Delete, 9, 1, None)])).await.unwrap();
+    assert_eq!(task.flush().await.unwrap(), [(partition.partition.clone(), thm_api::Offset(1))]);
     let inserts = [at(0, Op::Create, 10, 1, row(1, FIRST, "10")), at(1, Op::Create, 10, 2, row(2, FIRST, "20"))];
     task.write(batch(&partition, &inserts)).await.unwrap();
     let changes = [at(2, Op::Update, 20, 1, row(1, MOVED, "11")), at(3, Op::Delete, 20, 2, None)];
