@@ -129,7 +129,7 @@ impl<'a> Numeric<'a> {
 
 /// The digit that is worth 10000^place.
 fn group(digits: &[u8], weight: i32, place: i32) -> u16 {
-    let index = (weight - place) as usize;
+    let Ok(index) = usize::try_from(weight - place) else { return 0 };
     digits.get(index * 2..index * 2 + 2).map_or(0, |pair| u16::from_be_bytes([pair[0], pair[1]]))
 }
 
