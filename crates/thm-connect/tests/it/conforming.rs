@@ -66,6 +66,14 @@ async fn a_sink_that_doubles_is_found() {
     sink_task(&sink(true)).await;
 }
 
+#[tokio::test]
+#[should_panic(expected = "offsets of an older generation won")]
+async fn a_fence_that_outlives_its_generation_is_found() {
+    let sink = sink(false);
+    sink.target.state.lock().has_fence = true;
+    sink_task(&sink).await;
+}
+
 struct Source {
     stage: Stage,
     database: Arc<Database>,
@@ -83,7 +91,7 @@ impl SourceSubject for Source {
     async fn change(&self, count: usize) {
         for _ in 0..count {
             let number = self.changes.fetch_add(1, Ordering::Relaxed);
-            self.database.insert(if number % 2 == 0 { "x" } else { "y" }, &[&number.to_string()]);
+            self.database.insert(if number.is_multiple_of(2) { "x" } else { "y" }, &[&number.to_string()]);
         }
     }
 }

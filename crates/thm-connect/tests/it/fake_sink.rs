@@ -48,6 +48,8 @@ pub struct TargetState {
     pub closes: u32,
     /// What `open` says it holds.
     pub holds: Vec<(TopicPartition, Offset)>,
+    /// How far `flush` goes at most: a target that finishes later.
+    pub finished: Option<Offset>,
     /// Whether `open` remembers what was written, as a target with a fence does.
     pub has_fence: bool,
 }
@@ -159,7 +161,8 @@ impl SinkTask for FakeTask {
     }
 
     async fn flush(&mut self) -> Result<Vec<(TopicPartition, Offset)>> {
-        Ok(self.next.iter().map(|(partition, next)| (partition.clone(), *next)).collect())
+        let finished = self.target.state.lock().finished.unwrap_or(Offset(i64::MAX));
+        Ok(self.next.iter().map(|(partition, next)| (partition.clone(), finished.min(*next))).collect())
     }
 
     async fn close(&mut self) {

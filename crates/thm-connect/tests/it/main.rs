@@ -7,6 +7,7 @@ mod fake_source;
 mod golden;
 mod golden_stand_ins;
 mod persistence;
+mod rest;
 mod sinks;
 mod sources;
 mod stage;

@@ -242,6 +242,26 @@ async fn what_the_target_holds_wins_over_the_commit() {
 }
 
 #[tokio::test]
+async fn only_what_flush_names_is_committed_and_the_rest_comes_again() {
+    let (stage, target) = (Stage::new(), Target::new(2, false));
+    stage.produce("t", &["a", "b", "c", "d"]).await;
+    target.state.lock().finished = Some(Offset(2));
+    let herder = stage.herder(registry(&target)).await;
+    create(&herder, &[]).await;
+    until("written", || target.values().len() == 4).await;
+    until("committed", || stage.committed("connect-s", "t") == Some(Offset(2))).await;
+    assert_eq!(task(&herder, "s").lag(), 2);
+    herder.stop().await;
+    assert_eq!(stage.committed("connect-s", "t"), Some(Offset(2)));
+    target.state.lock().finished = None;
+    let herder = stage.herder(registry(&target)).await;
+    until("committed", || stage.committed("connect-s", "t") == Some(Offset(4))).await;
+    herder.stop().await;
+    let ranges: Vec<(i64, i64)> = target.attempts().iter().map(|attempt| (attempt.first, attempt.last)).collect();
+    assert_eq!(ranges, [(0, 1), (2, 3), (2, 3)]);
+}
+
+#[tokio::test]
 async fn a_paused_sink_writes_nothing_and_goes_on_where_it_was() {
     let (stage, target) = (Stage::new(), Target::new(10, false));
     stage.produce("t", &["a"]).await;
