@@ -24,8 +24,6 @@ pub struct Config {
     pub log: Log,
     /// Memory for all queues.
     pub memory: Memory,
-    /// Checkpoints.
-    pub state: State,
     /// Names in users' files → addresses.
     pub hosts: BTreeMap<String, String>,
     /// What `thm verify` and `thm smoke` connect to.
@@ -41,7 +39,6 @@ impl Default for Config {
             server: Server::default(),
             log: Log::default(),
             memory: Memory::default(),
-            state: State::default(),
             hosts: BTreeMap::new(),
             verify: Verify::default(),
         }
@@ -118,14 +115,6 @@ impl Default for Memory {
     fn default() -> Self {
         Self { budget_mib: 96 }
     }
-}
-
-/// `[state]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct State {
-    /// Pause between checkpoints where the SQL file sets none; zero means 10 s.
-    pub checkpoint_interval_ms: u64,
 }
 
 /// `[verify]`

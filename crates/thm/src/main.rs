@@ -1,1 +1,106 @@
-fn main() {}
+//! `thm`: PostgreSQL's changes, enriched with Flink SQL, in ClickHouse, Redis and any HTTP API.
+
+mod cli;
+mod config;
+mod engine;
+mod kafka_client;
+mod server;
+mod telemetry;
+mod verify;
+
+use std::process;
+
+use clap::{Parser, Subcommand};
+use thm_api::ExitCode;
+
+/// PostgreSQL → Debezium topics → Flink SQL → ClickHouse, Redis, HTTP, in one process.
+#[derive(Parser)]
+#[command(name = "thm", version, about, long_about = None, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  thm dev                           start everything locally, with sample data
+  thm dev --duration 60s            the same for a minute, then verify and stop
+  thm run --config thm.toml         the engine alone, against existing services
+  thm verify                        prove that every sink equals the source
+  thm topic consume thm.enriched.events --follow
+
+Exit codes: 0 ok, 1 verification failed, 2 usage, config or SQL, 3 service unreachable, 4 data-safety stop, 130 Ctrl-C.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the local stack: PostgreSQL, Redis, ClickHouse, mock API, generator and the engine.
+    Dev(thm_dev::DevArgs),
+    /// Run the engine against existing services.
+    Run(cli::run::RunArgs),
+    /// Compare every sink with the source.
+    Verify(verify::VerifyArgs),
+    /// The user's smoke test: two samples through Kafka into ClickHouse and Redis.
+    Smoke(cli::smoke::SmokeArgs),
+    /// Look into topics over the Kafka protocol.
+    Topic(cli::topic::TopicArgs),
+    /// Insert random events into PostgreSQL.
+    Generate(thm_dev::GenerateArgs),
+    /// The external HTTP API of the demo.
+    MockApi(thm_dev::MockApiArgs),
+    /// Serve the ClickHouse engine (used by `thm dev`).
+    #[command(hide = true)]
+    ClickhouseEngine(thm_dev::ClickHouseEngineArgs),
+}
+
+fn main() {
+    let cli = Cli::parse();
+    let code = match cli.command {
+        // The engine is a C library that wants the process for itself: no runtime around it.
+        Command::ClickhouseEngine(args) => finish(thm_dev::run_clickhouse_engine(args)),
+        command => {
+            telemetry::start_logging();
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => finish(runtime.block_on(run(command))),
+                Err(error) => finish(Err(error.into())),
+            }
+        }
+    };
+    process::exit(code as i32);
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Dev(args) => thm_dev::run_dev(args).await,
+        Command::Run(args) => cli::run::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
+        Command::Smoke(args) => cli::smoke::run(args).await,
+        Command::Topic(args) => cli::topic::run(args).await.map(|()| ExitCode::Ok),
+        Command::Generate(args) => thm_dev::run_generate(args).await,
+        Command::MockApi(args) => thm_dev::run_mock_api(args).await,
+        Command::ClickhouseEngine(_) => Ok(ExitCode::Usage),
+    }
+}
+
+/// Prints what went wrong, with the next step, and picks the exit code.
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    if let Some(diagnostic) = error.downcast_ref::<cli::run::SqlFailure>() {
+        cli::output::note(&format!("{:?}", miette::Report::new(diagnostic.0.clone())));
+        return ExitCode::Usage;
+    }
+    cli::output::note(&format!("error: {error:#}"));
+    match error.chain().find_map(|cause| cause.downcast_ref::<thm_api::Error>()) {
+        Some(known) => {
+            cli::output::note(&format!("  help: {}", known.hint()));
+            known.kind().exit_code()
+        }
+        None if error.chain().any(|cause| cause.is::<std::io::Error>() || cause.is::<reqwest::Error>()) => {
+            ExitCode::Unreachable
+        }
+        None => ExitCode::Usage,
+    }
+}

@@ -1,0 +1,247 @@
+//! The engine: log, groups, jobs, connectors and listeners, started in the order of the data and stopped against it.
+//!
+//! ```text
+//!  start:  data folder ▶ log ▶ groups ▶ SQL compiled ▶ listeners ▶ jobs ▶ connectors
+//!  stop:   connectors (sinks commit, the source acknowledges for the last time) ▶ jobs (last checkpoint) ▶ listeners ▶ log
+//! ```
+//! Everything that can be wrong with files and ports is found before anything is changed outside.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use axum::Router;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use thm_api::{Completeness, Error, ErrorKind, Hosts, Log, MemoryBudget, OffsetStore, Position, Registry, StateStore};
+use thm_connect::{Herder, HerderOptions};
+use thm_log::group::{GroupConfig, GroupCoordinator};
+use thm_log::kafka::{Broker, Limits, Listener, ListenerConfig};
+use thm_log::{DataFolder, EmbeddedLog, FileStateStore, LogConfig};
+use thm_sql::{CompileContext, JobManager, JobManagerOptions, JobPlan};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::run::SqlFailure;
+use crate::config::Config;
+use crate::server::{api, flink, page};
+
+/// How often the log's health is looked at.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A running engine.
+pub struct Engine {
+    /// What it was started with.
+    pub config: Config,
+    /// When.
+    pub started: Instant,
+    /// Topics.
+    pub log: Arc<dyn Log>,
+    /// How complete they are.
+    pub completeness: Arc<dyn Completeness>,
+    /// SQL jobs.
+    pub jobs: Arc<JobManager>,
+    /// Connectors.
+    pub herder: Arc<Herder>,
+    /// Names to addresses.
+    pub hosts: Arc<Hosts>,
+    embedded: Arc<EmbeddedLog>,
+    stop: CancellationToken,
+    _folder: DataFolder,
+}
+
+impl Engine {
+    /// Starts everything; an error leaves nothing running.
+    pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Arc<Self>> {
+        let hosts = Arc::new(Hosts::new(config.hosts.clone()));
+        let plans = compile(&config)?;
+        let ports = Ports::bind(&config).await?;
+        let folder = DataFolder::open(&config.data_dir)?;
+        let embedded = Arc::new(EmbeddedLog::open(log_config(&config, &folder))?);
+        let log: Arc<dyn Log> = embedded.clone();
+        let completeness: Arc<dyn Completeness> = embedded.clone();
+        let state: Arc<dyn StateStore> = Arc::new(FileStateStore::open(folder.state())?);
+        let groups = Arc::new(GroupCoordinator::open(GroupConfig::new(folder.connect().join("groups")))?);
+
+        let jobs = Arc::new(JobManager::new(JobManagerOptions {
+            log: log.clone(),
+            completeness: completeness.clone(),
+            state: state.clone(),
+            handle: tokio::runtime::Handle::current(),
+            budget: MemoryBudget::new(share(&config, SQL_PARTS)),
+        }));
+        let offsets: Arc<dyn OffsetStore> = groups.clone();
+        let mut options = HerderOptions::new(log.clone(), completeness.clone(), offsets, state, registry());
+        options.hosts = hosts.clone();
+        options.source_budget = MemoryBudget::new(share(&config, SOURCE_PARTS));
+        options.worker_id = format!("{}:{}", config.server.bind, config.server.connect_port);
+        let herder = Herder::new(options)?;
+        for file in config.connector_files()? {
+            herder.load_file(&file).await?;
+        }
+
+        let broker = Broker::new(log.clone(), groups, config.server.auto_create_on_produce, Limits::default());
+        let kafka = bind_kafka(&config, &broker).await?;
+        let stop = CancellationToken::new();
+        let engine = Arc::new(Self {
+            config,
+            started: Instant::now(),
+            log,
+            completeness,
+            jobs,
+            herder,
+            hosts,
+            embedded,
+            stop,
+            _folder: folder,
+        });
+        ports.serve(&engine, kafka, metrics);
+        for plan in plans {
+            engine.jobs.submit(plan)?;
+        }
+        engine.herder.start().await;
+        Ok(engine)
+    }
+
+    /// Resolves if the log can no longer be trusted: the only failure that ends the whole process.
+    pub async fn failed(&self) -> anyhow::Error {
+        loop {
+            if let Err(error) = self.embedded.health() {
+                return error.into();
+            }
+            tokio::time::sleep(HEALTH_INTERVAL).await;
+        }
+    }
+
+    /// Stops everything in the order that leaves least to repeat.
+    pub async fn stop(&self) {
+        self.herder.stop().await;
+        let jobs = self.jobs.clone();
+        if tokio::task::spawn_blocking(move || jobs.stop()).await.is_err() {
+            tracing::error!("stopping the jobs panicked");
+        }
+        self.stop.cancel();
+        if let Err(error) = self.embedded.close() {
+            tracing::error!(%error, "the log did not close cleanly; it recovers at the next start");
+        }
+    }
+
+    /// Up to where a source connector has declared its topics complete.
+    pub fn source_position(&self, connector: &thm_connect::ConnectorSnapshot) -> Option<Position> {
+        let complete = connector.topics.iter().filter_map(|topic| self.completeness.watch(topic).borrow().clone());
+        complete.map(|complete| complete.position).max()
+    }
+}
+
+/// Of the memory budget: tail cache 24, source 16, SQL 16 of 96 MiB; each sink has its own 8.
+const TAIL_PARTS: usize = 24;
+const SOURCE_PARTS: usize = 16;
+const SQL_PARTS: usize = 16;
+const ALL_PARTS: usize = 96;
+
+fn share(config: &Config, part: usize) -> usize {
+    (config.memory.budget_mib << 20) / ALL_PARTS * part
+}
+
+fn log_config(config: &Config, folder: &DataFolder) -> LogConfig {
+    let mut log = LogConfig::new(folder.log());
+    log.tail_cache_bytes = share(config, TAIL_PARTS);
+    let given = [
+        (config.log.segment_bytes, &mut log.segment_bytes),
+        (config.log.retention_ms, &mut log.retention_ms),
+        (config.log.retention_bytes, &mut log.retention_bytes),
+        (config.log.min_free_bytes, &mut log.min_free_bytes),
+    ];
+    for (value, field) in given.into_iter().filter(|(value, _)| *value > 0) {
+        *field = value;
+    }
+    log
+}
+
+fn registry() -> Registry {
+    Registry::default()
+        .with(thm_source::PostgresConnector)
+        .with(thm_sink::ClickHouseConnector)
+        .with(thm_sink::HttpConnector)
+        .with(thm_sink::LeaderboardConnector)
+}
+
+/// Compiles every SQL file before anything else happens.
+fn compile(config: &Config) -> Result<Vec<JobPlan>> {
+    let mut plans = Vec::new();
+    for file in &config.sql {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Error::new(ErrorKind::InvalidConfig, "reading a SQL file", file).with_source(error))?;
+        let script = thm_sql::compile(file, &text, &CompileContext::default()).map_err(SqlFailure)?;
+        for notice in &script.notices {
+            tracing::warn!(file, "{notice}");
+        }
+        plans.extend(script.jobs);
+    }
+    Ok(plans)
+}
+
+/// The HTTP sockets, bound before anything starts.
+struct Ports {
+    connect: TcpListener,
+    flink: TcpListener,
+}
+
+impl Ports {
+    async fn bind(config: &Config) -> Result<Self> {
+        let server = &config.server;
+        let address = |port: u16| -> Result<SocketAddr> { Ok(SocketAddr::new(server.bind.parse()?, port)) };
+        Ok(Self {
+            connect: bind("server.connect_port", address(server.connect_port)?).await?,
+            flink: bind("server.flink_port", address(server.flink_port)?).await?,
+        })
+    }
+
+    fn serve(self, engine: &Arc<Engine>, kafka: Vec<Listener>, metrics: PrometheusHandle) {
+        serve_http(self.connect, thm_connect::rest::router(engine.herder.clone()), engine.stop.clone());
+        let pages = flink::router(engine.jobs.clone())
+            .merge(api::router(engine.clone()))
+            .route("/", get(page::index))
+            .route("/metrics", get(async move || metrics.render().into_response()))
+            .fallback(flink::not_found)
+            .method_not_allowed_fallback(flink::not_found);
+        serve_http(self.flink, pages, engine.stop.clone());
+        for listener in kafka {
+            tokio::spawn(listener.run(engine.stop.clone()));
+        }
+    }
+}
+
+async fn bind_kafka(config: &Config, broker: &Arc<Broker>) -> Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for one in &config.server.kafka {
+        let (host, port) = one.advertise.rsplit_once(':').unwrap_or((&one.advertise, "0"));
+        let listener = ListenerConfig {
+            addr: SocketAddr::new(config.server.bind.parse()?, one.port),
+            advertised_host: host.to_owned(),
+            advertised_port: port.parse()?,
+        };
+        listeners.push(Listener::bind(listener, broker.clone()).await?);
+    }
+    Ok(listeners)
+}
+
+async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener> {
+    let bound = TcpListener::bind(address).await.map_err(|error| {
+        Error::new(ErrorKind::LocalService, "binding a port", format!("{key} {address}"))
+            .with_source(error)
+            .with_hint("Stop what uses the port, or set another in the configuration.")
+    })?;
+    Ok(bound)
+}
+
+fn serve_http(listener: TcpListener, router: Router, stop: CancellationToken) {
+    tokio::spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "server ended");
+        }
+    });
+}

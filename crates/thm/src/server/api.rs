@@ -1,0 +1,298 @@
+//! Our own JSON: `/api/status` for the page and `thm dev`, `/api/barrier` and `/api/log` for `thm verify`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use thm_api::{Append, ErrorKind, FetchedBatch, Log, Lsn, Offset, ReadLimits, TopicPartition};
+use thm_codec::{origin, record_batch};
+
+use super::board;
+use crate::engine::Engine;
+
+/// Bytes of batches in one page of `/api/log`.
+const PAGE_BYTES: usize = 4 << 20;
+/// Events shown on the page.
+const LAST_EVENTS: i64 = 12;
+/// How often a barrier looks again.
+const BARRIER_PAUSE: Duration = Duration::from_millis(20);
+/// Longest time one barrier request waits; the caller asks again.
+const BARRIER_WAIT: Duration = Duration::from_secs(5);
+
+/// Routes under `/api`.
+pub fn router(engine: Arc<Engine>) -> Router {
+    Router::new()
+        .route("/api/status", get(status))
+        .route("/api/barrier", get(barrier))
+        .route("/api/log/{topic}", get(topic))
+        .route("/api/log/{topic}/{partition}", get(log_page))
+        .with_state(engine)
+}
+
+fn failed(error: &thm_api::Error) -> Response {
+    let status = match error.kind() {
+        ErrorKind::TopicMissing => StatusCode::NOT_FOUND,
+        ErrorKind::OffsetOutOfRange => StatusCode::RANGE_NOT_SATISFIABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, Json(json!({"error": error.to_string(), "hint": error.hint()}))).into_response()
+}
+
+async fn status(State(engine): State<Arc<Engine>>) -> Json<Value> {
+    let topics: Vec<_> = engine
+        .log
+        .topics()
+        .iter()
+        .map(|topic| {
+            let records: i64 = topic.partitions.iter().map(|one| one.high_watermark.0 - one.log_start.0).sum();
+            let next: i64 = topic.partitions.iter().map(|one| one.high_watermark.0).sum();
+            json!({"name": topic.spec.name, "partitions": topic.partitions.len(), "records": records, "next": next})
+        })
+        .collect();
+    let connectors: Vec<_> = engine.herder.snapshot().iter().map(|one| connector_row(&engine, one)).collect();
+    let jobs: Vec<_> = engine.jobs.jobs().iter().map(job_row).collect();
+    Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": engine.started.elapsed().as_secs_f64(),
+        "memory_bytes": resident_bytes(),
+        "connect_port": engine.config.server.connect_port,
+        "topics": topics,
+        "connectors": connectors,
+        "jobs": jobs,
+        "leaderboard": board::top(&engine).await,
+        "events": last_events(&engine).await,
+    }))
+}
+
+fn connector_row(engine: &Engine, one: &thm_connect::ConnectorSnapshot) -> Value {
+    let sum = |of: fn(&thm_connect::TaskSnapshot) -> u64| one.tasks.iter().map(of).sum::<u64>();
+    let state = one.tasks.first().map_or(one.state, |task| task.state);
+    let error = one.tasks.iter().find_map(|task| task.trace.clone().or_else(|| task.last_error.clone()));
+    let position = engine.source_position(one).map(|position| position.to_string());
+    json!({
+        "name": one.name,
+        "kind": one.kind.as_str(),
+        "class": one.class,
+        "state": state.as_str(),
+        "records": sum(|task| task.records),
+        "retries": sum(|task| task.retries),
+        "dead_letters": sum(|task| task.dead_letters),
+        "lag": sum(|task| task.lags.iter().map(thm_connect::PartitionLag::records).sum()),
+        "position": position,
+        "error": error.filter(|_| state == thm_connect::State::Failed || one.tasks.iter().any(|task| task.retrying)),
+    })
+}
+
+fn job_row(job: &thm_sql::JobStatus) -> Value {
+    json!({
+        "id": job.id,
+        "name": job.name,
+        "short_name": job.name.rsplit('.').next().unwrap_or(&job.name),
+        "state": job.state.as_str(),
+        "records_in": job.records_in,
+        "records_out": job.records_out,
+        "checkpoints": job.checkpoints.completed,
+        "error": job.exception,
+    })
+}
+
+/// Resident memory of this process, from the kernel.
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}
+
+/// The newest records of the jobs' output topics, newest first.
+async fn last_events(engine: &Engine) -> Vec<Value> {
+    let mut events = Vec::new();
+    for topic in engine.jobs.jobs().into_iter().map(|job| job.output_topic) {
+        let Some(found) = engine.log.topic(&topic) else { continue };
+        for (partition, info) in found.partitions.iter().enumerate() {
+            let from = (info.high_watermark.0 - LAST_EVENTS).max(info.log_start.0);
+            let at = TopicPartition::new(topic.as_str(), partition as u32);
+            let limits = ReadLimits { max_bytes: PAGE_BYTES, max_wait: Duration::ZERO };
+            let Ok(read) = engine.log.read(&at, Offset(from), limits).await else { continue };
+            for record in read.batches.iter().flat_map(|batch| rows(batch, from)) {
+                let value = record["value"].as_str().and_then(|text| serde_json::from_str(text).ok());
+                events.extend(value.map(|value: Value| (record["offset"].as_i64(), value)));
+            }
+        }
+    }
+    events.reverse();
+    events.truncate(LAST_EVENTS as usize);
+    events.into_iter().map(|(_, value)| value).collect()
+}
+
+async fn topic(State(engine): State<Arc<Engine>>, Path(topic): Path<String>) -> Json<Value> {
+    let found = engine.log.topic(&topic);
+    let partitions = found.as_ref().map_or(0, |topic| topic.partitions.len());
+    Json(json!({"partitions": partitions, "uuid": found.map(|topic| topic.uuid).unwrap_or_default()}))
+}
+
+#[derive(Deserialize)]
+struct PageQuery {
+    #[serde(default)]
+    from: i64,
+}
+
+async fn log_page(
+    State(engine): State<Arc<Engine>>,
+    Path((topic, partition)): Path<(String, u32)>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Value>, Response> {
+    let at = TopicPartition::new(topic, partition);
+    let start = engine.log.topic(&at.topic).and_then(|topic| topic.partitions.get(partition as usize).copied());
+    let from = query.from.max(start.unwrap_or_default().log_start.0);
+    let limits = ReadLimits { max_bytes: PAGE_BYTES, max_wait: Duration::ZERO };
+    let read = engine.log.read(&at, Offset(from), limits).await.map_err(|error| failed(&error))?;
+    let records: Vec<Value> = read.batches.iter().flat_map(|batch| rows(batch, from)).collect();
+    let next = read.batches.last().map_or(from, |batch| batch.next_offset().0);
+    Ok(Json(json!({"next": next, "end": read.high_watermark, "records": records})))
+}
+
+/// The records of a batch from an offset on, as JSON. Positions come from the frame, else from the headers.
+fn rows(batch: &FetchedBatch, from: i64) -> Vec<Value> {
+    let Ok(records) = record_batch::records(&batch.batch.bytes) else { return Vec::new() };
+    let text = |bytes: &bytes::Bytes| String::from_utf8_lossy(bytes).into_owned();
+    let mut rows = Vec::new();
+    for (place, record) in records.flatten().enumerate() {
+        let offset = batch.base_offset.0 + i64::from(record.offset_delta);
+        if offset < from {
+            continue;
+        }
+        let origin = origin::parse(&record.headers);
+        let position = batch.batch.positions.get(place).copied().or(origin.as_ref().map(|origin| origin.position));
+        rows.push(json!({
+            "offset": offset,
+            "timestamp": record.timestamp_ms,
+            "position": position,
+            "op": origin.as_ref().map(|origin| origin.op.as_str()),
+            "commit_us": origin.as_ref().map(|origin| origin.commit_us),
+            "old": origin.as_ref().and_then(|origin| origin.old.as_ref()).map(text),
+            "key": record.key.as_ref().map(text),
+            "value": record.value.as_ref().map(text),
+        }));
+    }
+    rows
+}
+
+#[derive(Deserialize)]
+struct BarrierQuery {
+    lsn: String,
+}
+
+/// Waits until source, jobs and sinks are past a position of PostgreSQL, as long as one request may take.
+async fn barrier(
+    State(engine): State<Arc<Engine>>,
+    Query(query): Query<BarrierQuery>,
+) -> Result<Json<Value>, Response> {
+    let Ok(lsn) = query.lsn.parse::<Lsn>() else {
+        return Err((StatusCode::BAD_REQUEST, Json(json!({"error": format!("lsn: `{}` is no LSN", query.lsn)}))).into_response());
+    };
+    let deadline = Instant::now() + BARRIER_WAIT;
+    let waiting_for = pass_barrier(&engine, lsn, deadline).await;
+    Ok(Json(json!({"passed": waiting_for.is_empty(), "waiting_for": waiting_for})))
+}
+
+/// Empty once everything has passed; what it waits for at the deadline.
+async fn pass_barrier(engine: &Engine, lsn: Lsn, deadline: Instant) -> Vec<String> {
+    let source = wait(deadline, || source_behind(engine, lsn)).await;
+    if !source.is_empty() {
+        return source;
+    }
+    let inputs = ends(engine.log.as_ref());
+    let jobs = wait(deadline, || jobs_behind(engine, &inputs)).await;
+    if !jobs.is_empty() {
+        return jobs;
+    }
+    if let Err(error) = settle_outputs(engine).await {
+        return vec![error.to_string()];
+    }
+    let outputs = ends(engine.log.as_ref());
+    wait(deadline, || sinks_behind(engine, &outputs)).await
+}
+
+async fn wait(deadline: Instant, mut behind: impl FnMut() -> Vec<String>) -> Vec<String> {
+    loop {
+        let waiting_for = behind();
+        if waiting_for.is_empty() || Instant::now() > deadline {
+            return waiting_for;
+        }
+        tokio::time::sleep(BARRIER_PAUSE).await;
+    }
+}
+
+type Ends = BTreeMap<TopicPartition, Offset>;
+
+fn ends(log: &dyn Log) -> Ends {
+    let mut ends = Ends::new();
+    for topic in log.topics() {
+        for (partition, info) in topic.partitions.iter().enumerate() {
+            ends.insert(TopicPartition::new(topic.spec.name.as_str(), partition as u32), info.high_watermark);
+        }
+    }
+    ends
+}
+
+fn source_behind(engine: &Engine, lsn: Lsn) -> Vec<String> {
+    let sources = engine.herder.snapshot().into_iter().filter(|one| one.kind == thm_api::ConnectorKind::Source);
+    let behind = sources.filter(|one| engine.source_position(one).is_none_or(|at| at.commit_end < lsn));
+    behind
+        .map(|one| {
+            let at = engine.source_position(&one).map_or_else(|| "not started".to_owned(), |at| at.to_string());
+            format!("source {} ({at})", one.name)
+        })
+        .collect()
+}
+
+fn jobs_behind(engine: &Engine, ends: &Ends) -> Vec<String> {
+    let mut behind = Vec::new();
+    for job in engine.jobs.jobs() {
+        for input in &job.inputs {
+            let end = ends.get(&TopicPartition::new(input.topic.as_str(), input.partition));
+            if end.is_some_and(|end| input.consumed < end.0) {
+                behind.push(format!("job {} at {}-{} offset {}", job.name, input.topic, input.partition, input.consumed));
+            }
+        }
+        if job.inputs.is_empty() {
+            behind.push(format!("job {} ({}) has not started to read", job.name, job.state.as_str()));
+        }
+    }
+    behind
+}
+
+/// Waits until what the jobs have appended so far is durable: an append without content is durable after all
+/// earlier ones of its partition.
+async fn settle_outputs(engine: &Engine) -> thm_api::Result<()> {
+    for job in engine.jobs.jobs() {
+        let partitions = engine.log.topic(&job.output_topic).map_or(0, |topic| topic.partitions.len());
+        for partition in 0..partitions {
+            let at = TopicPartition::new(job.output_topic.as_str(), partition as u32);
+            engine.log.append(&at, Append { batch: None, progress: None }).await?.durable.await?;
+        }
+    }
+    Ok(())
+}
+
+fn sinks_behind(engine: &Engine, ends: &Ends) -> Vec<String> {
+    let mut behind = Vec::new();
+    for one in engine.herder.snapshot().iter().filter(|one| one.kind == thm_api::ConnectorKind::Sink) {
+        let lags = one.tasks.iter().flat_map(|task| &task.lags);
+        let mut lags = lags.peekable();
+        if lags.peek().is_none() {
+            behind.push(format!("sink {} ({})", one.name, one.state.as_str()));
+        }
+        for lag in lags.filter(|lag| ends.get(&lag.partition).is_some_and(|end| lag.position < *end)) {
+            behind.push(format!("sink {} at {} offset {}", one.name, lag.partition, lag.position));
+        }
+    }
+    behind
+}

@@ -1,0 +1,158 @@
+//! `thm verify`: proves that every sink equals the source, or names each difference.
+//!
+//! ```text
+//!   barrier: pg_current_wal_lsn() ──▶ engine: source, jobs and sinks are past it
+//!      │
+//!      ├─ truth    events and content as PostgreSQL has them now
+//!      ├─ history  content versions and each event's last change, by position, from the topics
+//!      ├─ ClickHouse FINAL      = truth joined with the content as of the event's last change?
+//!      ├─ leaderboard           = recomputed for the fence that Redis holds?
+//!      └─ mock API's file       = each event at least once, none that never was?
+//! ```
+//! Rows change while we look, so whatever differs is looked at again after a new barrier, and only what differs
+//! every time is reported. Records that somebody produced by hand are counted apart and never fail it.
+
+mod clickhouse;
+mod engine;
+mod expected;
+mod history;
+mod http;
+mod leaderboard;
+mod postgres;
+mod report;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+use thm_api::ExitCode;
+
+use crate::cli::output::{self, Output};
+use crate::config::Config;
+use engine::Engine;
+use expected::Expected;
+use history::History;
+use report::{Difference, Report};
+
+/// How often differing rows are looked at again.
+const ROUNDS: usize = 6;
+/// Pause between rounds.
+const ROUND_PAUSE: Duration = Duration::from_millis(500);
+/// Events compared at once: bounds memory whatever the table's size.
+const CHUNK_ROWS: i64 = 100_000;
+
+/// Compare every sink with the source.
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// The engine's configuration: where it listens and what to compare with.
+    #[arg(long, short, default_value = ".thm/thm.toml", env = "THM_CONFIG")]
+    config: PathBuf,
+    /// Longest wait until all sinks have passed the barrier, in seconds.
+    #[arg(long, default_value_t = 60)]
+    timeout: u64,
+    /// How many differences to print.
+    #[arg(long, default_value_t = 20)]
+    show: usize,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Runs the comparison; the exit code is 0 only if nothing differs.
+pub async fn run(args: VerifyArgs) -> Result<ExitCode> {
+    let started = Instant::now();
+    let config = Config::load(&args.config)?;
+    let engine = Engine::new(&config, Duration::from_secs(args.timeout))?;
+    let postgres = postgres::connect(&config.verify.postgres).await?;
+    let mut report = Report::default();
+
+    progress(args.output, "waiting until every sink is past the source's current position");
+    let barrier = engine.barrier(&postgres).await?;
+    report.barrier = barrier.to_string();
+    progress(args.output, "reading the topics' history");
+    let history = History::read(&engine).await?;
+    report.foreign = history.foreign.len() as u64;
+    report.content_versions = history.versions();
+
+    progress(args.output, "comparing ClickHouse");
+    check_content(&postgres, &history, &mut report).await?;
+    check_clickhouse(&config, &engine, &postgres, history, &mut report).await?;
+    progress(args.output, "comparing the leaderboard");
+    leaderboard::check(&config, &engine, &mut report).await?;
+    if !config.verify.mock_api_file.as_os_str().is_empty() {
+        progress(args.output, "comparing the API's file");
+        http::check(&config, &engine, &postgres, &mut report).await?;
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    report.print(args.output, args.show)?;
+    Ok(if report.is_clean() { ExitCode::Ok } else { ExitCode::VerificationFailed })
+}
+
+fn progress(output: Output, text: &str) {
+    if output == Output::Text {
+        output::note(&format!("verify: {text}"));
+    }
+}
+
+/// The last version of each content row in the topic must be what PostgreSQL has.
+async fn check_content(postgres: &tokio_postgres::Client, history: &History, report: &mut Report) -> Result<()> {
+    let rows = postgres::content(postgres).await?;
+    for (id, content) in &rows {
+        if history.latest_content(id) != Some(content) {
+            report.add(Difference::new("topic", id, "content row differs from the topic's last version"));
+        }
+    }
+    for id in history.live_content() {
+        if !rows.contains_key(id) {
+            report.add(Difference::new("topic", id, "content row is in the topic but not in PostgreSQL"));
+        }
+    }
+    Ok(())
+}
+
+/// Compares all ids in chunks, then the differing ones again and again.
+async fn check_clickhouse(
+    config: &Config,
+    engine: &Engine,
+    postgres: &tokio_postgres::Client,
+    mut history: History,
+    report: &mut Report,
+) -> Result<()> {
+    let clickhouse = clickhouse::ClickHouse::new(&config.verify.clickhouse)?;
+    let (first, last) = postgres::id_range(postgres).await?;
+    let (lowest, highest) = clickhouse.id_range().await?;
+    let (first, last) = (first.min(lowest), last.max(highest));
+    let mut differing: Vec<Difference> = Vec::new();
+    let mut from = first;
+    while from <= last {
+        let to = from.saturating_add(CHUNK_ROWS - 1);
+        let truth = postgres::events_between(postgres, from, to).await?;
+        let found = clickhouse.rows_between(from, to).await?;
+        report.events += truth.len() as u64;
+        differing.extend(Expected::new(&history).compare(&truth, &found));
+        // Foreign ids may lie far away: jump over what neither side has.
+        from = match (postgres::next_id(postgres, to).await?, clickhouse.next_id(to).await?) {
+            (Some(a), Some(b)) => a.min(b),
+            (Some(next), None) | (None, Some(next)) => next,
+            (None, None) => break,
+        };
+    }
+    for _ in 0..ROUNDS {
+        if differing.is_empty() {
+            break;
+        }
+        tokio::time::sleep(ROUND_PAUSE).await;
+        engine.barrier(postgres).await?;
+        history = History::read(engine).await?;
+        let ids: BTreeSet<i64> = differing.iter().filter_map(|difference| difference.key.parse().ok()).collect();
+        let ids: Vec<i64> = ids.into_iter().collect();
+        let truth = postgres::events_of(postgres, &ids).await?;
+        let found = clickhouse.rows_of(&ids).await?;
+        differing = Expected::new(&history).compare(&truth, &found);
+    }
+    report.clickhouse_rows = clickhouse.count().await?;
+    differing.into_iter().for_each(|difference| report.add(difference));
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The product from outside: the real binary between a real PostgreSQL, Redis, ClickHouse engine and the mock API.
+//!
+//! Each test has its own stack on free ports in a temporary folder; children end with it, also when it fails.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod fresh_start;
+mod kills;
+mod published_files;
+mod rest;
+mod smoke;
+mod stack;
+mod values;
