@@ -124,22 +124,17 @@ fn write_decimal(out: &mut Vec<u8>, value: i128, scale: u8, plain: bool) {
         unscaled /= 10;
         scale -= 1;
     }
-    if plain || scale == 0 {
-        if scale < 0 {
-            out.extend_from_slice(value_with_zeros(unscaled, scale.unsigned_abs()).as_bytes());
-            return;
-        }
-        let mut text = String::with_capacity(42);
-        decimal::write_plain(&mut text, unscaled, u8::try_from(scale).unwrap_or(0));
-        out.extend_from_slice(text.as_bytes());
+    if plain && scale < 0 {
+        out.extend_from_slice(itoa::Buffer::new().format(unscaled).as_bytes());
+        out.extend(std::iter::repeat_n(b'0', scale.unsigned_abs() as usize));
         return;
     }
-    let digits = unscaled.unsigned_abs().to_string();
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(unscaled.unsigned_abs());
     let adjusted = i32::try_from(digits.len()).unwrap_or(39) - 1 - scale;
-    if scale > 0 && adjusted >= -6 {
-        let mut text = String::with_capacity(42);
-        decimal::write_plain(&mut text, unscaled, u8::try_from(scale).unwrap_or(0));
-        out.extend_from_slice(text.as_bytes());
+    if plain || scale >= 0 && adjusted >= -6 {
+        let scale = u8::try_from(scale).unwrap_or(0);
+        out.extend_from_slice(decimal::plain(&mut [0; decimal::PLAIN_BYTES], unscaled, scale).as_bytes());
         return;
     }
     if unscaled < 0 {
@@ -151,12 +146,6 @@ fn write_decimal(out: &mut Vec<u8>, value: i128, scale: u8, plain: bool) {
         out.extend_from_slice(&digits.as_bytes()[1..]);
     }
     out.extend_from_slice(format!("E{adjusted:+}").as_bytes());
-}
-
-fn value_with_zeros(unscaled: i128, zeros: u32) -> String {
-    let mut text = unscaled.to_string();
-    text.extend(std::iter::repeat_n('0', usize::try_from(zeros).unwrap_or(0)));
-    text
 }
 
 #[cfg(test)]

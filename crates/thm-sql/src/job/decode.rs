@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use thm_api::{ChangelogBatch, Error, ErrorKind, FetchedBatch, Op, Position, Result, RowKind, TopicPartition};
 use thm_codec::record_batch::{self, BatchHeader, Compression};
 
 use crate::connector::kafka::ValueFormat;
-use crate::format::cells::Cells;
+use crate::format::cells::{Cell, Cells};
 use crate::format::json_read::{self, Dialect};
 use crate::format::{Field, JsonOptions, Meta, ReadError, debezium_json, decoded};
 use crate::operator::Rows;
@@ -42,6 +44,16 @@ pub(super) struct Decoder {
     pub job: Arc<str>,
     key_checked: bool,
     logged: Option<Instant>,
+    trust: Trust,
+}
+
+/// Which text columns of the tail cache have been seen to agree with the record's JSON: a `numeric` is a text there and
+/// may be anything in JSON, by the source's options. Kept per schema; one record of a batch is looked at until all agree.
+#[derive(Default)]
+struct Trust {
+    schema: Option<SchemaRef>,
+    unseen: Vec<usize>,
+    broken: bool,
 }
 
 impl Decoder {
@@ -51,7 +63,17 @@ impl Decoder {
         key_sources: Vec<String>,
         job: Arc<str>,
     ) -> Self {
-        Self { fields, format, options, with_keys, key_sources, job, key_checked: false, logged: None }
+        Self {
+            fields,
+            format,
+            options,
+            with_keys,
+            key_sources,
+            job,
+            key_checked: false,
+            logged: None,
+            trust: Trust::default(),
+        }
     }
 
     /// Rows at or behind `from`. `place` is the position of the record before; foreign records inherit it.
@@ -114,8 +136,57 @@ impl Decoder {
             keys = self.keys_of(partition, fetched, &meta)?;
         }
         let rows = Rows { columns, meta };
+        if !self.agrees(partition, fetched, batch, &rows)? {
+            return Ok(None);
+        }
         let at = rows.meta.partition_point(|meta| meta.offset < from);
         Ok(Some(Chunk { rows, keys, at, next_offset: fetched.next_offset().0 }))
+    }
+
+    /// Whether the texts of a decoded batch are those of its JSON, as far as that has not been seen yet.
+    fn agrees(
+        &mut self,
+        partition: &TopicPartition,
+        fetched: &FetchedBatch,
+        batch: &ChangelogBatch,
+        rows: &Rows,
+    ) -> Result<bool> {
+        let schema = batch.rows.schema();
+        if self.trust.schema.as_ref() != Some(&schema) {
+            let text =
+                |field: &Field| field.needed && field.kind.is_text() && schema.column_with_name(&field.name).is_some();
+            let unseen =
+                self.fields.iter().enumerate().filter(|(_, field)| text(field)).map(|(index, _)| index).collect();
+            self.trust = Trust { schema: Some(schema), unseen, broken: false };
+        }
+        let shown = |row: usize| {
+            rows.meta[row].kind != RowKind::Delete
+                && self.trust.unseen.iter().any(|field| rows.columns[*field].is_valid(row))
+        };
+        let Some(row) = (0..rows.len()).find(|row| !self.trust.broken && shown(*row)) else {
+            return Ok(!self.trust.broken);
+        };
+        let records = record_batch::records(&fetched.batch.bytes).map_err(|error| broken(partition, fetched, error))?;
+        let wanted = rows.meta[row].offset - fetched.base_offset.0;
+        let record = records.flatten().find(|record| i64::from(record.offset_delta) == wanted);
+        let Some(record) = record else { return Ok(false) };
+        let Ok(Some((cells, ..))) = self.record(record.key.as_deref(), record.value.as_deref()) else {
+            return Ok(false);
+        };
+        let same = |field: usize| match &cells[field] {
+            Some(Cell::Text(text)) => {
+                rows.columns[field].is_valid(row) && rows.columns[field].as_string::<i32>().value(row) == text
+            }
+            _ => rows.columns[field].is_null(row),
+        };
+        let differs = self.trust.unseen.iter().any(|field| !same(*field));
+        let seen = |field: &usize| rows.columns[*field].is_null(row);
+        self.trust.unseen.retain(seen);
+        self.trust.broken = differs;
+        if differs {
+            tracing::info!(job = %self.job, %partition, "texts of the tail cache differ from the records': parsing those");
+        }
+        Ok(!differs)
     }
 
     /// Keys of the records of these rows.
@@ -186,7 +257,7 @@ impl Decoder {
         &self,
         key: Option<&'a [u8]>,
         value: Option<&'a [u8]>,
-    ) -> Result<Option<(Vec<Option<crate::format::cells::Cell<'a>>>, RowKind, Op, Option<i64>)>, ReadError> {
+    ) -> Result<Option<(Vec<Option<Cell<'a>>>, RowKind, Op, Option<i64>)>, ReadError> {
         match self.format {
             ValueFormat::DebeziumJson => {
                 let change = debezium_json::read(key, value, &self.fields, &self.options)?;

@@ -273,35 +273,47 @@ pub fn parse(text: &str, precision: u8, scale: u8) -> Option<i128> {
     fits(if negative { -value } else { value }, precision)
 }
 
-/// Appends the plain form with all digits of the scale: `-0.50`.
-pub fn write_plain(out: &mut String, value: i128, scale: u8) {
-    let digits = value.unsigned_abs().to_string();
-    if value < 0 {
-        out.push('-');
-    }
+/// Longest plain form: sign, `0.`, 38 digits, and one to spare.
+pub const PLAIN_BYTES: usize = 42;
+
+/// The plain form with all digits of the scale: `-0.50`. Lies in `buffer`, for it is written per value.
+#[must_use]
+pub fn plain(buffer: &mut [u8; PLAIN_BYTES], value: i128, scale: u8) -> &str {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(value.unsigned_abs()).as_bytes();
     let scale = usize::from(scale);
-    if scale == 0 {
-        out.push_str(&digits);
-        return;
+    let mut used = 0;
+    let mut push = |bytes: &[u8]| {
+        buffer[used..used + bytes.len()].copy_from_slice(bytes);
+        used += bytes.len();
+    };
+    if value < 0 {
+        push(b"-");
     }
-    if digits.len() <= scale {
-        out.push_str("0.");
-        out.extend(std::iter::repeat_n('0', scale - digits.len()));
-        out.push_str(&digits);
+    if scale == 0 {
+        push(digits);
+    } else if digits.len() <= scale {
+        push(b"0.");
+        push(&[b'0'; 38][..scale - digits.len()]);
+        push(digits);
     } else {
         let point = digits.len() - scale;
-        out.push_str(&digits[..point]);
-        out.push('.');
-        out.push_str(&digits[point..]);
+        push(&digits[..point]);
+        push(b".");
+        push(&digits[point..]);
     }
+    std::str::from_utf8(&buffer[..used]).expect("digits, a sign and a point")
+}
+
+/// Appends the plain form.
+pub fn write_plain(out: &mut String, value: i128, scale: u8) {
+    out.push_str(plain(&mut [0; PLAIN_BYTES], value, scale));
 }
 
 /// Nearest double.
 #[must_use]
 pub fn to_f64(value: i128, scale: u8) -> f64 {
-    let mut text = String::with_capacity(42);
-    write_plain(&mut text, value, scale);
-    text.parse().unwrap_or(f64::NAN)
+    plain(&mut [0; PLAIN_BYTES], value, scale).parse().unwrap_or(f64::NAN)
 }
 
 /// A double in decimal: its shortest decimal form, rounded half up. `None` for NaN, infinities and what does not fit.

@@ -112,9 +112,9 @@ impl Change {
 }
 
 /// The rows as the source's decoded batch.
-fn decoded(changes: &[Change]) -> ChangelogBatch {
+fn decoded(changes: &[Change], change_columns: impl FnOnce(&mut Vec<(&'static str, ArrayRef)>)) -> ChangelogBatch {
     let alive = |change: &Change| change.op != Op::Delete;
-    let columns: Vec<(&str, ArrayRef)> = if changes[0].topic == EVENTS {
+    let mut columns: Vec<(&'static str, ArrayRef)> = if changes[0].topic == EVENTS {
         let of = |change: &Change| match &change.row {
             Row::Event { id, content, kind, duration_ms } => (*id, content.clone(), kind.clone(), *duration_ms),
             Row::Content { .. } => unreachable!(),
@@ -146,6 +146,7 @@ fn decoded(changes: &[Change]) -> ChangelogBatch {
             ("length_seconds", Arc::new(Int32Array::from_iter(changes.iter().map(|c| of(c).2.filter(|_| alive(c)))))),
         ]
     };
+    change_columns(&mut columns);
     let meta = (0..).zip(changes).map(|(record, change)| RowMeta {
         kind: change.kind(),
         op: change.op,
@@ -177,7 +178,18 @@ impl Bench {
 
     /// Appends changes of one topic as one batch, with or without decoded columns.
     pub async fn write(&self, changes: &[Change], with_columns: bool) {
-        let Some(first) = changes.first() else { return };
+        if !changes.is_empty() {
+            let columns = with_columns.then(|| Arc::new(decoded(changes, |_| {})));
+            self.append(changes, columns).await;
+        }
+    }
+
+    /// Appends changes with columns that do not agree with the records.
+    pub async fn write_with(&self, changes: &[Change], wrong: impl FnOnce(&mut Vec<(&'static str, ArrayRef)>)) {
+        self.append(changes, Some(Arc::new(decoded(changes, wrong)))).await;
+    }
+
+    async fn append(&self, changes: &[Change], columns: Option<Arc<ChangelogBatch>>) {
         let mut writer = BatchWriter::new();
         for change in changes {
             let (key, value) = (change.key(), change.value());
@@ -192,14 +204,14 @@ impl Bench {
             bytes: writer.finish(),
             records: u32::try_from(changes.len()).unwrap(),
             positions: changes.iter().map(Change::position).collect(),
-            decoded: with_columns.then(|| Arc::new(decoded(changes))),
+            decoded: columns,
         };
         let last = changes.last().unwrap().position();
         let append = Append { batch: Some(batch), progress: Some(("source:pg".into(), Progress::at(last))) };
-        let appended = self.log.append(&TopicPartition::new(first.topic, 0), append).await.unwrap();
+        let appended = self.log.append(&TopicPartition::new(changes[0].topic, 0), append).await.unwrap();
         let end = appended.base_offset.0 + i64::try_from(changes.len()).unwrap();
         appended.durable.await.unwrap();
-        self.ends.lock().unwrap().insert(first.topic.to_owned(), end);
+        self.ends.lock().unwrap().insert(changes[0].topic.to_owned(), end);
     }
 
     /// Appends raw records that no source of ours wrote.

@@ -116,7 +116,7 @@ async fn facts_are_held_until_the_look_up_is_complete() {
     bench.write(&[content(5, Op::Read, "1", "podcast", Some(100))], true).await;
     bench.write(&[event(5, Op::Read, 1, "2", None)], true).await;
     bench.complete(Position::snapshot(Lsn(5)), &[CONTENT]);
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
     assert!(bench.output().await.is_empty(), "the look-up is not whole yet");
     bench.write(&[content(5, Op::Read, "2", "video", Some(100))], true).await;
     bench.complete(Position::snapshot(Lsn(5)), &[]);
@@ -234,6 +234,47 @@ async fn a_changed_key_is_refused_and_a_changed_value_goes_on() {
     let id = manager.submit(plan(&key)).unwrap();
     let status = reach(&manager, &id, JobState::Failed).await;
     assert!(status.hint.unwrap().contains("pipeline.name"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_covers_durable_output_only() {
+    let bench = Bench::new().await;
+    bench.write(&[event(10, Op::Create, 1, "1", None)], true).await;
+    bench.complete_to(10);
+    let manager = bench.manager();
+    let id = manager.submit(plan(&quick())).unwrap();
+    bench.wait_for(1).await;
+    bench.write(&[event(11, Op::Create, 2, "1", None)], true).await;
+    bench.log.hold_durability(true);
+    bench.complete_to(11);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let consumed = || {
+        let stored = bench.state.get(&format!("sql/{id}/checkpoint")).unwrap().unwrap();
+        let stored: serde_json::Value = serde_json::from_slice(&stored).unwrap();
+        let inputs = stored["inputs"].as_array().unwrap().clone();
+        inputs.iter().find(|input| input["topic"] == EVENTS).unwrap()["offset"].as_i64().unwrap()
+    };
+    assert_eq!(consumed(), 1, "the second record's output is not durable");
+    bench.log.hold_durability(false);
+    bench.wait_for(2).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(consumed(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_differ_from_the_json_are_not_used() {
+    let bench = Bench::new().await;
+    let changes = [event(10, Op::Create, 1, "1", None), event(11, Op::Create, 2, "2", None)];
+    bench
+        .write_with(&changes, |columns| {
+            let wrong: arrow::array::ArrayRef =
+                std::sync::Arc::new(arrow::array::StringArray::from(vec!["Dw==", "Dw=="]));
+            columns.iter_mut().filter(|(name, _)| *name == "device").for_each(|(_, column)| *column = wrong.clone());
+        })
+        .await;
+    bench.complete_to(20);
+    let out = texts(&run(&bench, OURS, 2).await);
+    assert!(out.iter().all(|text| text.contains("\"device\":\"ios\"")), "{out:?}");
 }
 
 /// Content and events in commit order, with every kind of change.
