@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thm_api::{Completeness, ConnectorConfig, Log, OffsetStore, Result, StateStore};
 
+use crate::holds::Cursors;
 use crate::retry::RetryPolicy;
 use crate::status::TaskStatus;
 
@@ -27,6 +28,7 @@ pub(crate) struct WorkerContext {
     pub(crate) offsets: Arc<dyn OffsetStore>,
     /// The whole store: the worker's own keys are in `names`.
     pub(crate) state: Arc<dyn StateStore>,
+    pub(crate) cursors: Cursors,
     pub(crate) status: Arc<TaskStatus>,
     pub(crate) settings: Settings,
 }

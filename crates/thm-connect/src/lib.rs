@@ -17,6 +17,7 @@ mod dead_letter;
 mod decode;
 mod definition;
 mod herder;
+mod holds;
 mod known_topics;
 mod names;
 mod options;
@@ -36,6 +37,7 @@ pub use herder::{
     ConnectorInfo, ConnectorStatus, Herder, InitialState, InstanceStatus, OffsetChange, Refusal, Restart,
     parse_connector,
 };
+pub use holds::CursorHolds;
 pub use options::{
     DEFAULT_COMMIT_INTERVAL, DEFAULT_SINK_BYTES, DEFAULT_SOURCE_BYTES, DEFAULT_SOURCE_IN_FLIGHT_BYTES,
     DEFAULT_STOP_GRACE, HerderOptions, VERSION,

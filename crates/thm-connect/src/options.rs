@@ -6,6 +6,7 @@ use std::time::Duration;
 use thm_api::{Completeness, Hosts, Log, MemoryBudget, OffsetStore, Registry, StateStore};
 
 use crate::context::{DEFAULT_WRITE_TIMEOUT, Settings};
+use crate::holds::CursorHolds;
 use crate::retry::RetryPolicy;
 
 /// How often sinks commit: what Kafka clients see of a group is at most this old.
@@ -34,6 +35,8 @@ pub struct HerderOptions {
     pub state: Arc<dyn StateStore>,
     /// The classes there are.
     pub registry: Registry,
+    /// Keeps what sinks have not delivered from retention, if the log can.
+    pub holds: Option<Arc<dyn CursorHolds>>,
     /// Names to addresses.
     pub hosts: Arc<Hosts>,
     /// Memory for what all sources hold; each sink has its own share of `sink_bytes`.
@@ -70,6 +73,7 @@ impl HerderOptions {
             offsets,
             state,
             registry,
+            holds: None,
             hosts: Arc::new(Hosts::default()),
             source_budget: MemoryBudget::new(DEFAULT_SOURCE_BYTES),
             sink_bytes: DEFAULT_SINK_BYTES,

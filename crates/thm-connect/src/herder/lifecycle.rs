@@ -12,6 +12,7 @@ use super::entry::{Entry, Origin, Supervisor};
 use super::{ConnectorInfo, ConnectorStatus, Herder, InitialState, Phase, Refusal, log_warnings, not_found};
 use crate::context::WorkerContext;
 use crate::definition::RawConfig;
+use crate::holds::Cursors;
 use crate::status::{State, TaskStatus};
 use crate::worker::{Surroundings, Target, supervise};
 
@@ -101,6 +102,7 @@ impl Herder {
         if let Some(entry) = entry {
             self.end(name, entry).await;
         }
+        self.cursors(name).release();
         Ok(())
     }
 
@@ -235,12 +237,22 @@ impl Herder {
         let mut connectors = self.connectors.lock();
         let Some(entry) = connectors.get_mut(name).filter(|entry| entry.supervisor.is_none()) else { return };
         entry.has_tasks = entry.target == InitialState::Running;
+        if entry.connector.kind() == ConnectorKind::Sink {
+            // Also for one that is paused: it will want its records.
+            let committed = self.options.offsets.committed(&entry.group(name)).offsets;
+            self.cursors(name).hold(committed.iter().map(|(partition, offset)| (partition, *offset)));
+        }
         let wish = entry.wish();
         let (applied, seen) = watch::channel(0);
         let (wishes, receiver) = watch::channel(wish);
         let around = self.surroundings(name, entry);
         let handle = tokio::spawn(supervise(around, receiver, applied));
         entry.supervisor = Some(Supervisor { wishes, applied: seen, handle });
+    }
+
+    /// What keeps a connector's records from retention.
+    pub(super) fn cursors(&self, name: &str) -> Cursors {
+        Cursors::new(self.options.holds.clone(), name)
     }
 
     fn surroundings(&self, name: &str, entry: &Entry) -> Surroundings {
@@ -254,6 +266,7 @@ impl Herder {
             completeness: Arc::clone(&options.completeness),
             offsets: Arc::clone(&options.offsets),
             state: Arc::clone(&options.state),
+            cursors: self.cursors(name),
             status: Arc::clone(&entry.status),
             settings: options.settings(),
         };

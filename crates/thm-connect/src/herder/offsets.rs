@@ -74,6 +74,8 @@ impl Herder {
         }
         let to: Vec<(TopicPartition, Offset)> = offsets.into_iter().collect();
         let generation = self.options.offsets.reset(&group, &to).await?;
+        self.cursors(name).release();
+        self.cursors(name).hold(to.iter().map(|(partition, offset)| (partition, *offset)));
         tracing::info!(connector = name, group, generation = generation.0, "offsets altered");
         Ok(())
     }
@@ -83,6 +85,7 @@ impl Herder {
         let _phase = self.changes.lock().await;
         let group = self.stopped_sink_group(name).await?;
         let generation = self.options.offsets.reset(&group, &[]).await?;
+        self.cursors(name).release();
         tracing::info!(connector = name, group, generation = generation.0, "offsets reset");
         Ok(())
     }

@@ -50,6 +50,11 @@ impl PartitionState {
         })
     }
 
+    /// How far the target is.
+    pub(super) fn place(&self) -> (&TopicPartition, Offset) {
+        (&self.reader.partition().partition, self.flushed)
+    }
+
     /// Last offset of the range that must come next, if one was attempted before.
     pub(super) fn repeat_until(&self) -> Option<Offset> {
         self.ranges.at(self.reader.cursor()).map(|range| range.last)

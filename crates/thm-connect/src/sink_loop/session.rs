@@ -102,6 +102,7 @@ impl<'a> Session<'a> {
             self.parts.push(PartitionState::new(self.context, generation, partition, info, start, frozen)?);
         }
         let parts = &self.parts;
+        self.context.cursors.hold(parts.iter().map(PartitionState::place));
         self.context.status.retain_lags(|name| parts.iter().any(|part| part.reader.partition().partition == *name));
         self.context.status.recovered();
         tracing::info!(connector = %self.context.connector, partitions = self.parts.len(), "sink opened");
@@ -281,6 +282,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         self.context.offsets.commit(self.group, self.generation, &news).await?;
+        self.context.cursors.hold(news.iter().map(|(partition, offset)| (partition, *offset)));
         for part in &mut self.parts {
             part.committed = Some(part.flushed);
             part.ranges.committed(part.flushed);

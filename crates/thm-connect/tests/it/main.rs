@@ -6,6 +6,7 @@ mod fake_sink;
 mod fake_source;
 mod golden;
 mod golden_stand_ins;
+mod on_disk;
 mod persistence;
 mod rest;
 mod sinks;
