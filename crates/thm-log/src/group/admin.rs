@@ -9,7 +9,7 @@ use thm_api::TopicPartition;
 
 use super::GroupCoordinator;
 use super::live::LiveGroup;
-use super::membership::GroupState;
+use super::messages::GroupState;
 use super::offsets::client_error;
 use super::state::{Change, StoredGroup};
 

@@ -14,6 +14,7 @@ mod admin;
 mod journal;
 mod live;
 mod membership;
+mod messages;
 mod offsets;
 mod protocol;
 mod state;
@@ -33,7 +34,7 @@ use thm_api::Result;
 
 pub use admin::{GroupDescription, GroupListing, MemberDescription};
 pub use journal::{FileStorage, Storage};
-pub use membership::{GroupState, JoinAnswer, JoinRefused, JoinRequest, Joined, SyncAnswer, SyncRequest, Synced};
+pub use messages::{GroupState, JoinAnswer, JoinRefused, JoinRequest, Joined, SyncAnswer, SyncRequest, Synced};
 pub use state::{Committed, CommittedAt, DEFAULT_MAX_METADATA_BYTES, StoredGroup};
 
 use journal::Journal;

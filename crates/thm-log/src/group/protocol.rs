@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::GroupCoordinator;
 use super::live::Live;
-use super::membership::{JoinAnswer, JoinRefused, JoinRequest, Step, SyncAnswer, SyncRequest};
+use super::messages::{JoinAnswer, JoinRefused, JoinRequest, Step, SyncAnswer, SyncRequest};
 
 /// Most bytes that a member may have kept about its subscription. A consumer of 1,000 topics says about 30 KiB.
 const MAX_METADATA_BYTES: usize = 256 << 10;

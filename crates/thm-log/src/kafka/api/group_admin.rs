@@ -57,7 +57,8 @@ pub(super) async fn delete(peer: &Peer, request: DeleteGroupsRequest) -> DeleteG
     let mut results = Vec::with_capacity(request.groups_names.len());
     for group in request.groups_names {
         let deleted = peer.broker.groups.delete(&group).await;
-        tracing::info!(group = %&**group, client = %peer.address, code = errors::code(&deleted), "delete of a consumer group");
+        let (name, code) = (&**group, errors::code(&deleted));
+        tracing::info!(group = name, client = %peer.address, code, "a kafka client deletes a group");
         results.push(DeletableGroupResult::default().with_error_code(errors::code(&deleted)).with_group_id(group));
     }
     DeleteGroupsResponse::default().with_results(results)

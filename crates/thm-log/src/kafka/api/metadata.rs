@@ -45,7 +45,7 @@ async fn describe(peer: &Peer, name: TopicName, create: bool) -> MetadataRespons
     }
     match peer.broker.log.create_topic(&TopicSpec::new(name.to_string())).await {
         Ok(topic) => {
-            tracing::info!(topic = %topic.spec.name, client = %peer.address, "created a topic that a kafka client asked for");
+            tracing::info!(topic = %topic.spec.name, client = %peer.address, "created the topic a client asked for");
             known_topic(&topic)
         }
         Err(error) => refused(name, errors::of_log(&error)),
