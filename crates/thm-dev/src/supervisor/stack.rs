@@ -397,6 +397,7 @@ impl Stack {
             task.abort();
             let _ = task.await;
         }
+        self.console.fact("dev", "stopping everything; once more to kill what is left");
         let mut is_hurried = false;
         for unit in self.units.iter_mut().rev() {
             let name = unit.name();
