@@ -96,6 +96,7 @@ impl LogThread {
     pub(crate) fn start(disk: Arc<Disk>, mut chores: impl Chores) -> io::Result<Self> {
         let own = Arc::clone(&disk);
         let handle = std::thread::Builder::new().name("thm-log".to_owned()).spawn(move || {
+            let _end = EndOfThread(Arc::clone(&own));
             let mut due = Instant::now();
             while let Some(dirty) = own.work.next(due.saturating_duration_since(Instant::now())) {
                 run_round(&own, &dirty);
@@ -110,10 +111,24 @@ impl LogThread {
     /// Writes what is queued and ends the thread. Only the first call does anything.
     pub(crate) fn stop(&self) {
         self.disk.work.stop();
-        if let Some(handle) = self.handle.lock().take()
-            && handle.join().is_err()
-        {
-            self.disk.poison.set("the log thread has panicked".to_owned());
+        if let Some(handle) = self.handle.lock().take() {
+            // A panic has poisoned the log already.
+            let _ = handle.join();
+        }
+    }
+}
+
+/// Sees to it that nobody waits for a thread that has ended by a bug.
+struct EndOfThread(Arc<Disk>);
+
+impl Drop for EndOfThread {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poison.set("the log thread has panicked".to_owned());
+            self.0.work.stop();
+            while let Some(left) = self.0.work.next(Duration::ZERO) {
+                run_round(&self.0, &left);
+            }
         }
     }
 }

@@ -8,14 +8,19 @@ const MAX_NAME_BYTES: usize = 249;
 /// More than anyone needs on one machine; each partition costs an open file.
 const MAX_PARTITIONS: u32 = 1024;
 
+/// Whether Kafka accepts it as a topic's name.
+pub(crate) fn is_legal(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(legal)
+}
+
 /// Refuses names that Kafka refuses, and partition counts out of range.
 pub(crate) fn check_spec(spec: &TopicSpec) -> Result<()> {
     let name = &spec.name;
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let refuse = |hint: &str| {
         Err(Error::new(ErrorKind::TopicMismatch, "creating topic", name.clone()).with_hint(hint.to_owned()))
     };
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || name == "." || name == ".." || !name.bytes().all(legal) {
+    if !is_legal(name) {
         return refuse("A topic name has 1 to 249 of [a-zA-Z0-9._-] and is neither `.` nor `..`.");
     }
     if spec.partitions == 0 || spec.partitions > MAX_PARTITIONS {

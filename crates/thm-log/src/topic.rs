@@ -83,8 +83,10 @@ impl TopicFolder {
             let dir = self.dir.join(&name);
             if name.starts_with(HIDDEN) {
                 self.storage.remove_dir(&dir).map_err(failed)?;
-            } else {
+            } else if names::is_legal(&name) {
                 topics.push(self.open(&dir)?);
+            } else {
+                tracing::warn!(path = %dir.display(), "this is not a topic, left alone");
             }
         }
         Ok(topics)
