@@ -76,7 +76,7 @@ pub struct Encoder {
     outputs: Vec<Output>,
     by_relation: HashMap<u32, usize>,
     sealed: Vec<SourceAppend>,
-    sealed_bytes: usize,
+    bytes: usize,
     rows: u64,
     scratch: Scratch,
 }
@@ -100,7 +100,7 @@ impl Encoder {
             outputs: Vec::new(),
             by_relation: HashMap::new(),
             sealed: Vec::new(),
-            sealed_bytes: 0,
+            bytes: 0,
             rows: 0,
             scratch: Scratch::default(),
         }
@@ -132,9 +132,8 @@ impl Encoder {
 
     /// Bytes of records since the last cut.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        let open = |output: &Output| if output.writer.is_empty() { 0 } else { output.writer.byte_len() };
-        self.sealed_bytes + self.outputs.iter().map(open).sum::<usize>()
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Row changes since the encoder was made.
@@ -151,7 +150,7 @@ impl Encoder {
         };
         let (output, scratch, rules) = (&mut self.outputs[index], &mut self.scratch, &self.rules);
         let plain = self.headers.plain();
-        let before = output.writer.len();
+        let before = output.writer.byte_len();
         match change {
             RowChange::Insert(Op::Create, _) if rules.skips(b'c') => {}
             RowChange::Insert(op, new) => output.write(scratch, plain, op, None, Some(&new), origin)?,
@@ -168,14 +167,15 @@ impl Encoder {
                 }
             }
         }
+        let grown = output.writer.byte_len() - before;
         self.rows += 1;
-        Ok(output.writer.len() > before)
+        self.bytes += grown;
+        Ok(grown > 0)
     }
 
     fn seal(&mut self, index: usize) -> Result<()> {
         let output = &mut self.outputs[index];
         if !output.writer.is_empty() {
-            self.sealed_bytes += output.writer.byte_len();
             self.sealed.push(output.cut()?);
         }
         Ok(())
@@ -186,7 +186,7 @@ impl Encoder {
         for index in 0..self.outputs.len() {
             self.seal(index)?;
         }
-        self.sealed_bytes = 0;
+        self.bytes = 0;
         Ok(std::mem::take(&mut self.sealed))
     }
 }

@@ -13,8 +13,10 @@ use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::TryStreamExt;
-use thm_api::{Error, ErrorKind, Lsn, Op, Position, Result, SourceBatch};
+use futures::future::BoxFuture;
+use thm_api::{Error, ErrorKind, LogBatch, Lsn, Op, Position, Progress, Result, SourceAppend, SourceBatch, TopicSpec};
 use thm_codec::debezium::{Change, SnapshotMarker};
 use tokio::time::Instant;
 use tokio_postgres::CopyOutStream;
@@ -30,7 +32,7 @@ use crate::table::Table;
 
 /// A running snapshot.
 pub struct Snapshot {
-    session: Session,
+    session: Arc<Session>,
     options: Arc<Options>,
     consistent_point: Lsn,
     taken_us: i64,
@@ -38,7 +40,11 @@ pub struct Snapshot {
     waiting: VecDeque<TableName>,
     /// Tables whose rows may be used before all of them are there: they refer to others, and none refers to them.
     facts: HashSet<u32>,
+    /// A table that is being opened, kept so that a dropped poll does not begin its `COPY` twice.
+    opening: Option<BoxFuture<'static, Result<Option<Current>>>>,
     current: Option<Current>,
+    /// Topics of tables that had no row: they are created all the same.
+    empty: Vec<Arc<TopicSpec>>,
     held: Option<Held>,
     spare: CopyRow,
     tables_opened: usize,
@@ -82,12 +88,14 @@ impl Snapshot {
         Ok(Self {
             facts: facts.map(|(from, _)| *from).collect(),
             waiting: catalog::snapshot_order(&tables, &references, &options.snapshot_order).into(),
-            session,
+            session: Arc::new(session),
             options,
             consistent_point,
             taken_us: now().0.div_euclid(1_000),
             tx_id,
+            opening: None,
             current: None,
+            empty: Vec::new(),
             held: None,
             spare: CopyRow::default(),
             tables_opened: 0,
@@ -106,10 +114,16 @@ impl Snapshot {
         while encoder.bytes() < DEFAULT_POLL_BYTES {
             if self.current.is_none() {
                 let Some(name) = self.waiting.front() else { return self.finish(encoder) };
-                let name = name.clone();
-                self.current = self.open_table(&name, encoder).await?;
+                let (session, options, name) = (Arc::clone(&self.session), Arc::clone(&self.options), name.clone());
+                let opening = self.opening.get_or_insert_with(|| Box::pin(open_table(session, options, name)));
+                let opened = opening.await;
+                self.opening = None;
+                self.current = opened?;
                 self.waiting.pop_front();
                 self.tables_opened += 1;
+                if let Some(current) = &self.current {
+                    encoder.set_table(Arc::clone(&current.table))?;
+                }
                 continue;
             }
             let Some(current) = &mut self.current else { continue };
@@ -136,28 +150,14 @@ impl Snapshot {
         self.batch(encoder, Position::snapshot(self.consistent_point))
     }
 
-    async fn open_table(&self, name: &TableName, encoder: &mut Encoder) -> Result<Option<Current>> {
-        let Some((relation, facts)) = catalog::table(&self.session, name).await? else { return Ok(None) };
-        let table = Arc::new(Table::new(relation, &facts, &self.options)?);
-        let columns: Vec<_> = table.columns.iter().map(|column| identifier(&column.name)).collect();
-        let sql = format!(
-            "COPY (SELECT {} FROM ONLY {}.{}) TO STDOUT (FORMAT binary)",
-            columns.join(", "),
-            identifier(&name.schema),
-            identifier(&name.name)
-        );
-        let stream = self.session.copy_out(&sql).await;
-        let stream = stream.map_err(|error| from_sql(error, "copying a table", table.full_name()))?;
-        encoder.set_table(Arc::clone(&table))?;
-        tracing::info!(table = table.full_name(), "snapshot of table begins");
-        Ok(Some(Current { table, stream: Box::pin(stream), reader: CopyReader::default(), rows: 0 }))
-    }
-
     fn end_table(&mut self) -> Result<()> {
         let Some(current) = self.current.take() else { return Ok(()) };
         if !current.reader.ended() {
             let error = Error::new(ErrorKind::SourceUnreachable, "copying a table", current.table.full_name());
             return Err(error.with_source("it ended without its trailer"));
+        }
+        if current.rows == 0 {
+            self.empty.push(Arc::clone(&current.table.topic));
         }
         tracing::info!(table = current.table.full_name(), rows = current.rows, "snapshot of table ends");
         Ok(())
@@ -199,7 +199,7 @@ impl Snapshot {
         self.batch(encoder, Position::end_of(self.consistent_point))
     }
 
-    fn batch(&self, encoder: &mut Encoder, complete: Position) -> Result<SourceBatch> {
+    fn batch(&mut self, encoder: &mut Encoder, complete: Position) -> Result<SourceBatch> {
         let mut incomplete: Vec<String> =
             (self.waiting.iter()).map(|table| self.options.topic(&table.schema, &table.name)).collect();
         let half_done =
@@ -209,8 +209,34 @@ impl Snapshot {
                 incomplete.push(table.topic.name.clone());
             }
         }
-        Ok(SourceBatch { appends: encoder.cut()?, complete: Some(complete), incomplete })
+        let mut appends = encoder.cut()?;
+        let here = Position::snapshot(self.consistent_point);
+        appends.extend(self.empty.drain(..).map(|topic| no_records(topic, here)));
+        Ok(SourceBatch { appends, complete: Some(complete), incomplete })
     }
+}
+
+/// An append that only makes its topic and moves its progress: whoever reads the topic finds it from the start.
+#[must_use]
+pub fn no_records(topic: Arc<TopicSpec>, position: Position) -> SourceAppend {
+    let batch = LogBatch { bytes: Bytes::new(), records: 0, positions: Arc::new([]), decoded: None };
+    SourceAppend { topic, partition: 0, batch, progress: Progress::at(position) }
+}
+
+async fn open_table(session: Arc<Session>, options: Arc<Options>, name: TableName) -> Result<Option<Current>> {
+    let Some((relation, facts)) = catalog::table(&session, &name).await? else { return Ok(None) };
+    let table = Arc::new(Table::new(relation, &facts, &options)?);
+    let columns: Vec<_> = table.columns.iter().map(|column| identifier(&column.name)).collect();
+    let sql = format!(
+        "COPY (SELECT {} FROM ONLY {}.{}) TO STDOUT (FORMAT binary)",
+        columns.join(", "),
+        identifier(&name.schema),
+        identifier(&name.name)
+    );
+    let stream = session.copy_out(&sql).await;
+    let stream = stream.map_err(|error| from_sql(error, "copying a table", table.full_name()))?;
+    tracing::info!(table = table.full_name(), "snapshot of table begins");
+    Ok(Some(Current { table, stream: Box::pin(stream), reader: CopyReader::default(), rows: 0 }))
 }
 
 fn decode(table: &Table, error: crate::pgoutput::DecodeError) -> Error {

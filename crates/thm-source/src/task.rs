@@ -15,7 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use thm_api::{Error, ErrorKind, Lsn, PartitionProgress, Position, Result, SourceBatch, SourceTask, TaskContext};
+use thm_api::{
+    Error, ErrorKind, Lsn, PartitionProgress, Position, Result, SourceAppend, SourceBatch, SourceTask, TaskContext,
+    TopicSpec,
+};
 use thm_codec::debezium::ContextHeaders;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -26,7 +29,7 @@ use crate::options::{Options, SnapshotMode, named_tables};
 use crate::preflight;
 use crate::session::Session;
 use crate::slot::{self, ACK_LEASE_BYTES, Facts, Phase, Plan, SlotState};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, no_records};
 use crate::status::Status;
 use crate::stream::Stream;
 use crate::transport::{PgwireTransport, ReplicationTransport};
@@ -52,6 +55,8 @@ struct Running {
     snapshot: Option<Snapshot>,
     stream: Stream,
     streaming: bool,
+    /// Topics that a start without a snapshot makes.
+    announced: Vec<SourceAppend>,
     state: SlotState,
     acknowledged: Lsn,
     status: Status,
@@ -131,6 +136,7 @@ struct Opening<'a> {
 
 impl Opening<'_> {
     async fn resume(mut self, state: SlotState, at: Lsn) -> Result<Running> {
+        self.tables.retain(|table| !self.durable.contains_key(&self.options.topic(&table.schema, &table.name)));
         self.transport.start().await?;
         let last_commit = Some(at).filter(|at| *at > state.consistent_point);
         Ok(self.running(state, None, last_commit, true))
@@ -171,7 +177,7 @@ impl Opening<'_> {
         last_commit: Option<Lsn>,
         streaming: bool,
     ) -> Running {
-        let Self { context, session, transport, durable, .. } = self;
+        let Self { context, session, transport, durable, tables, .. } = self;
         let options = Arc::clone(self.options);
         let run_id = Uuid::now_v7().to_string();
         let version = options.envelope;
@@ -180,15 +186,22 @@ impl Opening<'_> {
         let memory_bytes = (context.budget.bytes() / 2).clamp(1 << 16, DEFAULT_TRANSACTION_BYTES);
         let encoder = Encoder::new(headers, Rules { tombstones: options.tombstones, skipped: options.skipped.clone() });
         let hosts = Arc::clone(&context.hosts);
+        // Without a snapshot nothing else says which topics there will be.
+        let announced = tables.iter().map(|table| {
+            let topic = options.topic(&table.schema, &table.name);
+            let there = durable.get(&topic).copied().unwrap_or_default();
+            no_records(Arc::new(TopicSpec::new(topic)), there.max(Position::snapshot(state.consistent_point)))
+        });
+        let announced = announced.collect();
         let stream = Stream::new(Box::new(transport), options, hosts, session, memory_bytes, durable, last_commit);
-        Running { encoder, snapshot, stream, streaming, acknowledged: Lsn(0), state, status }
+        Running { encoder, snapshot, stream, streaming, announced, acknowledged: Lsn(0), state, status }
     }
 }
 
 impl Running {
     async fn poll(&mut self) -> Result<SourceBatch> {
         let deadline = Instant::now() + DEFAULT_POLL_WAIT;
-        let batch = match &mut self.snapshot {
+        let mut batch = match &mut self.snapshot {
             Some(snapshot) => {
                 let batch = snapshot.poll(&mut self.encoder, deadline).await?;
                 if snapshot.is_done() {
@@ -205,6 +218,9 @@ impl Running {
             }
         };
         self.status.given(&self.encoder, &mut self.stream);
+        if !self.announced.is_empty() {
+            batch.appends.splice(0..0, self.announced.drain(..));
+        }
         Ok(batch)
     }
 

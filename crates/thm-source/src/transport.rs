@@ -73,7 +73,7 @@ pub enum Event {
 pub trait ReplicationTransport: Send {
     /// Makes a slot, with a snapshot exported if wanted. Only before [`Self::start`].
     async fn create_slot(&mut self, export_snapshot: bool) -> Result<CreatedSlot>;
-    /// Starts streaming from where the slot stands. `Ok`: the slot is ours.
+    /// Starts streaming from where the slot stands. `Ok`: the slot is ours. Cancel-safe.
     async fn start(&mut self) -> Result<()>;
     /// The next event, in the order sent. Cancel-safe.
     async fn recv(&mut self) -> Result<Event>;
@@ -156,10 +156,13 @@ impl ReplicationTransport for PgwireTransport {
 
     async fn start(&mut self) -> Result<()> {
         let doing = "starting replication";
-        self.started = true;
+        let (client, begun) = (&mut self.client, &mut self.started);
         let started = async {
-            self.client.start().await?;
-            self.client.wait_started().await
+            // A dropped start is taken up where it was: the command goes out once.
+            if !std::mem::replace(begun, true) {
+                client.start().await?;
+            }
+            client.wait_started().await
         };
         match tokio::time::timeout(DEFAULT_START_TIMEOUT, started).await {
             Ok(started) => started.map_err(|error| from_replication(error, doing, &self.slot)),

@@ -55,6 +55,8 @@ async fn an_empty_database_is_complete_at_once() {
     let mut task = bench.start().await.unwrap();
     bench.catch_up(&mut *task).await;
     assert!(bench.stored.is_empty());
+    let topics: Vec<_> = bench.progress.keys().map(|partition| partition.topic.to_string()).collect();
+    assert_eq!(topics, ["pg.public.t"], "a topic without records is there all the same");
     bench.postgres.psql("INSERT INTO t VALUES (1)");
     bench.catch_up(&mut *task).await;
     assert_eq!(ids(&bench.stored, "pg.public.t"), ["{\"id\":1}"]);
@@ -119,5 +121,29 @@ async fn a_writer_during_the_snapshot_loses_nothing() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 600, "no row twice");
+    task.stop().await.unwrap();
+}
+
+/// The worker drops polls whenever an append becomes durable.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_polls_lose_nothing() {
+    let mut bench = Bench::demo();
+    let mut task = bench.start().await.unwrap();
+    let mut patience_us = 1;
+    let insert = "BEGIN; INSERT INTO engagement_events (device) SELECT 'x' FROM generate_series(1, 100);
+                  INSERT INTO content (slug, title) VALUES ('new', 'n'); COMMIT";
+    let mut streamed = false;
+    while bench.stored.len() < 421 {
+        let patience = std::time::Duration::from_micros(patience_us);
+        match tokio::time::timeout(patience, task.poll()).await {
+            Ok(batch) => drop(bench.take(batch.unwrap())),
+            Err(_late) => patience_us = if patience_us > 20_000 { 1 } else { patience_us * 3 / 2 + 1 },
+        }
+        if bench.stored.len() == 320 && !streamed {
+            bench.postgres.psql(insert);
+            streamed = true;
+        }
+    }
+    assert_eq!(ids(&bench.stored, "pg.public.content").len(), 21);
     task.stop().await.unwrap();
 }
