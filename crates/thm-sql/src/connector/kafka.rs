@@ -161,11 +161,9 @@ fn json_options(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<Jso
     let fail_on_missing_field = flag("fail-on-missing-field")?;
     let plain_decimals = flag("encode.decimal-as-plain-number")?;
     let ignore_null_fields = flag("encode.ignore-null-fields")?;
-    if let Some(schema) = options.take_any(&keys("schema-include")) {
-        if schema.value != "false" {
-            return Err(SqlDiagnostic::new(schema.span, "'schema-include' = 'true' is not supported yet")
-                .with_hint("Let the source write envelopes without schema, as it does by default."));
-        }
+    if let Some(schema) = options.take_any(&keys("schema-include")).filter(|schema| schema.value != "false") {
+        return Err(SqlDiagnostic::new(schema.span, "'schema-include' = 'true' is not supported yet")
+            .with_hint("Let the source write envelopes without schema, as it does by default."));
     }
     let timestamps = match options.take_any(&keys("timestamp-format.standard")) {
         None => TimestampFormat::Sql,

@@ -86,11 +86,11 @@ impl Decoder {
     ) -> Result<Chunk> {
         let next_offset = fetched.next_offset().0;
         let empty = |rows| Chunk { rows, keys: Vec::new(), at: 0, next_offset };
-        if let Some(batch) = &fetched.batch.decoded {
-            if let Some(chunk) = self.from_columns(partition, fetched, batch, from)? {
-                *place = fetched.batch.positions.last().copied().unwrap_or(*place).max(*place);
-                return Ok(chunk);
-            }
+        if let Some(batch) = &fetched.batch.decoded
+            && let Some(chunk) = self.take_columns(partition, fetched, batch, from)?
+        {
+            *place = fetched.batch.positions.last().copied().unwrap_or(*place).max(*place);
+            return Ok(chunk);
         }
         let header = BatchHeader::parse(&fetched.batch.bytes).map_err(|error| broken(partition, fetched, error))?;
         if header.is_control() {
@@ -102,11 +102,11 @@ impl Decoder {
             let unpacked = record_batch::decompress(&fetched.batch.bytes, MAX_DECOMPRESSED_BYTES);
             unpacked.map_err(|error| broken(partition, fetched, error))?
         };
-        self.from_bytes(partition, fetched, &bytes, (from, place))
+        self.parse(partition, fetched, &bytes, (from, place))
     }
 
     /// The fast way; `None` where it is not provably the same as the slow one.
-    fn from_columns(
+    fn take_columns(
         &mut self,
         partition: &TopicPartition,
         fetched: &FetchedBatch,
@@ -207,7 +207,7 @@ impl Decoder {
         Ok(keys)
     }
 
-    fn from_bytes(
+    fn parse(
         &mut self,
         partition: &TopicPartition,
         fetched: &FetchedBatch,

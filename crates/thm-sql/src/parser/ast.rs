@@ -80,7 +80,7 @@ pub enum ColumnKind {
         nullable: bool,
     },
     /// `name AS expression`
-    Computed(Expr),
+    Computed(Box<Expr>),
 }
 
 /// `INSERT INTO`.

@@ -207,7 +207,7 @@ fn grammar_error(error: &ParserError, start: Span, here: Span) -> SqlDiagnostic 
     let place = if place.start.line == 0 { start } else { place };
     let expected = said.strip_prefix("Expected").map(|rest| rest.trim_start_matches([':', ' ']));
     let shown = match expected.and_then(|rest| rest.split_once(", found: ")) {
-        Some((wanted, found)) if found == "EOF" => format!("Encountered \"<EOF>\"; was expecting {wanted}"),
+        Some((wanted, "EOF")) => format!("Encountered \"<EOF>\"; was expecting {wanted}"),
         Some((wanted, found)) => format!("Encountered \"{found}\"; was expecting {wanted}"),
         None => said.to_owned(),
     };

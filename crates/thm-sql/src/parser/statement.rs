@@ -230,7 +230,7 @@ fn column(cursor: &mut Cursor, table: &mut CreateTable) -> SqlResult<()> {
     if cursor.eat_words(&["AS"]) {
         let expression = cursor.grammar(Parser::parse_expr)?;
         comment(cursor)?;
-        table.columns.push(Column { name, kind: ColumnKind::Computed(expression) });
+        table.columns.push(Column { name, kind: ColumnKind::Computed(Box::new(expression)) });
         return Ok(());
     }
     let start = cursor.span();

@@ -156,7 +156,7 @@ pub fn write_timestamp(out: &mut String, moment: Moment, separator: char, fracti
 pub fn needed_fraction(nanos: u32) -> u8 {
     let mut left = nanos;
     let mut needed = 9;
-    while needed > 0 && left % 10 == 0 {
+    while needed > 0 && left.is_multiple_of(10) {
         left /= 10;
         needed -= 1;
     }

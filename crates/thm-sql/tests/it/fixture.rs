@@ -157,6 +157,22 @@ fn decoded(changes: &[Change], change_columns: impl FnOnce(&mut Vec<(&'static st
     ChangelogBatch { rows: RecordBatch::try_from_iter(columns).unwrap(), meta: meta.collect() }
 }
 
+/// Changes of one topic as a batch of the source.
+pub fn batch_of(changes: &[Change], columns: Option<Arc<ChangelogBatch>>) -> LogBatch {
+    let mut writer = BatchWriter::new();
+    for change in changes {
+        let (key, value) = (change.key(), change.value());
+        let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
+        writer.push(change.commit_us() / 1_000, key, value, &HeaderBlock::default());
+    }
+    LogBatch {
+        bytes: writer.finish(),
+        records: u32::try_from(changes.len()).unwrap(),
+        positions: changes.iter().map(Change::position).collect(),
+        decoded: columns,
+    }
+}
+
 /// A log, a state store, and how far the source has written.
 pub struct Bench {
     pub log: Arc<MemoryLog>,
@@ -190,22 +206,7 @@ impl Bench {
     }
 
     async fn append(&self, changes: &[Change], columns: Option<Arc<ChangelogBatch>>) {
-        let mut writer = BatchWriter::new();
-        for change in changes {
-            let (key, value) = (change.key(), change.value());
-            writer.push(
-                change.commit_us() / 1_000,
-                Some(key.as_bytes()),
-                Some(value.as_bytes()),
-                &HeaderBlock::default(),
-            );
-        }
-        let batch = LogBatch {
-            bytes: writer.finish(),
-            records: u32::try_from(changes.len()).unwrap(),
-            positions: changes.iter().map(Change::position).collect(),
-            decoded: columns,
-        };
+        let batch = batch_of(changes, columns);
         let last = changes.last().unwrap().position();
         let append = Append { batch: Some(batch), progress: Some(("source:pg".into(), Progress::at(last))) };
         let appended = self.log.append(&TopicPartition::new(changes[0].topic, 0), append).await.unwrap();
@@ -255,34 +256,7 @@ impl Bench {
 
     /// Everything in the output topic.
     pub async fn output(&self) -> Vec<Written> {
-        let partition = TopicPartition::new(ENRICHED, 0);
-        let mut out = Vec::new();
-        let mut from = Offset(0);
-        loop {
-            let limits = ReadLimits { max_bytes: 1 << 20, max_wait: Duration::ZERO };
-            let Ok(found) = self.log.read(&partition, from, limits).await else { return out };
-            if found.batches.is_empty() {
-                return out;
-            }
-            for fetched in found.batches {
-                from = fetched.next_offset();
-                let mut decoded_rows = 0;
-                for record in record_batch::records(&fetched.batch.bytes).unwrap() {
-                    let record = record.unwrap();
-                    let headers = record.headers.iter().collect();
-                    out.push(Written {
-                        key: record.key,
-                        value: record.value,
-                        timestamp_ms: record.timestamp_ms,
-                        headers,
-                    });
-                    decoded_rows += 1;
-                }
-                let columns = fetched.batch.decoded.as_ref().map_or(0, |decoded| decoded.rows.num_rows());
-                assert_eq!(columns, decoded_rows, "the decoded batch has a row per record");
-                assert_eq!(fetched.batch.positions.len(), decoded_rows);
-            }
-        }
+        output(&*self.log).await
     }
 
     /// Waits until the output has so many records.
@@ -295,6 +269,33 @@ impl Bench {
                 return out;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Everything in the output topic of a log.
+pub async fn output(log: &dyn Log) -> Vec<Written> {
+    let partition = TopicPartition::new(ENRICHED, 0);
+    let mut out = Vec::new();
+    let mut from = Offset(0);
+    loop {
+        let limits = ReadLimits { max_bytes: 1 << 20, max_wait: Duration::ZERO };
+        let Ok(found) = log.read(&partition, from, limits).await else { return out };
+        if found.batches.is_empty() {
+            return out;
+        }
+        for fetched in found.batches {
+            from = fetched.next_offset();
+            let mut decoded_rows = 0;
+            for record in record_batch::records(&fetched.batch.bytes).unwrap() {
+                let record = record.unwrap();
+                let headers = record.headers.iter().collect();
+                out.push(Written { key: record.key, value: record.value, timestamp_ms: record.timestamp_ms, headers });
+                decoded_rows += 1;
+            }
+            let columns = fetched.batch.decoded.as_ref().map_or(decoded_rows, |decoded| decoded.rows.num_rows());
+            assert_eq!(columns, decoded_rows, "the decoded batch has a row per record");
+            assert_eq!(fetched.batch.positions.len(), decoded_rows);
         }
     }
 }

@@ -10,10 +10,10 @@ use crate::fixture::{
 };
 
 /// A small generator (splitmix64): the same seed gives the same test.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -244,21 +244,30 @@ async fn a_checkpoint_covers_durable_output_only() {
     let manager = bench.manager();
     let id = manager.submit(plan(&quick())).unwrap();
     bench.wait_for(1).await;
-    bench.write(&[event(11, Op::Create, 2, "1", None)], true).await;
-    bench.log.hold_durability(true);
-    bench.complete_to(11);
-    tokio::time::sleep(Duration::from_millis(200)).await;
     let consumed = || {
         let stored = bench.state.get(&format!("sql/{id}/checkpoint")).unwrap().unwrap();
         let stored: serde_json::Value = serde_json::from_slice(&stored).unwrap();
         let inputs = stored["inputs"].as_array().unwrap().clone();
         inputs.iter().find(|input| input["topic"] == EVENTS).unwrap()["offset"].as_i64().unwrap()
     };
+    let reach = async |offset: i64| {
+        for _ in 0..1_000 {
+            if consumed() == offset {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no checkpoint at {offset}");
+    };
+    reach(1).await;
+    bench.write(&[event(11, Op::Create, 2, "1", None)], true).await;
+    bench.log.hold_durability(true);
+    bench.complete_to(11);
+    tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(consumed(), 1, "the second record's output is not durable");
     bench.log.hold_durability(false);
     bench.wait_for(2).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(consumed(), 2);
+    reach(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -278,7 +287,7 @@ async fn columns_that_differ_from_the_json_are_not_used() {
 }
 
 /// Content and events in commit order, with every kind of change.
-fn workload(seed: u64, count: u64) -> Vec<Change> {
+pub fn workload(seed: u64, count: u64) -> Vec<Change> {
     let mut random = Random(seed);
     let mut out: Vec<Change> = (0..6).map(|id| content(5, Op::Read, &id.to_string(), "podcast", Some(100))).collect();
     let kinds = ["podcast", "video", "newsletter"];
@@ -320,12 +329,12 @@ async fn feed(bench: &Bench, changes: &[Change], seed: u64) {
     bench.complete_to(1_000_000);
 }
 
-fn quick() -> String {
+pub fn quick() -> String {
     OURS.replace("'10s'", "'7ms'")
 }
 
 /// The output of a run that nothing disturbs.
-async fn undisturbed(changes: &[Change]) -> Vec<Written> {
+pub async fn undisturbed(changes: &[Change]) -> Vec<Written> {
     let bench = Bench::new().await;
     feed(&bench, changes, 1).await;
     let manager = bench.manager();

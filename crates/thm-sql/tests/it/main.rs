@@ -1,6 +1,7 @@
 //! Integration tests of Flink SQL: goldens of the real Flink, and jobs on a log.
 #![allow(clippy::unwrap_used)]
 
+mod crash;
 mod fixture;
 mod golden;
 mod jobs;

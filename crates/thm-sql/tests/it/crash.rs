@@ -1,0 +1,110 @@
+//! The machine loses power at random moments: whatever was not synced is gone, of the output, the checkpoints or both.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thm_api::{
+    Append, Complete, Completeness, Log, Lsn, MemoryBudget, Offset, Position, Progress, StateStore, TopicPartition,
+    TopicSpec,
+};
+use thm_log::storage::{Fault, FaultStorage};
+use thm_log::{EmbeddedLog, FileStateStore, LogConfig};
+use thm_sql::{JobManager, JobManagerOptions};
+
+use crate::fixture::{CONTENT, Change, EVENTS, Written, batch_of, output, plan};
+use crate::jobs::{Random, quick, undisturbed, workload};
+
+/// One life of the engine.
+struct Life {
+    log: Arc<EmbeddedLog>,
+    manager: JobManager,
+}
+
+impl Life {
+    async fn begin(folder: &Path, storage: FaultStorage) -> Self {
+        let mut config = LogConfig::new(folder.join("log"));
+        config.storage = Some(Arc::new(storage.clone()));
+        config.segment_bytes = 64 << 10;
+        let log = Arc::new(EmbeddedLog::open(config).unwrap());
+        let state: Arc<dyn StateStore> = Arc::new(FileStateStore::on(Arc::new(storage), folder.join("state")).unwrap());
+        let manager = JobManager::new(JobManagerOptions {
+            log: Arc::clone(&log) as Arc<dyn Log>,
+            completeness: Arc::clone(&log) as Arc<dyn Completeness>,
+            state,
+            handle: tokio::runtime::Handle::current(),
+            budget: MemoryBudget::new(16 << 20),
+        });
+        Self { log, manager }
+    }
+
+    /// The source says again that everything is there.
+    fn complete(&self) {
+        let end = |topic: &str| self.log.topic(topic).unwrap().partitions[0].high_watermark;
+        let ends: BTreeMap<String, Vec<Option<Offset>>> =
+            [EVENTS, CONTENT].into_iter().map(|topic| (topic.to_owned(), vec![Some(end(topic))])).collect();
+        let position = Position::end_of(Lsn(1_000_000));
+        self.log.publish("source:pg", Arc::new(Complete { position, ends }));
+    }
+}
+
+async fn write_sources(folder: &Path, changes: &[Change]) {
+    let life = Life::begin(folder, FaultStorage::new()).await;
+    for topic in [CONTENT, EVENTS] {
+        life.log.create_topic(&TopicSpec::new(topic)).await.unwrap();
+        let of_topic: Vec<Change> = changes.iter().filter(|change| change.topic == topic).cloned().collect();
+        for part in of_topic.chunks(50) {
+            let progress = Some(("source:pg".into(), Progress::at(part.last().unwrap().position())));
+            let append = Append { batch: Some(batch_of(part, None)), progress };
+            let appended = life.log.append(&TopicPartition::new(topic, 0), append).await.unwrap();
+            appended.durable.await.unwrap();
+        }
+    }
+    let log = Arc::clone(&life.log);
+    drop(life);
+    tokio::task::block_in_place(|| log.close()).unwrap();
+}
+
+/// Runs to the end without faults and gives the output.
+async fn finish(folder: &Path, records: usize) -> Vec<Written> {
+    let life = Life::begin(folder, FaultStorage::new()).await;
+    life.complete();
+    life.manager.submit(plan(&quick())).unwrap();
+    for _ in 0..1_000 {
+        if output(&*life.log).await.len() >= records {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let found = output(&*life.log).await;
+    tokio::task::block_in_place(|| life.manager.stop());
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_loses_power_at_random_moments_writes_each_record_once() {
+    let changes = workload(11, 3_000);
+    let wanted = undisturbed(&changes).await;
+    let folder = tempfile::tempdir().unwrap();
+    write_sources(folder.path(), &changes).await;
+    let mut random = Random(5);
+    let mut seen = Vec::new();
+    for _ in 0..12 {
+        let storage = FaultStorage::new();
+        storage.inject(Fault::DropUnsynced("*".to_owned()));
+        let life = Life::begin(folder.path(), storage.clone()).await;
+        life.complete();
+        life.manager.submit(plan(&quick())).unwrap();
+        tokio::time::sleep(Duration::from_millis(5 + random.below(60))).await;
+        seen.push(output(&*life.log).await.len());
+        storage.crash();
+        tokio::task::block_in_place(|| life.manager.stop());
+    }
+    let found = finish(folder.path(), wanted.len()).await;
+    for (at, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+        assert_eq!(found, wanted, "record {at}; lives ended at {seen:?}");
+    }
+    assert_eq!(found.len(), wanted.len(), "lives ended at {seen:?}");
+}
