@@ -7,6 +7,7 @@
 //! Everything that can be wrong with files and ports is found before anything is changed outside.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,11 @@ use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
-use thm_api::{Completeness, Error, ErrorKind, Hosts, Log, MemoryBudget, OffsetStore, Position, Registry, StateStore};
-use thm_connect::{Herder, HerderOptions};
+use thm_api::{
+    Completeness, ConnectorConfig, Error, ErrorKind, Hosts, Log, MemoryBudget, Offset, OffsetStore, Position, Registry, StateStore,
+    TopicPartition,
+};
+use thm_connect::{CursorHolds, Herder, HerderOptions};
 use thm_log::group::{GroupConfig, GroupCoordinator};
 use thm_log::kafka::{Broker, Limits, Listener, ListenerConfig};
 use thm_log::{DataFolder, EmbeddedLog, FileStateStore, LogConfig};
@@ -75,6 +79,7 @@ impl Engine {
         let offsets: Arc<dyn OffsetStore> = groups.clone();
         let mut options = HerderOptions::new(log.clone(), completeness.clone(), offsets, state, registry());
         options.hosts = hosts.clone();
+        options.holds = Some(Arc::new(Holds(embedded.clone())));
         options.source_budget = MemoryBudget::new(share(&config, SOURCE_PARTS));
         options.worker_id = format!("{}:{}", config.server.bind, config.server.connect_port);
         let herder = Herder::new(options)?;
@@ -135,6 +140,19 @@ impl Engine {
     }
 }
 
+/// Keeps retention from what sinks have not delivered yet.
+struct Holds(Arc<EmbeddedLog>);
+
+impl CursorHolds for Holds {
+    fn hold(&self, name: &str, partition: &TopicPartition, offset: Offset) {
+        self.0.hold(name, partition, offset);
+    }
+
+    fn release(&self, name: &str) {
+        self.0.release(name);
+    }
+}
+
 /// Of the memory budget: tail cache 24, source 16, SQL 16 of 96 MiB; each sink has its own 8.
 const TAIL_PARTS: usize = 24;
 const SOURCE_PARTS: usize = 16;
@@ -166,6 +184,36 @@ fn registry() -> Registry {
         .with(thm_sink::ClickHouseConnector)
         .with(thm_sink::HttpConnector)
         .with(thm_sink::LeaderboardConnector)
+}
+
+/// Checks all files without touching anything outside; says what there is.
+pub fn check(config: &Config) -> Result<String> {
+    let jobs = compile(config)?.len();
+    let registry = registry();
+    let files = config.connector_files()?;
+    for file in &files {
+        check_connector(&registry, file)?;
+    }
+    Ok(format!("{jobs} SQL jobs and {} connectors are in order", files.len()))
+}
+
+fn check_connector(registry: &Registry, file: &Path) -> Result<()> {
+    let bad = |hint: String| {
+        Error::new(ErrorKind::InvalidConfig, "checking a connector file", file.display().to_string()).with_hint(hint)
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
+    let (_, written) = thm_connect::parse_connector(&text, file)?;
+    let written = written.into_iter().filter_map(|(option, text)| Some((option, text?))).collect();
+    let config = ConnectorConfig::new(written);
+    let class = config.require("connector.class")?;
+    let connector = registry.get(class).ok_or_else(|| {
+        let known: Vec<_> = registry.iter().map(|one| one.class()).collect();
+        bad(format!("connector.class {class} is not known; there are {}.", known.join(", ")))
+    })?;
+    match connector.validate(&config).into_iter().find(|issue| !issue.warning) {
+        Some(issue) => Err(bad(format!("{}: {}", issue.option, issue.message)).into()),
+        None => Ok(()),
+    }
 }
 
 /// Compiles every SQL file before anything else happens.

@@ -47,6 +47,9 @@ enum Command {
     Generate(thm_dev::GenerateArgs),
     /// The external HTTP API of the demo.
     MockApi(thm_dev::MockApiArgs),
+    /// Measure the budget's rows (used by `make bench`).
+    #[command(hide = true)]
+    Bench(thm_dev::BenchArgs),
     /// Serve the ClickHouse engine (used by `thm dev`).
     #[command(hide = true)]
     ClickhouseEngine(thm_dev::ClickHouseEngineArgs),
@@ -78,6 +81,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Topic(args) => cli::topic::run(args).await.map(|()| ExitCode::Ok),
         Command::Generate(args) => thm_dev::run_generate(args).await,
         Command::MockApi(args) => thm_dev::run_mock_api(args).await,
+        Command::Bench(args) => thm_dev::run_bench(args).await,
         Command::ClickhouseEngine(_) => Ok(ExitCode::Usage),
     }
 }
@@ -92,15 +96,12 @@ fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
         cli::output::note(&format!("{:?}", miette::Report::new(diagnostic.0.clone())));
         return ExitCode::Usage;
     }
-    cli::output::note(&format!("error: {error:#}"));
-    match error.chain().find_map(|cause| cause.downcast_ref::<thm_api::Error>()) {
-        Some(known) => {
-            cli::output::note(&format!("  help: {}", known.hint()));
-            known.kind().exit_code()
-        }
-        None if error.chain().any(|cause| cause.is::<std::io::Error>() || cause.is::<reqwest::Error>()) => {
-            ExitCode::Unreachable
-        }
-        None => ExitCode::Usage,
+    // An error of our own prints what lies below itself.
+    if let Some(known) = error.chain().find_map(|cause| cause.downcast_ref::<thm_api::Error>()) {
+        cli::output::note(&format!("error: {known}\n  help: {}", known.hint()));
+        return known.kind().exit_code();
     }
+    cli::output::note(&format!("error: {error:#}"));
+    let unreachable = error.chain().any(|cause| cause.is::<std::io::Error>() || cause.is::<reqwest::Error>());
+    if unreachable { ExitCode::Unreachable } else { ExitCode::Usage }
 }

@@ -32,7 +32,7 @@ use crate::console::Console;
 use crate::process::{Folders, local, reclaim_orphans, require_free};
 
 use self::plan::Plan;
-use self::project::Project;
+pub(crate) use self::project::Project;
 use self::stack::Stack;
 
 /// Options of `thm dev`.
@@ -154,7 +154,23 @@ async fn start(data: &Path, options: &DevOptions) -> Result<ExitCode> {
         }
     }
     plan.write_config()?;
+    if let Some(refused) = check_files(&plan).await? {
+        return Ok(refused);
+    }
     Stack::new(plan, folders, console, options.duration)?.run().await
+}
+
+/// Has the engine check its files before anything is started; gives the exit code if they are not in order. The
+/// engine says itself what is wrong.
+async fn check_files(plan: &Plan) -> Result<Option<ExitCode>> {
+    let mut command = tokio::process::Command::new(&plan.program);
+    command.args(["run", "--check", "--config"]).arg(&plan.config_file).stdout(std::process::Stdio::null());
+    let ended = command.status().await.map_err(|error| local("starting", plan.program.display(), error))?;
+    Ok(match ended.code() {
+        Some(0) => None,
+        Some(4) => Some(ExitCode::DataSafety),
+        _ => Some(ExitCode::Usage),
+    })
 }
 
 /// Holds the data folder for as long as the file lives.

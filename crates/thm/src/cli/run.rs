@@ -6,8 +6,9 @@ use anyhow::Result;
 use clap::Args;
 use thm_api::ExitCode;
 
+use super::output;
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::telemetry;
 
 /// Run the engine against existing services.
@@ -16,6 +17,9 @@ pub struct RunArgs {
     /// Configuration file.
     #[arg(long, short, default_value = "thm.toml", env = "THM_CONFIG")]
     config: PathBuf,
+    /// Check the configuration, the SQL files and the connector files, start nothing, and exit.
+    #[arg(long)]
+    check: bool,
 }
 
 /// A SQL text that is wrong, to be shown with line, column and caret.
@@ -26,6 +30,10 @@ pub struct SqlFailure(pub thm_sql::SqlDiagnostic);
 /// Starts the engine and waits for Ctrl-C or SIGTERM; then stops it gracefully.
 pub async fn run(args: RunArgs) -> Result<ExitCode> {
     let config = Config::load(&args.config)?;
+    if args.check {
+        output::line(&engine::check(&config)?);
+        return Ok(ExitCode::Ok);
+    }
     let metrics = telemetry::start_metrics()?;
     let mut signals = Signals::new()?;
     let engine = tokio::select! {

@@ -146,7 +146,10 @@ impl Smoke {
             });
             writer.push(now, None, Some(value.to_string().as_bytes()), &HeaderBlock::default());
         }
-        let offset = KafkaClient::connect(&self.kafka).await?.produce(TOPIC, 0, writer.finish()).await?;
+        let mut client = KafkaClient::connect(&self.kafka).await?;
+        // Right after a start the job may still be about to create its topic.
+        self.until(TOPIC, async || Ok(client.topics(None).await?.iter().any(|topic| topic.name == TOPIC).then_some(()))).await?;
+        let offset = client.produce(TOPIC, 0, writer.finish()).await?;
         Ok(format!("offset {offset}"))
     }
 

@@ -81,7 +81,7 @@ impl Stack {
     pub async fn services(options: Options) -> Self {
         let folder = tempfile::Builder::new().prefix("thm-it-").tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let root = folder.path();
+        let root = &folder.path().to_owned();
         let folders = Folders::create(root).unwrap();
         let [postgres, redis, clickhouse, api, connect_port, flink_port, kafka_port, second_kafka_port] =
             free_ports().unwrap();

@@ -30,6 +30,8 @@ async fn null_in_every_nullable_column_and_percentages_that_do_not_fit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_has_the_content_of_its_own_commit() {
     let stack = Stack::start().await;
+    // From here on changes are streamed.
+    stack.assert_verified();
     let client = stack.client().await;
     let id: String = client.query_one("SELECT id::text FROM content LIMIT 1", &[]).await.unwrap().get(0);
     for length in 1..=40 {
