@@ -23,9 +23,10 @@ fn write(plain: &[Plain]) -> Bytes {
 fn read(batch: &Bytes) -> Vec<Plain> {
     let read = records(batch).unwrap().map(|record| {
         let record = record.unwrap();
-        let headers = record.headers.iter().map(|(name, value)| {
-            (String::from_utf8(name.to_vec()).unwrap(), value.map(|value| value.to_vec()))
-        });
+        let headers = record
+            .headers
+            .iter()
+            .map(|(name, value)| (String::from_utf8(name.to_vec()).unwrap(), value.map(|value| value.to_vec())));
         let bytes = |bytes: Option<Bytes>| bytes.map(|bytes| bytes.to_vec());
         (record.timestamp_ms, bytes(record.key), bytes(record.value), headers.collect())
     });
