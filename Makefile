@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything a target needs beyond this clone is installed by tools/setup.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test build clean
+.PHONY: help demo test bench build clean
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 THM := $(or $(CARGO_TARGET_DIR),target)/release/thm
@@ -25,6 +25,16 @@ test: ## Install what is missing, check format and lints, run every test
 	@tools/step.sh 'checking lints' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	@echo '== running the tests'
 	@cargo test --workspace --locked
+
+# A profile wants symbols, which the release binary goes without.
+bench: ## Measure what docs/benchmarks.md shows, on services of its own (ARGS='--quick', '--only stream', '--profile')
+	@tools/setup.sh demo
+ifneq (,$(findstring --profile,$(ARGS)))
+	@tools/step.sh 'building with symbols' cargo rustc --release --locked -p thm --bin thm -- -C strip=none
+else
+	@$(MAKE) --no-print-directory build
+endif
+	@exec $(THM) bench $(ARGS)
 
 clean: ## Remove build products and the demo's data
 	@cargo clean

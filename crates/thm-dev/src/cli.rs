@@ -3,11 +3,12 @@
 use anyhow::Result;
 use thm_api::ExitCode;
 
+use crate::bench::BenchArgs;
 use crate::clickhouse::EngineArgs;
 use crate::generator::GenerateArgs;
 use crate::mock_api::MockApiArgs;
 use crate::supervisor::DevArgs;
-use crate::{clickhouse, generator, mock_api, supervisor};
+use crate::{bench, clickhouse, generator, mock_api, supervisor};
 
 /// `thm dev`, with its subcommands for the second terminal.
 ///
@@ -31,6 +32,14 @@ pub async fn run_generate(args: GenerateArgs) -> Result<ExitCode> {
 /// A [`thm_api::Error`].
 pub async fn run_mock_api(args: MockApiArgs) -> Result<ExitCode> {
     Ok(mock_api::run(args).await?)
+}
+
+/// `thm bench`.
+///
+/// # Errors
+/// When a service or the engine does not start or gets stuck.
+pub async fn run_bench(args: BenchArgs) -> Result<ExitCode> {
+    bench::run(args).await
 }
 
 /// `thm clickhouse-engine`: blocks, and ends the process itself when all went well. To be called outside of a runtime.

@@ -16,6 +16,7 @@
 //! Tests of other crates start services with [`services::Postgres::temporary`] and its like.
 
 pub mod args;
+pub mod bench;
 pub mod cli;
 pub mod clickhouse;
 pub mod console;
@@ -25,7 +26,8 @@ pub mod process;
 pub mod services;
 pub mod supervisor;
 
-pub use cli::{run_clickhouse_engine, run_dev, run_generate, run_mock_api};
+pub use bench::BenchArgs;
+pub use cli::{run_bench, run_clickhouse_engine, run_dev, run_generate, run_mock_api};
 pub use clickhouse::EngineArgs as ClickHouseEngineArgs;
 pub use generator::GenerateArgs;
 pub use mock_api::MockApiArgs;

@@ -103,6 +103,12 @@ impl Postgres {
         self.port
     }
 
+    /// One of PostgreSQL's own programs, of this server's version.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.join("data")
     }

@@ -11,13 +11,13 @@ const SQL: &str = "flink/sql/01_enrich.sql";
 
 /// The user's files.
 #[derive(Debug)]
-pub(super) struct Project {
+pub(crate) struct Project {
     folder: PathBuf,
 }
 
 impl Project {
     /// The folder given, else the working directory, else the nearest folder above `program` that has the files.
-    pub(super) fn find(given: Option<&Path>, program: &Path) -> Result<Self> {
+    pub(crate) fn find(given: Option<&Path>, program: &Path) -> Result<Self> {
         let candidates: Vec<PathBuf> = match given {
             Some(folder) => {
                 vec![std::path::absolute(folder).map_err(|error| local("finding", folder.display(), error))?]
@@ -36,17 +36,17 @@ impl Project {
     }
 
     /// The engine's connector files, as a pattern.
-    pub(super) fn connectors(&self) -> String {
+    pub(crate) fn connectors(&self) -> String {
         self.folder.join("connectors/*.json").display().to_string()
     }
 
     /// The engine's SQL file.
-    pub(super) fn sql(&self) -> String {
+    pub(crate) fn sql(&self) -> String {
         self.folder.join(SQL).display().to_string()
     }
 
     /// The database's files in their order.
-    pub(super) fn init(&self) -> Result<Vec<PathBuf>> {
+    pub(crate) fn init(&self) -> Result<Vec<PathBuf>> {
         let folder = self.folder.join("db/init");
         let entries = fs::read_dir(&folder).map_err(|error| local("reading", folder.display(), error))?;
         let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

@@ -1,0 +1,74 @@
+//! Rows 7 and 8 of the budget: how soon the first event is delivered, and how large the binary is.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::lab::{Lab, Load};
+use super::progress;
+use super::report::{Report, Verdict};
+use super::stats::median;
+use super::subject::{Setup, Subject};
+
+const MUST_SECONDS: f64 = 1.0;
+const MUST_BYTES: u64 = 40_000_000;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+const SETUP: Setup = Setup { name: "bench_start", whole_path: true, http_arrays: false, with_connectors: true };
+
+/// Measures and adds its rows.
+pub(super) async fn run(lab: &Lab, repetitions: usize, report: &mut Report) -> Result<()> {
+    let (mut fresh, mut again) = (Vec::new(), Vec::new());
+    for repetition in 0..repetitions {
+        progress(&format!("start: repetition {}", repetition + 1));
+        lab.reset().await?;
+        fresh.push(start_once(lab).await?);
+        again.push(start_once(lab).await?);
+        std::fs::remove_dir_all(lab.path().join(SETUP.name)).context("removing the engine's folder")?;
+    }
+    for (what, seconds) in [("an empty folder (snapshot first)", &fresh), ("its folder, after a graceful stop", &again)]
+    {
+        let seconds = median(seconds);
+        report.row(
+            format!("start → first event delivered, services up, from {what}"),
+            "≤ 1 s",
+            format!("{seconds:.2} s"),
+            Verdict::of(seconds <= MUST_SECONDS),
+        );
+    }
+    report.raw.push(("start", json!({"fresh_seconds": fresh, "again_seconds": again})));
+    Ok(())
+}
+
+/// Seconds from starting the process until an event that was there before is received over HTTP.
+async fn start_once(lab: &Lab) -> Result<f64> {
+    lab.fill(Load { transactions: 1, rows_per_transaction: 1 }).await?;
+    let wanted = lab.receiver.events() + 1;
+    let began = Instant::now();
+    let delivered = async {
+        while lab.receiver.events() < wanted {
+            if began.elapsed() > DEFAULT_TIMEOUT {
+                bail!("no event came over HTTP");
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(began.elapsed().as_secs_f64())
+    };
+    let (subject, seconds) = tokio::join!(Subject::start(lab, SETUP), delivered);
+    let subject = subject?;
+    let seconds = seconds.with_context(|| subject.log_tail())?;
+    subject.stop().await?;
+    Ok(seconds)
+}
+
+/// The binary as it lies there.
+pub(super) fn binary_size(lab: &Lab, report: &mut Report) -> Result<()> {
+    let bytes = std::fs::metadata(&lab.program)?.len();
+    report.row(
+        "binary, stripped",
+        "≤ 40 MB",
+        format!("{:.1} MB", bytes as f64 / 1e6),
+        Verdict::of(bytes <= MUST_BYTES),
+    );
+    Ok(())
+}
