@@ -13,6 +13,9 @@ use super::merge::{Bound, View};
 /// Ranks of stream partitions begin here, so that all look-ups come before them whatever the plan.
 pub(super) const STREAM_RANK: u32 = 1 << 16;
 
+/// Batches are joined up to this many rows, for a database of small transactions writes small batches.
+const DEFAULT_CHUNK_ROWS: usize = 8_192;
+
 /// What an input is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -78,11 +81,19 @@ impl Input {
     /// Takes what a read gave.
     pub fn take(&mut self, found: ReadResult) -> Result<()> {
         self.high_watermark = found.high_watermark.0;
+        let mut small: Vec<Chunk> = Vec::new();
+        let mut rows = 0;
         for fetched in &found.batches {
             let chunk = self.decoder.decode(&self.partition, fetched, self.next_read, &mut self.place)?;
             self.next_read = chunk.next_offset;
-            self.chunks.push_back(chunk);
+            rows += chunk.rows.len();
+            small.push(chunk);
+            if rows >= DEFAULT_CHUNK_ROWS {
+                self.chunks.extend(Chunk::joined(std::mem::take(&mut small))?);
+                rows = 0;
+            }
         }
+        self.chunks.extend(Chunk::joined(small)?);
         self.skip_empty();
         Ok(())
     }

@@ -339,13 +339,14 @@ pub async fn undisturbed(changes: &[Change]) -> Vec<Written> {
     feed(&bench, changes, 1).await;
     let manager = bench.manager();
     let id = manager.submit(plan(&quick())).unwrap();
+    let events = changes.iter().filter(|change| change.topic == EVENTS).count() as u64;
     let mut before = usize::MAX;
     loop {
         tokio::time::sleep(Duration::from_millis(150)).await;
         let status = manager.job(&id).unwrap();
         assert_eq!(status.state, JobState::Running, "{status:?}");
         let now = bench.output().await.len();
-        if now == before && status.lag == 0 {
+        if now == before && status.records_in == events {
             return bench.output().await;
         }
         before = now;
