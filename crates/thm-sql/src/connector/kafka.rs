@@ -184,7 +184,12 @@ fn json_options(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<Jso
             "fail-on-missing-field and ignore-parse-errors shouldn't both be true.",
         ));
     }
-    for name in ["map-null-key.mode", "map-null-key.literal", "decode.json-parser.enabled"] {
+    if let Some(parser) = options.take_any(&keys("decode.json-parser.enabled")).filter(|parser| parser.value != "true")
+    {
+        return Err(SqlDiagnostic::new(parser.span, "'decode.json-parser.enabled' = 'false' is not supported")
+            .with_hint("Remove the option: records are read as Flink's JSON parser reads them."));
+    }
+    for name in ["map-null-key.mode", "map-null-key.literal"] {
         let spelled = keys(name);
         let spelled: Vec<&str> = spelled.iter().map(String::as_str).collect();
         options.without_effect(&spelled);

@@ -50,9 +50,10 @@ impl<'de> Visitor<'de> for Wanted<'_> {
 
 /// The wanted fields of an object.
 pub fn object<'a>(text: &'a [u8], fields: &[Field]) -> Result<Found<'a>, ReadError> {
+    // As Jackson reads: a byte order mark before it and anything behind the object are not looked at.
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let found = Wanted(fields).deserialize(&mut deserializer);
-    let found = found.and_then(|found| deserializer.end().map(|()| found));
     found.map_err(|error| ReadError::Record(format!("Failed to deserialize JSON: {error}")))
 }
 
@@ -110,11 +111,11 @@ pub fn cell<'a>(
     let word = scalar(raw)?;
     let word = word.as_ref();
     let cell = match kind {
-        LogicalType::Boolean => Cell::Boolean(word.trim() == "true"),
-        LogicalType::TinyInt => integer(word, i64::from(i8::MIN), i64::from(i8::MAX))?,
-        LogicalType::SmallInt => integer(word, i64::from(i16::MIN), i64::from(i16::MAX))?,
-        LogicalType::Int => integer(word, i64::from(i32::MIN), i64::from(i32::MAX))?,
-        LogicalType::BigInt => integer(word, i64::MIN, i64::MAX)?,
+        LogicalType::Boolean => Cell::Boolean(word.trim().eq_ignore_ascii_case("true")),
+        LogicalType::TinyInt => integer(word, (i64::from(i8::MIN), i64::from(i8::MAX)), false)?,
+        LogicalType::SmallInt => integer(word, (i64::from(i16::MIN), i64::from(i16::MAX)), false)?,
+        LogicalType::Int => integer(word, (i64::from(i32::MIN), i64::from(i32::MAX)), !raw.starts_with('"'))?,
+        LogicalType::BigInt => integer(word, (i64::MIN, i64::MAX), !raw.starts_with('"'))?,
         LogicalType::Float | LogicalType::Double => Cell::Double(word.trim().parse().map_err(|_| Unreadable)?),
         LogicalType::Decimal { precision, scale } => {
             let number: Option<f64> = word.trim().parse().ok();
@@ -164,13 +165,17 @@ fn text(raw: &str, dialect: Dialect) -> Result<Cow<'_, str>, Unreadable> {
     }
 }
 
-fn integer(word: &str, least: i64, most: i64) -> Result<Cell<'static>, Unreadable> {
+/// An integer in a range; a number (not a text) with fraction or exponent is cut for INT and BIGINT.
+fn integer(word: &str, (least, most): (i64, i64), cut: bool) -> Result<Cell<'static>, Unreadable> {
     let word = word.trim();
     let exact = word.parse::<i64>().ok();
-    // A number with fraction or exponent is cut.
     let wide = exact.or_else(|| {
+        if !cut {
+            return None;
+        }
         let number: f64 = word.parse().ok().filter(|number: &f64| number.is_finite())?;
-        let fits = number >= least as f64 && number <= most as f64;
+        // 2^63 is a double and no BIGINT.
+        let fits = number >= least as f64 && number < 9_223_372_036_854_775_808.0;
         fits.then_some(number.trunc() as i64)
     });
     wide.filter(|wide| (least..=most).contains(wide)).map(Cell::Integer).ok_or(Unreadable)

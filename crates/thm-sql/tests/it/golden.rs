@@ -115,7 +115,10 @@ fn compare(case: &Value, found: &Answer) -> Outcome {
     let mut wanted: Vec<Vec<Value>> =
         case["rows"].as_array().unwrap().iter().map(|row| row.as_array().unwrap().clone()).collect();
     for row in rows(found) {
-        let Some(at) = wanted.iter().position(|other| same_row(&row, other, found)) else {
+        let Some(at) = wanted
+            .iter()
+            .position(|other| same_row(&row, other, found.schema.iter().map(|(_, data_type)| data_type.kind)))
+        else {
             return Outcome::Failed(format!("gives {row:?}, Flink {wanted:?}"));
         };
         wanted.remove(at);
@@ -132,7 +135,7 @@ fn rows(found: &Answer) -> Vec<Vec<Value>> {
 }
 
 /// A value as the recording shows it.
-fn shown(column: &ArrayRef, row: usize, kind: LogicalType) -> Value {
+pub fn shown(column: &ArrayRef, row: usize, kind: LogicalType) -> Value {
     if text::is_null(column, row, kind) {
         return Value::Null;
     }
@@ -160,8 +163,7 @@ fn shown(column: &ArrayRef, row: usize, kind: LogicalType) -> Value {
     }
 }
 
-fn same_row(row: &[Value], other: &[Value], found: &Answer) -> bool {
-    let kinds = found.schema.iter().map(|(_, data_type)| data_type.kind);
+pub fn same_row(row: &[Value], other: &[Value], kinds: impl Iterator<Item = LogicalType>) -> bool {
     row.len() == other.len()
         && row.iter().zip(other).zip(kinds).all(|((a, b), kind)| match (a.as_f64(), b.as_f64(), kind) {
             (Some(a), Some(b), LogicalType::Float) => a as f32 == b as f32,

@@ -3,5 +3,6 @@
 
 mod crash;
 mod fixture;
+mod formats;
 mod golden;
 mod jobs;
