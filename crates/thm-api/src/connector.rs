@@ -87,9 +87,10 @@ impl Registry {
     #[must_use]
     pub fn get(&self, class: &str) -> Option<Arc<dyn Connector>> {
         let short = |full: &str| full.rsplit('.').next() == Some(class);
-        let found = self.by_class.get(class).or_else(|| {
-            self.by_class.iter().find(|(full, _)| short(full)).map(|(_, connector)| connector)
-        });
+        let found = self
+            .by_class
+            .get(class)
+            .or_else(|| self.by_class.iter().find(|(full, _)| short(full)).map(|(_, connector)| connector));
         found.cloned()
     }
 

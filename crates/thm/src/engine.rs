@@ -17,8 +17,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use thm_api::{
-    Completeness, ConnectorConfig, Error, ErrorKind, Hosts, Log, MemoryBudget, Offset, OffsetStore, Position, Registry, StateStore,
-    TopicPartition,
+    Completeness, ConnectorConfig, Error, ErrorKind, Hosts, Log, MemoryBudget, Offset, OffsetStore, Position, Registry,
+    StateStore, TopicPartition,
 };
 use thm_connect::{CursorHolds, Herder, HerderOptions};
 use thm_log::group::{GroupConfig, GroupCoordinator};
@@ -61,6 +61,7 @@ impl Engine {
     pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Arc<Self>> {
         let hosts = Arc::new(Hosts::new(config.hosts.clone()));
         let plans = compile(&config)?;
+        check_connectors(&config)?;
         let ports = Ports::bind(&config).await?;
         let folder = DataFolder::open(&config.data_dir)?;
         let embedded = Arc::new(EmbeddedLog::open(log_config(&config, &folder))?);
@@ -189,12 +190,18 @@ fn registry() -> Registry {
 /// Checks all files without touching anything outside; says what there is.
 pub fn check(config: &Config) -> Result<String> {
     let jobs = compile(config)?.len();
+    let connectors = check_connectors(config)?;
+    Ok(format!("{jobs} SQL jobs and {connectors} connectors are in order"))
+}
+
+/// Checks the connector files, no network; says how many there are.
+fn check_connectors(config: &Config) -> Result<usize> {
     let registry = registry();
     let files = config.connector_files()?;
     for file in &files {
         check_connector(&registry, file)?;
     }
-    Ok(format!("{jobs} SQL jobs and {} connectors are in order", files.len()))
+    Ok(files.len())
 }
 
 fn check_connector(registry: &Registry, file: &Path) -> Result<()> {
@@ -220,11 +227,17 @@ fn check_connector(registry: &Registry, file: &Path) -> Result<()> {
 fn compile(config: &Config) -> Result<Vec<JobPlan>> {
     let mut plans = Vec::new();
     for file in &config.sql {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Error::new(ErrorKind::InvalidConfig, "reading a SQL file", file).with_source(error))?;
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Error::new(ErrorKind::InvalidConfig, "reading a SQL file", file)
+                .with_source(error)
+                .with_hint("Name an existing UTF-8 file in the `sql` list of thm.toml.")
+        })?;
         let script = thm_sql::compile(file, &text, &CompileContext::default()).map_err(SqlFailure)?;
         for notice in &script.notices {
             tracing::warn!(file, "{notice}");
+        }
+        if script.jobs.is_empty() {
+            tracing::warn!(file, "no INSERT in the SQL file: it starts no job");
         }
         plans.extend(script.jobs);
     }
@@ -271,18 +284,30 @@ async fn bind_kafka(config: &Config, broker: &Arc<Broker>) -> Result<Vec<Listene
             advertised_host: host.to_owned(),
             advertised_port: port.parse()?,
         };
-        listeners.push(Listener::bind(listener, broker.clone()).await?);
+        let addr = listener.addr;
+        let bound = Listener::bind(listener, broker.clone()).await;
+        listeners.push(bound.map_err(|error| taken("server.kafka.port", addr).unwrap_or(error))?);
     }
     Ok(listeners)
 }
 
 async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener> {
     let bound = TcpListener::bind(address).await.map_err(|error| {
-        Error::new(ErrorKind::LocalService, "binding a port", format!("{key} {address}"))
-            .with_source(error)
-            .with_hint("Stop what uses the port, or set another in the configuration.")
+        taken(key, address).unwrap_or_else(|| {
+            Error::new(ErrorKind::LocalService, "binding a port", format!("{key} {address}"))
+                .with_source(error)
+                .with_hint("Stop what uses the port, or set another in the configuration.")
+        })
     })?;
     Ok(bound)
+}
+
+/// What to say of a port that somebody listens on, with who it is.
+fn taken(key: &str, address: SocketAddr) -> Option<Error> {
+    let owner = thm_dev::process::owner_of(address.port())?;
+    let object = format!("{key} {address}, held by pid {} ({})", owner.pid, owner.command());
+    let hint = format!("Stop that process, or set another {key} in thm.toml.");
+    Some(Error::new(ErrorKind::LocalService, "port is taken", object).with_hint(hint))
 }
 
 fn serve_http(listener: TcpListener, router: Router, stop: CancellationToken) {

@@ -60,7 +60,9 @@ impl KafkaClient {
     /// Connects to `host:port`.
     pub async fn connect(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| {
-            format!("cannot reach Kafka at {address}; is `thm dev` or `thm run` up? (--bootstrap names another address)")
+            format!(
+                "cannot reach Kafka at {address}; is `thm dev` or `thm run` up? (--bootstrap names another address)"
+            )
         })?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, address: address.to_owned(), correlation: 0 })

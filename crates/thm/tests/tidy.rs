@@ -16,10 +16,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("thm-sink", &["thm-api", "thm-codec"]),
     ("thm-connect", &["thm-api", "thm-codec", "thm-log"]),
     ("thm-dev", &["thm-api"]),
-    (
-        "thm",
-        &["thm-api", "thm-codec", "thm-source", "thm-log", "thm-sql", "thm-sink", "thm-connect", "thm-dev"],
-    ),
+    ("thm", &["thm-api", "thm-codec", "thm-source", "thm-log", "thm-sql", "thm-sink", "thm-connect", "thm-dev"]),
 ];
 
 /// Longest source file. A longer one holds two ideas, or a table that wants to be data.

@@ -120,9 +120,8 @@ impl Smoke {
     async fn current_sink(&self) -> Result<(String, Value)> {
         let sent = self.client.get(format!("{}/connectors?expand=info", self.connect)).send().await;
         let all: Value = sent.context("Connect's REST API does not answer; is `thm dev` up?")?.json().await?;
-        let found = all.as_object().into_iter().flatten().find(|(_, one)| {
-            one["info"]["config"]["connector.class"] == CLASS
-        });
+        let found =
+            all.as_object().into_iter().flatten().find(|(_, one)| one["info"]["config"]["connector.class"] == CLASS);
         if let Some((name, one)) = found {
             return Ok((name.clone(), one["info"]["config"].clone()));
         }
@@ -148,7 +147,10 @@ impl Smoke {
         }
         let mut client = KafkaClient::connect(&self.kafka).await?;
         // Right after a start the job may still be about to create its topic.
-        self.until(TOPIC, async || Ok(client.topics(None).await?.iter().any(|topic| topic.name == TOPIC).then_some(()))).await?;
+        self.until(TOPIC, async || {
+            Ok(client.topics(None).await?.iter().any(|topic| topic.name == TOPIC).then_some(()))
+        })
+        .await?;
         let offset = client.produce(TOPIC, 0, writer.finish()).await?;
         Ok(format!("offset {offset}"))
     }

@@ -176,4 +176,3 @@ async fn run_produce(client: &mut KafkaClient, args: Produce) -> Result<()> {
     super::output::note(&format!("{count} records produced to {}", args.topic));
     Ok(())
 }
-

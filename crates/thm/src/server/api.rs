@@ -195,7 +195,8 @@ async fn barrier(
     Query(query): Query<BarrierQuery>,
 ) -> Result<Json<Value>, Response> {
     let Ok(lsn) = query.lsn.parse::<Lsn>() else {
-        return Err((StatusCode::BAD_REQUEST, Json(json!({"error": format!("lsn: `{}` is no LSN", query.lsn)}))).into_response());
+        return Err((StatusCode::BAD_REQUEST, Json(json!({"error": format!("lsn: `{}` is no LSN", query.lsn)})))
+            .into_response());
     };
     let deadline = Instant::now() + BARRIER_WAIT;
     let waiting_for = pass_barrier(&engine, lsn, deadline).await;
@@ -259,7 +260,8 @@ fn jobs_behind(engine: &Engine, ends: &Ends) -> Vec<String> {
         for input in &job.inputs {
             let end = ends.get(&TopicPartition::new(input.topic.as_str(), input.partition));
             if end.is_some_and(|end| input.consumed < end.0) {
-                behind.push(format!("job {} at {}-{} offset {}", job.name, input.topic, input.partition, input.consumed));
+                behind
+                    .push(format!("job {} at {}-{} offset {}", job.name, input.topic, input.partition, input.consumed));
             }
         }
         if job.inputs.is_empty() {

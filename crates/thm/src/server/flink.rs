@@ -72,8 +72,13 @@ fn now_ms() -> i64 {
 
 fn find(jobs: &JobManager, id: &str) -> Result<JobStatus, Response> {
     if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let message = format!("Bad request, could not parse parameters: Cannot resolve path parameter (jobid) from value \"{id}\".");
-        return Err(error(StatusCode::BAD_REQUEST, format!("org.apache.flink.runtime.rest.handler.RestHandlerException: {message}")));
+        let message = format!(
+            "Bad request, could not parse parameters: Cannot resolve path parameter (jobid) from value \"{id}\"."
+        );
+        return Err(error(
+            StatusCode::BAD_REQUEST,
+            format!("org.apache.flink.runtime.rest.handler.RestHandlerException: {message}"),
+        ));
     }
     let found = jobs.jobs().into_iter().find(|job| job.id.eq_ignore_ascii_case(id));
     found.ok_or_else(|| {
@@ -131,8 +136,17 @@ async fn jobs_overview(State(jobs): State<Jobs>) -> Json<Value> {
 
 fn overview_row(job: &JobStatus) -> Value {
     let order = [
-        "running", "canceling", "canceled", "total", "created", "scheduled", "deploying", "reconciling", "finished",
-        "initializing", "failed",
+        "running",
+        "canceling",
+        "canceled",
+        "total",
+        "created",
+        "scheduled",
+        "deploying",
+        "reconciling",
+        "finished",
+        "initializing",
+        "failed",
     ];
     let total = job.vertices.len();
     let state = job.state.as_str().to_lowercase();
@@ -171,8 +185,17 @@ async fn job(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Va
         }
     };
     let names = [
-        "SUSPENDED", "RECONCILING", "CANCELED", "CREATED", "FAILING", "RUNNING", "CANCELLING", "RESTARTING",
-        "INITIALIZING", "FINISHED", "FAILED",
+        "SUSPENDED",
+        "RECONCILING",
+        "CANCELED",
+        "CREATED",
+        "FAILING",
+        "RUNNING",
+        "CANCELLING",
+        "RESTARTING",
+        "INITIALIZING",
+        "FINISHED",
+        "FAILED",
     ];
     let timestamps: serde_json::Map<_, _> = names.iter().map(|name| ((*name).to_owned(), json!(stamp(name)))).collect();
     let vertices: Vec<_> = job.vertices.iter().map(|vertex| vertex_row(&job, vertex)).collect();
@@ -370,7 +393,9 @@ async fn cancel(
     const HANDLER: &str = "org.apache.flink.runtime.rest.handler.RestHandlerException";
     let mode = query.get("mode").map_or("cancel", String::as_str);
     if mode != "cancel" {
-        let message = format!("{HANDLER}: Bad request, could not parse parameters: Cannot resolve query parameter (mode) from value \"{mode}\".");
+        let message = format!(
+            "{HANDLER}: Bad request, could not parse parameters: Cannot resolve query parameter (mode) from value \"{mode}\"."
+        );
         return Err(error(StatusCode::BAD_REQUEST, message));
     }
     let job = find(&jobs, &id).map_err(|answer| {

@@ -18,8 +18,19 @@ pub struct ClickHouse {
 type Cells = (i64, String, String, String, i64, String, String, i32, Option<i64>, Option<i64>, String);
 
 fn row(cells: Cells) -> EnrichedRow {
-    let (id, content_id, user_id, event_type, event_ms, device, content_type, length_seconds, seconds, pct, raw_payload) =
-        cells;
+    let (
+        id,
+        content_id,
+        user_id,
+        event_type,
+        event_ms,
+        device,
+        content_type,
+        length_seconds,
+        seconds,
+        pct,
+        raw_payload,
+    ) = cells;
     EnrichedRow {
         id,
         content_id,

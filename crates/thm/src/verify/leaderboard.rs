@@ -21,17 +21,19 @@ pub async fn check(config: &Config, engine: &Engine, report: &mut Report) -> Res
     for (name, options) in engine.connectors_of(CLASS).await? {
         let board = read_board(&options, &hosts).await?;
         let Some(fence) = board.fence else {
-            report.add(Difference::new("Redis", &name, "has no fence: the sink has not written yet, or the key was lost"));
+            report.add(Difference::new(
+                "Redis",
+                &name,
+                "has no fence: the sink has not written yet, or the key was lost",
+            ));
             continue;
         };
         let mut recount = Recount::new(&options, fence)?;
         for topic in options.list("topics") {
             let info = engine.topic(&topic).await?;
             for partition in 0..info.partitions {
-                let at = SinkPartition {
-                    partition: TopicPartition::new(topic.as_str(), partition),
-                    topic_uuid: info.uuid,
-                };
+                let at =
+                    SinkPartition { partition: TopicPartition::new(topic.as_str(), partition), topic_uuid: info.uuid };
                 let Some(end) = recount.end(&at) else { continue };
                 let take = |record: &super::engine::LogRecord| recount.add(&at, &record.to_sink_record());
                 engine.each_record_of(&topic, partition, end.0, take).await?;

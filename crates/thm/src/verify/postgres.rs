@@ -38,7 +38,8 @@ fn event(row: &Row) -> Event {
 
 /// Lowest and highest id; `(0, -1)` of an empty table.
 pub async fn id_range(client: &Client) -> Result<(i64, i64)> {
-    let row = client.query_one("SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM engagement_events", &[]).await?;
+    let row =
+        client.query_one("SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM engagement_events", &[]).await?;
     Ok((row.get(0), row.get(1)))
 }
 

@@ -35,9 +35,7 @@ async fn a_paused_sink_waits_and_catches_up_while_others_go_on() {
     let stack = Stack::start().await;
     stack.assert_verified();
     let client = reqwest::Client::new();
-    let url = |action: &str| {
-        format!("http://127.0.0.1:{}/connectors/http.enriched.sink/{action}", stack.connect_port)
-    };
+    let url = |action: &str| format!("http://127.0.0.1:{}/connectors/http.enriched.sink/{action}", stack.connect_port);
     assert_eq!(client.put(url("pause")).send().await.unwrap().status(), 202);
     let load = stack.generate(300);
     let rows = async || stack.clickhouse.query("SELECT count() FROM thm.enriched_events").await.unwrap();

@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use async_trait::async_trait;
+use serde_json::Value;
 use thm_dev::process::{Folders, Launch, ProcessId, free_ports};
 use thm_dev::services::{ClickHouse, ExternalApi, Postgres, Redis, Running, Service};
 
@@ -194,8 +194,7 @@ impl Stack {
 
     /// A client of PostgreSQL.
     pub async fn client(&self) -> tokio_postgres::Client {
-        let (client, connection) =
-            tokio_postgres::connect(&self.postgres.url(), tokio_postgres::NoTls).await.unwrap();
+        let (client, connection) = tokio_postgres::connect(&self.postgres.url(), tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         client
     }
