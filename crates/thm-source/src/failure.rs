@@ -56,6 +56,9 @@ fn with_sql_hint(error: Error, kind: ErrorKind, message: Option<&str>) -> Error 
     if kind == ErrorKind::SourceDenied && message.contains("replication") {
         return error.with_hint("Give the user the right: ALTER ROLE … REPLICATION.");
     }
+    if kind == ErrorKind::SourceDenied && message.contains("database") && message.contains("does not exist") {
+        return error.with_hint("Create the database, or correct database.dbname.");
+    }
     if kind == ErrorKind::SourceNotLogical && message.contains("all replication") {
         return error.with_hint("Raise max_replication_slots and max_wal_senders, or drop slots that nobody uses.");
     }

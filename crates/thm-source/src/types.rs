@@ -348,7 +348,30 @@ fn write_precise(number: &Numeric<'_>, scale: Option<u16>, json: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::Array;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics_and_never_breaks_json(
+            bytes in prop::collection::vec(any::<u8>(), 0..20),
+            modifier in -1_i32..100,
+        ) {
+            for rule in RULES {
+                let mut json = Vec::new();
+                let mut column = ColumnBuilder::new(rule.column);
+                let context = TypeContext { modifier, modes: TypeModes::default() };
+                let cell = &mut Cell { json: &mut json, column: Some(&mut column) };
+                if (rule.write)(&bytes, context, cell).is_ok() {
+                    let value = serde_json::from_slice::<serde_json::Value>(&json);
+                    prop_assert!(value.is_ok(), "{}: {}", rule.name, String::from_utf8_lossy(&json));
+                    prop_assert_eq!(column.finish().len(), 1);
+                }
+            }
+        }
+    }
 
     #[test]
     fn rules_are_sorted_and_unique() {

@@ -116,7 +116,9 @@ async fn a_broken_connection_may_be_tried_again() {
     let mut bench = Bench::demo();
     let mut task = bench.start().await.unwrap();
     bench.catch_up(&mut *task).await;
-    bench.postgres.psql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots");
+    // The stream begins with the poll after the snapshot's last.
+    bench.turn(&mut *task).await;
+    assert_eq!(bench.postgres.psql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"), "t");
     let error = loop {
         match task.poll().await {
             Ok(_) => {}
@@ -140,4 +142,12 @@ fn every_option_of_the_real_connector_is_known() {
         assert!(def.get(name).is_some(), "{name}");
     }
     assert!(PostgresConnector.validate(&ConnectorConfig::default()).iter().any(|issue| issue.option == "topic.prefix"));
+}
+
+#[test]
+fn the_shipped_connector_file_has_no_findings() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../connectors/pg.engagement.source.json");
+    let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let options: std::collections::BTreeMap<String, String> = serde_json::from_value(file["config"].clone()).unwrap();
+    assert_eq!(PostgresConnector.validate(&ConnectorConfig::new(options)), []);
 }

@@ -100,6 +100,9 @@ async fn what_is_not_acknowledged_stays_in_the_slot() {
     while bench.stored.len() == before {
         bench.turn(&mut *task).await;
     }
+    // Time enough for several status updates.
+    bench.turn(&mut *task).await;
+    bench.turn(&mut *task).await;
     task.stop().await.unwrap();
     assert!(bench.confirmed() <= acknowledged.max(bench.stored[before - 1].position.commit_end));
     // The log lost what was not durable: the row comes again.
