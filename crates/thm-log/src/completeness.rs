@@ -43,3 +43,28 @@ impl Completeness for CompletenessBoard {
         topics.entry(topic.to_owned()).or_insert_with(|| watch::Sender::new(None)).subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use thm_api::{Lsn, Offset, Position};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn watchers_see_the_latest_statement_whenever_they_came() {
+        let board = CompletenessBoard::new();
+        let mut early = board.watch("orders");
+        assert_eq!(*early.borrow(), None);
+        let statement = |lsn| {
+            let ends = [("orders".to_owned(), vec![Some(Offset(3))])].into();
+            Arc::new(Complete { position: Position::end_of(Lsn(lsn)), ends })
+        };
+        board.publish("source:a", statement(1));
+        board.publish("source:a", statement(2));
+        early.changed().await.unwrap();
+        assert_eq!(*early.borrow_and_update(), Some(statement(2)));
+        assert_eq!(*board.watch("orders").borrow(), Some(statement(2)));
+        assert_eq!(*board.watch("content").borrow(), None, "a topic that is absent is not spoken of");
+    }
+}

@@ -55,6 +55,13 @@ impl Embedded {
     }
 }
 
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        // A case that failed may have left it held, and the drop of the log would wait.
+        self.hold_durability(false);
+    }
+}
+
 #[async_trait]
 impl Subject for Embedded {
     fn log(&self) -> Arc<dyn Log> {

@@ -18,6 +18,7 @@ async fn a_crash_between_two_fsyncs_loses_nothing_that_was_seen() {
     let dir = tempdir().unwrap();
     let storage = FaultStorage::new();
     let log = open_on(dir.path(), storage.clone());
+    let _end = CrashAtEnd(storage.clone());
     let (kept, lost) = (topic(&log, "kept").await, topic(&log, "lost").await);
     append(&log, &kept, batch(0, 2)).await;
     append(&log, &lost, batch(0, 2)).await;
@@ -170,13 +171,17 @@ async fn the_write_buffer_is_bounded() {
     let orders = topic(&log, "orders").await;
     let hold = Fault::HoldSync("*".to_owned());
     storage.inject(hold.clone());
+    // Some 3 KiB each: two or three fit.
     let mut taken = 0;
-    while let Ok(appended) = timeout(GRACE, log.append(&orders, sourced(taken, 1))).await {
+    while taken < 8
+        && let Ok(appended) = timeout(GRACE, log.append(&orders, sourced(taken * 100, 100))).await
+    {
         appended.unwrap();
         taken += 1;
-        assert!(taken < 100, "appends do not wait");
     }
+    // Before any check: a log that is held cannot be dropped.
     storage.lift(&hold);
-    append(&log, &orders, batch(taken, 1)).await;
-    assert_eq!(all_keys(&log, &orders).await.len() as u32, taken + 1);
+    assert!(taken < 8, "appends do not wait");
+    append(&log, &orders, batch(taken * 100, 1)).await;
+    assert_eq!(all_keys(&log, &orders).await.len() as u32, taken * 100 + 1);
 }

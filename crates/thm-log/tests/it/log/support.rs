@@ -6,8 +6,17 @@ use std::time::Duration;
 
 use thm_api::{Append, Log, LogBatch, Lsn, Offset, Position, Progress, ReadLimits, Result, TopicPartition, TopicSpec};
 use thm_log::conformance::{batch, keys};
-use thm_log::storage::Storage;
+use thm_log::storage::{FaultStorage, Storage};
 use thm_log::{EmbeddedLog, LogConfig};
+
+/// Ends held fsyncs when a test fails, or the drop of its log would wait for them. Declared after the log.
+pub struct CrashAtEnd(pub FaultStorage);
+
+impl Drop for CrashAtEnd {
+    fn drop(&mut self) {
+        self.0.crash();
+    }
+}
 
 /// Small limits, and no demands on the machine's disk.
 pub fn config(dir: &Path) -> LogConfig {
