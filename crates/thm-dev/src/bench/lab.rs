@@ -130,9 +130,15 @@ impl Lab {
         self.app.batch_execute("SET synchronous_commit = off").await?;
         self.app.batch_execute(&statement).await.context("inserting events")?;
         self.app.batch_execute("SET synchronous_commit = on; UPDATE bench_mark SET passes = passes + 1").await?;
+        let end = self.flushed().await?;
+        self.superuser.batch_execute("CHECKPOINT").await?;
+        Ok(end)
+    }
+
+    /// How far the WAL is durable; something lies after it, so that a reader sees that it has passed.
+    pub(super) async fn flushed(&self) -> Result<String> {
         let row = self.app.query_one("SELECT pg_current_wal_flush_lsn()::text", &[]).await?;
         self.app.batch_execute("UPDATE bench_mark SET passes = passes + 1").await?;
-        self.superuser.batch_execute("CHECKPOINT").await?;
         Ok(row.get(0))
     }
 

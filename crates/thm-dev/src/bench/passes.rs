@@ -18,6 +18,9 @@ const LOOKS_PER_QUERY: u32 = 5;
 /// A pass that takes longer is stuck.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// The milestone at which the first row was durable in the topic.
+pub(super) const FIRST_ROW: &str = "first row in topic";
+
 /// What a pass cost.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Pass {
@@ -110,7 +113,7 @@ pub(super) async fn engine(lab: &Lab, subject: &Subject, rows: u64, whole_path: 
     loop {
         let mut reached = Vec::new();
         let events = ends.end(EVENTS_TOPIC).await?;
-        reached.push(("first row in topic", events > targets.events));
+        reached.push((FIRST_ROW, events > targets.events));
         reached.push(("topic", events >= targets.events + rows as i64));
         if whole_path {
             let enriched = targets.enriched + rows as i64;

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::kernel::{self, MemoryWatch};
 use super::lab::{Lab, Load};
-use super::passes::{self, Pass};
+use super::passes::{self, FIRST_ROW, Pass};
 use super::profile::Profile;
 use super::progress;
 use super::report::{Report, Verdict};
@@ -54,6 +54,8 @@ pub(super) struct Plan {
 #[derive(Default)]
 struct Passes {
     peer: Vec<Pass>,
+    /// Seconds of a `pg_recvlogical` that has nothing to read.
+    peer_starts: Vec<f64>,
     topic: Vec<Pass>,
     whole: Vec<Pass>,
 }
@@ -114,6 +116,7 @@ async fn repeat(
     passes: &mut Passes,
 ) -> Result<()> {
     lab.create_slot(PEER_SLOT).await?;
+    passes.peer_starts.push(lab.receive(PEER_SLOT, &lab.flushed().await?).await?.as_secs_f64());
     let end = lab.fill(load).await?;
     for turn in 0..3 {
         match (repetition + turn) % 3 {
@@ -145,7 +148,12 @@ fn add_rows(report: &mut Report, shape: Shape, passes: &Passes) {
         report.row(
             format!("{what}, {name}"),
             &format!("≥ {must} of pg_recvlogical"),
-            format!("{ratio:.2} ({:.0}k rows/s against {:.0}k)", rate(ours), rate(&passes.peer)),
+            format!(
+                "{ratio:.2} ({:.0}k rows/s against {:.0}k; {:.2} without both starts)",
+                rate(ours),
+                rate(&passes.peer),
+                median(&ratios_without_starts(ours, passes))
+            ),
             Verdict::of(ratio >= must),
         );
     }
@@ -168,8 +176,16 @@ fn add_rows(report: &mut Report, shape: Shape, passes: &Passes) {
     report.note(format!("CPU per row by process, µs, {name}"), cpu_table(&all));
     report.note(format!("Engine CPU per row by thread, whole path, µs, {name}"), thread_table(&passes.whole));
     report.note(format!("When each target was there, s after the start, {name}, {rows} rows"), milestone_table(&all));
-    let raw = json!({"rows": rows, "pg_recvlogical": passes.peer, "topic": passes.topic, "whole_path": passes.whole});
+    let raw = json!({"rows": rows, "pg_recvlogical": passes.peer, "topic": passes.topic, "whole_path": passes.whole,
+        "pg_recvlogical_start_seconds": passes.peer_starts});
     report.raw.push((if shape.load.rows_per_transaction == 1 { "stream_1" } else { "stream_100" }, raw));
+}
+
+/// The same ratios once both sides stream: from our first durable row on, less what a peer needs that reads nothing.
+fn ratios_without_starts(ours: &[Pass], passes: &Passes) -> Vec<f64> {
+    let peers = passes.peer.iter().zip(&passes.peer_starts).map(|(pass, start)| pass.seconds - start);
+    let ours = ours.iter().map(|pass| pass.seconds - pass.milestones.get(FIRST_ROW).copied().unwrap_or(0.0));
+    peers.zip(ours).map(|(peer, ours)| peer / ours).collect()
 }
 
 /// Medians over the passes, by key.

@@ -150,11 +150,12 @@ impl Subject {
         }
     }
 
-    /// A sample of `/metrics`, by the beginning of its line.
-    pub(super) async fn metric(&self, line: &str) -> Option<f64> {
-        let text = self.http.get(format!("{}/metrics", self.flink_url)).send().await.ok()?.text().await.ok()?;
-        let found = text.lines().find_map(|found| found.strip_prefix(line))?;
-        found.trim().parse().ok()
+    /// The buckets of a histogram of `/metrics` without labels: upper bound and how many are at or below it.
+    pub(super) async fn histogram(&self, name: &str) -> Result<Vec<(f64, f64)>> {
+        let text = self.http.get(format!("{}/metrics", self.flink_url)).send().await?.text().await?;
+        let prefix = format!("{name}_bucket{{le=\"");
+        let buckets = text.lines().filter_map(|line| line.strip_prefix(&prefix)?.split_once("\"} "));
+        Ok(buckets.filter_map(|(bound, count)| Some((bound.parse().ok()?, count.parse().ok()?))).collect())
     }
 
     /// The end of its log.
