@@ -105,7 +105,7 @@ kinds! {
     /// The target's table, key or answer is not what the connector needs.
     SinkMismatch = "THM-SNK-003", Stop, Usage, "Create or alter the target as the message says, then restart the task.";
     /// The target or a check refuses single records.
-    RecordRejected = "THM-SNK-004", DeadLetter, DataSafety, "See the record in the dead letter queue, or set errors.tolerance.";
+    RecordRejected = "THM-SNK-004", DeadLetter, DataSafety, "Correct the record or the target, then restart the task; with errors.tolerance=all such records go to the dead letter queue instead.";
     /// An option, a file or a request is not valid.
     InvalidConfig = "THM-CFG-001", Stop, Usage, "Correct the option named here.";
     /// A service of the local stack did not start, or a port is taken.

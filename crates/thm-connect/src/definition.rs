@@ -77,6 +77,16 @@ impl Validation {
         })
     }
 
+    /// Adds what the class finds, unless the option's definition has said so already; the message names the option.
+    fn add_issue(&mut self, option: &str, message: String) {
+        let told = self.options.iter().any(|report| report.definition.key.name == option && !report.errors.is_empty());
+        if told {
+            return;
+        }
+        let named = message.contains(option);
+        self.add(option, if named { message } else { format!("Invalid value for configuration {option}: {message}") });
+    }
+
     fn add(&mut self, option: &str, message: String) {
         match self.options.iter_mut().find(|report| report.definition.key.name == option) {
             Some(report) => report.errors.push(message),
@@ -141,7 +151,7 @@ pub(crate) fn validate(connector: &dyn Connector, written: &RawConfig) -> Valida
         if issue.warning {
             validation.warnings.push((issue.option, issue.message));
         } else {
-            validation.add(&issue.option, issue.message);
+            validation.add_issue(&issue.option, issue.message);
         }
     }
     warn_of_unknown(&mut validation, connector, &present);

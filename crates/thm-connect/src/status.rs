@@ -69,7 +69,7 @@ pub struct TaskSnapshot {
     pub id: u32,
     /// Its state.
     pub state: State,
-    /// Why it failed, with a hint; only in `FAILED`.
+    /// Why it failed, or why the last attempt failed while another comes, with a hint.
     pub trace: Option<String>,
     /// Records given to the log or the target since the process started, those given twice counted twice.
     pub records: u64,
@@ -127,6 +127,19 @@ struct Inner {
     lags: BTreeMap<TopicPartition, (Offset, Offset)>,
     topics: BTreeSet<String>,
 }
+
+impl Inner {
+    /// Leaves the trace of a failed attempt behind; a task that failed for good keeps its own.
+    fn recovered(&mut self) {
+        if self.retrying {
+            self.retrying = false;
+            self.trace = None;
+        }
+    }
+}
+
+/// Told with an error that does not stop the task: Connect's status has no word for "trying again".
+const RETRIED: &str = "\nThe task tries again with growing pauses and goes on by itself.";
 
 /// Most refused records that a trace names.
 const TRACED_RECORDS: usize = 5;
@@ -231,6 +244,7 @@ impl TaskStatus {
         self.retries.fetch_add(1, Ordering::Relaxed);
         let mut inner = self.inner.lock();
         inner.last_error = Some(error.to_string());
+        inner.trace = Some(trace(error) + RETRIED);
         inner.retrying = true;
         drop(inner);
         self.metrics.retries.increment(1);
@@ -241,7 +255,7 @@ impl TaskStatus {
         self.records.fetch_add(records, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut inner = self.inner.lock();
-        inner.retrying = false;
+        inner.recovered();
         if latency.is_some() {
             inner.last_latency = latency;
         }
@@ -259,7 +273,7 @@ impl TaskStatus {
 
     /// Nothing fails at the moment.
     pub(crate) fn recovered(&self) {
-        self.inner.lock().retrying = false;
+        self.inner.lock().recovered();
     }
 
     pub(crate) fn dead_lettered(&self, records: u64) {

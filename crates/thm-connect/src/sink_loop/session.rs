@@ -104,7 +104,10 @@ impl<'a> Session<'a> {
         let parts = &self.parts;
         self.context.cursors.hold(parts.iter().map(PartitionState::place));
         self.context.status.retain_lags(|name| parts.iter().any(|part| part.reader.partition().partition == *name));
-        self.context.status.recovered();
+        // A target that opens may still refuse to be written to: only a delivery ends the trouble then.
+        if parts.iter().all(|part| part.reader.cursor() >= part.reader.high_watermark()) {
+            self.context.status.recovered();
+        }
         tracing::info!(connector = %self.context.connector, partitions = self.parts.len(), "sink opened");
         Ok(())
     }

@@ -61,6 +61,24 @@ async fn an_unreachable_target_is_tried_again_with_the_same_range() {
 }
 
 #[tokio::test]
+async fn why_a_running_task_tries_again_is_told_until_it_has_delivered() {
+    let (stage, target) = (Stage::new(), Target::new(10, false));
+    stage.produce("t", &["a"]).await;
+    target.fault(Fault::Fail(ErrorKind::SinkUnreachable));
+    target.fault(Fault::WriteAndHang);
+    let herder = stage.herder(registry(&target)).await;
+    create(&herder, &[("thm.write.timeout.ms", "400")]).await;
+    // The sink has been opened anew and hangs: that it opens ends no trouble.
+    until("the second attempt", || target.attempts().len() == 2).await;
+    let trace = task(&herder, "s").trace.unwrap_or_default();
+    assert!(trace.starts_with("THM-SNK-001 ") && trace.contains("tries again"), "{trace}");
+    assert_eq!(task(&herder, "s").state, State::Running);
+    until("delivered", || !task(&herder, "s").retrying).await;
+    assert_eq!(task(&herder, "s").trace, None);
+    herder.stop().await;
+}
+
+#[tokio::test]
 async fn other_errors_fail_the_task_until_it_is_restarted() {
     let (stage, target) = (Stage::new(), Target::new(10, false));
     stage.produce("t", &["a"]).await;

@@ -29,7 +29,7 @@ pub const KEYS: &[ConfigKey] = &[
     ConfigKey { name: "suppressTableExistenceException", kind: ConfigType::Boolean, default: Some("false"), importance: Importance::Low, doc: "suppress table existence exception. default: false", support: Support::Refused, ..BASE },
     ConfigKey { name: "clickhouseSettings", kind: ConfigType::List, default: Some(""), importance: Importance::Low, doc: "A comma-separated list of ClickHouse settings to be appended to the JDBC URL", ..BASE },
     ConfigKey { name: "topic2TableMap", kind: ConfigType::List, default: Some(""), importance: Importance::Low, doc: "A comma-separated list of topic=table mappings", ..BASE },
-    ConfigKey { name: "errors.tolerance", kind: ConfigType::String, default: Some("none"), importance: Importance::Low, doc: "Should we tolerate exceptions? default: none", ..BASE },
+    ConfigKey { name: "errors.tolerance", kind: ConfigType::String, default: Some("none"), importance: Importance::Low, allowed: &["none", "all"], doc: "Should we tolerate exceptions? default: none", ..BASE },
     ConfigKey { name: "customInsertFormat", kind: ConfigType::Boolean, default: Some("false"), importance: Importance::Low, doc: "enable custom insert format only for org.apache.kafka.connect.storage.StringConverter. default: false", support: Support::Refused, ..BASE },
     ConfigKey { name: "insertFormat", kind: ConfigType::String, default: Some("none"), importance: Importance::Low, doc: "Set insert format when using org.apache.kafka.connect.storage.StringConverter", support: Support::Refused, ..BASE },
     ConfigKey { name: "proxyType", kind: ConfigType::String, default: Some(""), importance: Importance::Low, doc: "What type of proxy to use. Default: none", support: Support::Refused, ..BASE },

@@ -377,10 +377,7 @@ impl<'b> Reader<'b> {
             ));
         }
         let rejected = std::mem::take(&mut self.rejected);
-        let hint = rejected[0].reason.clone();
-        Err(Error::new(ErrorKind::RecordRejected, "converting records to rows", label)
-            .with_hint(format!("{}{}.", hint[..1].to_uppercase(), &hint[1..]))
-            .with_rejected(rejected))
+        Err(Error::new(ErrorKind::RecordRejected, "converting records to rows", label).with_rejected(rejected))
     }
 }
 

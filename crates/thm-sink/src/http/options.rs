@@ -244,6 +244,7 @@ pub const CONFIG_DEF: ConfigDef = ConfigDef {
         },
         ConfigKey {
             importance: Importance::Low,
+            allowed: &["none", "all"],
             ..key(
                 "errors.tolerance",
                 Text,
