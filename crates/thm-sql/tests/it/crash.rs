@@ -102,8 +102,16 @@ async fn a_machine_that_loses_power_at_random_moments_writes_each_record_once() 
         let life = Life::begin(folder.path(), storage.clone()).await;
         life.complete();
         life.manager.submit(plan(&often())).unwrap();
-        tokio::time::sleep(Duration::from_millis(20 + random.below(300))).await;
-        seen.push(output(&*life.log).await.len());
+        let enough = seen.last().copied().unwrap_or(0) + random.below(300) as usize;
+        let mut records = 0;
+        for _ in 0..500 {
+            records = output(&*life.log).await.len();
+            if records > enough.min(wanted.len() - 1) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        seen.push(records);
         storage.crash();
         tokio::task::block_in_place(|| life.manager.stop());
     }
