@@ -2,7 +2,7 @@
 //!
 //! A range that was attempted once must come again with the same records, whatever happened in between: a
 //! deduplication token names it. So a range is kept from before its first attempt until its end is committed, and for
-//! a policy that asks for frozen batches it is kept durably. The invariant: the ranges are in offset order and
+//! a policy that asks for frozen batches it is kept durably, several at a time where they are full already. The invariant: the ranges are in offset order and
 //! without overlap, and none ends below the committed offset.
 //!
 //! ```text

@@ -76,7 +76,12 @@ impl PartitionReader {
             let wait = match until {
                 Some(last) if self.next > last => return Ok(()),
                 Some(_) => IDLE_WAIT,
-                None if self.records >= policy.max_records || self.bytes >= policy.max_bytes => return Ok(()),
+                None if self.bytes >= policy.max_bytes => return Ok(()),
+                // More that is there already comes along, so that one durable write freezes several ranges.
+                None if self.records >= policy.max_records => match policy.frozen && self.next < self.high_watermark {
+                    true => Duration::ZERO,
+                    false => return Ok(()),
+                },
                 None => match self.since {
                     None => IDLE_WAIT,
                     Some(since) => match policy.linger.checked_sub(since.elapsed()) {
@@ -135,6 +140,26 @@ impl PartitionReader {
         Ok(SinkBatch { partition: self.partition.clone(), first, last, chunks })
     }
 
+    /// The full batches that follow in what is buffered: first and last offset, without gaps.
+    pub(crate) fn full_ranges(&self, policy: &BatchPolicy) -> Vec<(Offset, Offset)> {
+        let mut ranges = Vec::new();
+        let (mut first, mut records, mut bytes) = (self.cursor, 0, 0);
+        for record in self.buffer.iter().flat_map(|decoded| &decoded.chunk.records) {
+            let size = record_bytes(record);
+            if records > 0 && bytes + size > policy.max_bytes {
+                ranges.push((first, Offset(record.offset.0 - 1)));
+                (first, records, bytes) = (record.offset, 0, 0);
+            }
+            records += 1;
+            bytes += size;
+            if records >= policy.max_records {
+                ranges.push((first, record.offset));
+                (first, records, bytes) = (Offset(record.offset.0 + 1), 0, 0);
+            }
+        }
+        ranges
+    }
+
     fn recount(&mut self) {
         let left = self.buffer.iter().flat_map(|decoded| &decoded.chunk.records);
         let (records, bytes) = left.fold((0, 0), |(n, sum), record| (n + 1, sum + record_bytes(record)));
@@ -179,5 +204,58 @@ impl Room {
             count += 1;
         }
         count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use thm_api::TopicPartition;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn record(offset: i64) -> SinkRecord {
+        let value = Some(Bytes::from_static(b"0123456789"));
+        SinkRecord { offset: Offset(offset), timestamp_ms: 0, key: None, value, headers: Arc::from([]), origin: None }
+    }
+
+    fn reader(offsets: &[i64]) -> PartitionReader {
+        let partition = SinkPartition { partition: TopicPartition::new("t", 0), topic_uuid: Uuid::nil() };
+        let mut reader = PartitionReader::new(partition, Offset(0), Offset(100));
+        for offsets in offsets.chunks(4) {
+            let records: Vec<SinkRecord> = offsets.iter().copied().map(record).collect();
+            let next = Offset(records.last().map_or(0, |last| last.offset.0 + 1));
+            let base_offset = records.first().map_or(Offset(0), |first| first.offset);
+            reader.push(Decoded { chunk: SinkChunk { base_offset, records, columns: None }, next });
+        }
+        reader
+    }
+
+    #[test]
+    fn full_batches_ahead_leave_no_gap_and_take_no_started_one() {
+        let policy =
+            |max_records, max_bytes| BatchPolicy { max_records, max_bytes, linger: Duration::ZERO, frozen: true };
+        let ranges = |reader: &PartitionReader, policy: &BatchPolicy| -> Vec<(i64, i64)> {
+            reader.full_ranges(policy).into_iter().map(|(first, last)| (first.0, last.0)).collect()
+        };
+        // Offset 5 is not there: compacted.
+        let offsets = [0, 1, 2, 3, 4, 6, 7, 8, 9, 10];
+        assert_eq!(ranges(&reader(&offsets), &policy(3, 1000)), [(0, 2), (3, 6), (7, 9)]);
+        assert_eq!(ranges(&reader(&offsets), &policy(100, 25)), [(0, 1), (2, 3), (4, 6), (7, 8)]);
+        assert_eq!(ranges(&reader(&offsets), &policy(100, 1000)), []);
+    }
+
+    #[test]
+    fn what_was_noted_ahead_is_cut_just_so() {
+        let policy = BatchPolicy { max_records: 3, max_bytes: 1000, linger: Duration::ZERO, frozen: true };
+        let mut reader = reader(&[0, 1, 2, 3, 4, 6, 7, 8, 9, 10]);
+        for (first, last) in reader.full_ranges(&policy) {
+            let batch = reader.cut(&policy, Some(last));
+            let places = batch.map(|batch| (batch.first, batch.last, batch.len()));
+            assert_eq!(places.ok(), Some((first, last, 3)));
+        }
     }
 }

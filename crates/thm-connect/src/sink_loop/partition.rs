@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use thm_api::{
-    Error, ErrorKind, Generation, Offset, PartitionInfo, RejectedRecord, Result, SinkBatch, SinkPartition,
+    BatchPolicy, Error, ErrorKind, Generation, Offset, PartitionInfo, RejectedRecord, Result, SinkBatch, SinkPartition,
     TopicPartition,
 };
 
 use crate::context::WorkerContext;
 use crate::ranges::Ranges;
 use crate::reader::PartitionReader;
+
+/// Most ranges that are stored ahead of their turn: few to repeat after a crash, enough that storing them costs little.
+pub(super) const MAX_RANGES_AHEAD: usize = 8;
 
 /// A partition's state for one session.
 pub(super) struct PartitionState {
@@ -58,6 +61,17 @@ impl PartitionState {
     /// Last offset of the range that must come next, if one was attempted before.
     pub(super) fn repeat_until(&self) -> Option<Offset> {
         self.ranges.at(self.reader.cursor()).map(|range| range.last)
+    }
+
+    /// Notes the range that was just cut and, where ranges are stored, the full ones that follow in the buffer: each
+    /// store is an fsync or two, and one for several small batches is enough.
+    pub(super) fn note_ranges(&mut self, batch: &SinkBatch, policy: &BatchPolicy) {
+        self.ranges.push(batch.first, batch.last);
+        if policy.frozen {
+            for (first, last) in self.reader.full_ranges(policy).into_iter().take(MAX_RANGES_AHEAD) {
+                self.ranges.push(first, last);
+            }
+        }
     }
 
     /// Takes the dead letters of its range out of a batch.

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::partition::{PartitionState, Start, in_range};
+use super::partition::{MAX_RANGES_AHEAD, PartitionState, Start, in_range};
 use crate::assignment::Wanted;
 use crate::context::WorkerContext;
 use crate::dead_letter::{self, DeadLetters, Tolerance};
@@ -24,7 +24,7 @@ use crate::retry::Retry;
 /// How often a running sink looks for new partitions and recreated topics.
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 /// Most ranges that may await their commit: they are stored again with each new one.
-const MAX_UNCOMMITTED_RANGES: usize = 16;
+const MAX_UNCOMMITTED_RANGES: usize = 16 + MAX_RANGES_AHEAD;
 /// Least bytes of a batch, however many partitions share the buffer.
 const MIN_BATCH_BYTES: usize = 64 << 10;
 
@@ -205,7 +205,7 @@ impl<'a> Session<'a> {
         let mut batch = part.reader.cut(&self.policy, until)?;
         let mut changed = until.is_none();
         if changed {
-            part.ranges.push(batch.first, batch.last);
+            part.note_ranges(&batch, &self.policy);
         }
         if !part.refused.is_empty() {
             let Tolerance::All { topic } = &self.tolerance else {
