@@ -70,8 +70,8 @@ fn date_format(values: &[Vector], _: LogicalType, input: &Input<'_>, mask: Mask<
 /// Java's `DateTimeFormatter`, as far as numbers go: y M d H m s S and quoted text.
 fn format(out: &mut String, moment: Moment, pattern: &str) -> Result<(), String> {
     let mut letters = pattern.chars().peekable();
-    let mut full = String::with_capacity(29);
-    time::write_timestamp(&mut full, moment, ' ', 9);
+    let mut rest = String::with_capacity(24);
+    let year = time::write_after_year(&mut rest, moment);
     while let Some(letter) = letters.next() {
         if letter == '\'' {
             quoted(out, &mut letters);
@@ -85,23 +85,41 @@ fn format(out: &mut String, moment: Moment, pattern: &str) -> Result<(), String>
         while letters.next_if_eq(&letter).is_some() {
             width += 1;
         }
-        let field = |from: usize, to: usize| full.get(from..to).unwrap_or("");
+        if matches!(letter, 'y' | 'u') && matches!(width, 2 | 4) {
+            write_year(out, year, letter, width);
+            continue;
+        }
+        let field = |from: usize, to: usize| rest.get(from..to).unwrap_or("");
         let padded = match (letter, width) {
-            ('y' | 'u', 4) => field(0, 4),
-            ('y' | 'u', 2) => field(2, 4),
-            ('M', 2) => field(5, 7),
-            ('d', 2) => field(8, 10),
-            ('H', 2) => field(11, 13),
-            ('m', 2) => field(14, 16),
-            ('s', 2) => field(17, 19),
-            ('S', 1..=9) => field(20, 20 + width),
-            ('M', 1) => field(5, 7).trim_start_matches('0'),
-            ('d', 1) => field(8, 10).trim_start_matches('0'),
+            ('M', 2) => field(0, 2),
+            ('d', 2) => field(3, 5),
+            ('H', 2) => field(6, 8),
+            ('m', 2) => field(9, 11),
+            ('s', 2) => field(12, 14),
+            ('S', 1..=9) => field(15, 15 + width),
+            ('M', 1) => field(0, 2).trim_start_matches('0'),
+            ('d', 1) => field(3, 5).trim_start_matches('0'),
             _ => return Err(format!("pattern letter {letter} x{width} of DATE_FORMAT is not supported")),
         };
         out.push_str(padded);
     }
     Ok(())
+}
+
+/// `y` counts within its era (44 BC is 0044), `u` through both (-0043); beyond four digits both have a plus.
+fn write_year(out: &mut String, year: i64, letter: char, width: usize) {
+    let shown = if letter == 'y' && year <= 0 { 1 - year } else { year };
+    let number = shown.unsigned_abs();
+    if width == 2 {
+        out.push_str(&format!("{:02}", number % 100));
+        return;
+    }
+    match shown {
+        ..0 => out.push('-'),
+        10_000.. => out.push('+'),
+        _ => {}
+    }
+    time::write_digits(out, number, 4);
 }
 
 fn quoted(out: &mut String, letters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
@@ -148,4 +166,22 @@ fn to_ltz(values: &[Vector], kind: LogicalType, input: &Input<'_>, mask: Mask<'_
         },
     )?;
     Ok(Vector { array: Arc::new(array.with_data_type(kind.to_arrow())), scalar })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn years_are_shown_as_java_shows_them() {
+        let shown = |text: &str, pattern: &str| {
+            let mut out = String::new();
+            format(&mut out, time::parse_zoned(text, b"T").unwrap(), pattern).unwrap();
+            out
+        };
+        assert_eq!(shown("2026-03-01T00:00:00.0079Z", "yyyy-M-d HH:mm:ss.SSS yy"), "2026-3-1 00:00:00.007 26");
+        assert_eq!(shown("-0043-03-15T10:00:00Z", "yyyy uuuu-MM-dd"), "0044 -0043-03-15");
+        assert_eq!(shown("+10000-01-01T00:00:00Z", "yyyy uuuu"), "+10000 +10000");
+    }
 }

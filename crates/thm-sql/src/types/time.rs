@@ -104,7 +104,8 @@ pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     (year, u32::try_from(month).unwrap_or(1), u32::try_from(day).unwrap_or(1))
 }
 
-fn digits(out: &mut String, number: u64, width: usize) {
+/// Appends a number with at least `width` digits.
+pub fn write_digits(out: &mut String, number: u64, width: usize) {
     let mut buffer = [b'0'; 20];
     let mut left = number;
     let mut at = buffer.len();
@@ -122,25 +123,36 @@ pub fn write_date(out: &mut String, days: i64) {
     if year < 0 {
         out.push('-');
     }
-    digits(out, year.unsigned_abs(), 4);
+    write_digits(out, year.unsigned_abs(), 4);
     out.push('-');
-    digits(out, u64::from(month), 2);
+    write_digits(out, u64::from(month), 2);
     out.push('-');
-    digits(out, u64::from(day), 2);
+    write_digits(out, u64::from(day), 2);
+}
+
+/// Appends `MM-dd HH:mm:ss.SSSSSSSSS` and gives the year that belongs before it.
+pub fn write_after_year(out: &mut String, moment: Moment) -> i64 {
+    let (year, month, day) = civil_from_days(moment.seconds.div_euclid(DAY));
+    write_digits(out, u64::from(month), 2);
+    out.push('-');
+    write_digits(out, u64::from(day), 2);
+    out.push(' ');
+    write_time(out, moment.seconds.rem_euclid(DAY), moment.nanos, 9);
+    year
 }
 
 /// Appends `HH:mm:ss` and, for `fraction` > 0, a point and that many digits.
 pub fn write_time(out: &mut String, second_of_day: i64, nanos: u32, fraction: u8) {
     let second = second_of_day.unsigned_abs();
-    digits(out, second / 3_600, 2);
+    write_digits(out, second / 3_600, 2);
     out.push(':');
-    digits(out, second / 60 % 60, 2);
+    write_digits(out, second / 60 % 60, 2);
     out.push(':');
-    digits(out, second % 60, 2);
+    write_digits(out, second % 60, 2);
     if fraction > 0 {
         out.push('.');
         let kept = nanos / 10_u32.pow(u32::from(9 - fraction.min(9)));
-        digits(out, u64::from(kept), usize::from(fraction.min(9)));
+        write_digits(out, u64::from(kept), usize::from(fraction.min(9)));
     }
 }
 
@@ -179,6 +191,17 @@ impl Reader<'_> {
         Some(number)
     }
 
+    /// Four digits or, as ISO 8601 and Java's `EXCEEDS_PAD` have it, `+` and more, or `-` and at least four.
+    fn signed_year(&mut self) -> Option<i64> {
+        if self.eat(b'+') {
+            return self.number(5, 10);
+        }
+        if self.eat(b'-') {
+            return self.number(4, 10).filter(|year| *year != 0).map(|year| -year);
+        }
+        self.number(4, 4)
+    }
+
     fn eat(&mut self, byte: u8) -> bool {
         let found = self.rest.first() == Some(&byte);
         if found {
@@ -207,7 +230,7 @@ impl Reader<'_> {
 /// How strict a timestamp's text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// Fields have all their digits, as in JSON.
+    /// Fields have all their digits, as in JSON; years may have a sign, and 24:00:00 is the next day's midnight.
     Full,
     /// `2020-2-9 1:2:3` is fine, as in CAST.
     Any,
@@ -217,7 +240,7 @@ pub enum Width {
 fn read_timestamp(text: &str, separators: &[u8], width: Width) -> Option<(Moment, usize)> {
     let least = if width == Width::Full { 2 } else { 1 };
     let mut reader = Reader { rest: text.as_bytes() };
-    let year = reader.number(4, 4)?;
+    let year = if width == Width::Full { reader.signed_year()? } else { reader.number(4, 4)? };
     reader.expect(b'-')?;
     let month = u32::try_from(reader.number(least, 2)?).ok()?;
     reader.expect(b'-')?;
@@ -232,7 +255,8 @@ fn read_timestamp(text: &str, separators: &[u8], width: Width) -> Option<(Moment
     reader.expect(b':')?;
     let second = reader.number(least, 2)?;
     let nanos = reader.fraction()?;
-    if hour > 23 || minute > 59 || second > 59 {
+    let end_of_day = width == Width::Full && (hour, minute, second, nanos) == (24, 0, 0, 0);
+    if (hour > 23 && !end_of_day) || minute > 59 || second > 59 {
         return None;
     }
     let seconds = i64::from(days) * DAY + hour * 3_600 + minute * 60 + second;
@@ -322,6 +346,18 @@ mod tests {
         assert_eq!(parse_timestamp("2024-01-02T03:05:01Z", b"T", Width::Full), None);
         assert_eq!(parse_timestamp("2024-1-2 3:5:1", b" ", Width::Full), None);
         assert!(parse_timestamp("2024-1-2 3:5:1", b" ", Width::Any).is_some());
+    }
+
+    #[test]
+    fn far_years_have_a_sign_in_json() {
+        let read = |text| parse_zoned(text, b"T").map(|moment| shown(moment, 0));
+        assert_eq!(read("-0043-03-15T10:00:00Z").as_deref(), Some("-0043-03-15 10:00:00"));
+        assert_eq!(read("+294246-12-31T24:00:00.000Z").as_deref(), Some("294247-01-01 00:00:00"));
+        for wrong in ["10000-01-01T00:00:00Z", "+2026-01-01T00:00:00Z", "-0000-01-01T00:00:00Z", "2026-01-01T24:00:01Z"]
+        {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(parse_timestamp("2026-01-01 24:00:00", b" ", Width::Any), None);
     }
 
     #[test]
