@@ -1,5 +1,8 @@
 //! The connector class: options, checks, and the factory of its task.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use async_trait::async_trait;
 use thm_api::{ConfigDef, ConfigIssue, Connector, ConnectorConfig, ConnectorKind, Result, Task, TaskContext};
 
@@ -10,8 +13,33 @@ use crate::session::Session;
 use crate::task::PostgresTask;
 
 /// `io.debezium.connector.postgresql.PostgresConnector`, with Debezium's option names.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PostgresConnector;
+#[derive(Clone, Debug, Default)]
+pub struct PostgresConnector {
+    /// Options that the process sets where a connector does not: where transactions spill, how to start.
+    defaults: BTreeMap<String, String>,
+}
+
+impl PostgresConnector {
+    /// Transactions beyond the memory's share wait for their end in this folder (`thm.spool.dir`).
+    #[must_use]
+    pub fn spooling_in(mut self, folder: &Path) -> Self {
+        self.defaults.insert("thm.spool.dir".to_owned(), folder.display().to_string());
+        self
+    }
+
+    /// How tasks start where slot and state do not belong together (`thm.start`); obeyed once per text.
+    #[must_use]
+    pub fn starting_by(mut self, start: &str) -> Self {
+        self.defaults.insert("thm.start".to_owned(), start.to_owned());
+        self
+    }
+
+    fn with_defaults(&self, config: &ConnectorConfig) -> ConnectorConfig {
+        let mut values = self.defaults.clone();
+        values.extend(config.values().clone());
+        ConnectorConfig::new(values)
+    }
+}
 
 #[async_trait]
 impl Connector for PostgresConnector {
@@ -41,7 +69,8 @@ impl Connector for PostgresConnector {
         preflight::check_publication(&session, &options, &tables, false).await
     }
 
-    fn task(&self, context: TaskContext) -> Result<Task> {
+    fn task(&self, mut context: TaskContext) -> Result<Task> {
+        context.config = self.with_defaults(&context.config);
         Ok(Task::Source(Box::new(PostgresTask::new(context)?)))
     }
 }

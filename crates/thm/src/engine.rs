@@ -24,6 +24,7 @@ use thm_connect::{CursorHolds, Herder, HerderOptions};
 use thm_log::group::{GroupConfig, GroupCoordinator};
 use thm_log::kafka::{Broker, Limits, Listener, ListenerConfig};
 use thm_log::{DataFolder, EmbeddedLog, FileStateStore, LogConfig};
+use thm_source::PostgresConnector;
 use thm_sql::{CompileContext, JobManager, JobManagerOptions, JobPlan};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -57,8 +58,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts everything; an error leaves nothing running.
-    pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Arc<Self>> {
+    /// Starts everything; an error leaves nothing running. `start` is how sources start whose slot and state do not
+    /// belong together (`thm.start`).
+    pub async fn start(config: Config, metrics: PrometheusHandle, start: Option<String>) -> Result<Arc<Self>> {
         let hosts = Arc::new(Hosts::new(config.hosts.clone()));
         let plans = compile(&config)?;
         check_connectors(&config)?;
@@ -78,7 +80,11 @@ impl Engine {
             budget: MemoryBudget::new(share(&config, SQL_PARTS)),
         }));
         let offsets: Arc<dyn OffsetStore> = groups.clone();
-        let mut options = HerderOptions::new(log.clone(), completeness.clone(), offsets, state, registry());
+        let mut source = PostgresConnector::default().spooling_in(&folder.spool());
+        if let Some(start) = &start {
+            source = source.starting_by(start);
+        }
+        let mut options = HerderOptions::new(log.clone(), completeness.clone(), offsets, state, registry(source));
         options.hosts = hosts.clone();
         options.holds = Some(Arc::new(Holds(embedded.clone())));
         options.source_budget = MemoryBudget::new(share(&config, SOURCE_PARTS));
@@ -179,9 +185,9 @@ fn log_config(config: &Config, folder: &DataFolder) -> LogConfig {
     log
 }
 
-fn registry() -> Registry {
+fn registry(source: PostgresConnector) -> Registry {
     Registry::default()
-        .with(thm_source::PostgresConnector)
+        .with(source)
         .with(thm_sink::ClickHouseConnector)
         .with(thm_sink::HttpConnector)
         .with(thm_sink::LeaderboardConnector)
@@ -196,7 +202,7 @@ pub fn check(config: &Config) -> Result<String> {
 
 /// Checks the connector files, no network; says how many there are.
 fn check_connectors(config: &Config) -> Result<usize> {
-    let registry = registry();
+    let registry = registry(PostgresConnector::default());
     let files = config.connector_files()?;
     for file in &files {
         check_connector(&registry, file)?;

@@ -96,13 +96,23 @@ impl KafkaClient {
         if header.correlation_id != self.correlation {
             bail!("{} answers another request than the one asked", self.address);
         }
-        Ok(R::Response::decode(&mut answer, version)?)
+        R::Response::decode(&mut answer, version)
     }
 
     /// All topics, or the one named; an unknown one is an error.
     pub async fn topics(&mut self, only: Option<&str>) -> Result<Vec<TopicMetadata>> {
+        self.metadata(only, false).await
+    }
+
+    /// Number of partitions of a topic that is to be written; the broker may create it, if its settings say so.
+    pub async fn partitions_to_write(&mut self, topic: &str) -> Result<i32> {
+        let topics = self.metadata(Some(topic), true).await?;
+        Ok(topics.first().map_or(1, |topic| topic.partitions).max(1))
+    }
+
+    async fn metadata(&mut self, only: Option<&str>, create: bool) -> Result<Vec<TopicMetadata>> {
         let wanted = only.map(|topic| vec![MetadataRequestTopic::default().with_name(Some(topic_name(topic)))]);
-        let request = MetadataRequest::default().with_topics(wanted).with_allow_auto_topic_creation(false);
+        let request = MetadataRequest::default().with_topics(wanted).with_allow_auto_topic_creation(create);
         let answer = self.call(METADATA_VERSION, &request).await?;
         let mut topics = Vec::new();
         for topic in answer.topics {

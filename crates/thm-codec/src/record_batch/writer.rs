@@ -6,16 +6,10 @@ use super::header::{CRC_FROM, HEADER_BYTES, LENGTH_FROM};
 use super::varint::{varint_len, write_varint, write_varlong};
 
 /// Headers of a record, encoded once and used for many records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HeaderBlock {
     count: i32,
     encoded: Vec<u8>,
-}
-
-impl Default for HeaderBlock {
-    fn default() -> Self {
-        Self { count: 0, encoded: Vec::new() }
-    }
 }
 
 impl HeaderBlock {

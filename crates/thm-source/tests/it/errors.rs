@@ -136,12 +136,18 @@ async fn a_broken_connection_may_be_tried_again() {
 
 #[test]
 fn every_option_of_the_real_connector_is_known() {
-    let def = PostgresConnector.config_def();
+    let connector = PostgresConnector::default();
+    let def = connector.config_def();
     assert!(def.keys.len() > 165);
     for name in ["database.hostname", "slot.drop.on.stop", "heartbeat.interval.ms", "thm.start"] {
         assert!(def.get(name).is_some(), "{name}");
     }
-    assert!(PostgresConnector.validate(&ConnectorConfig::default()).iter().any(|issue| issue.option == "topic.prefix"));
+    assert!(
+        PostgresConnector::default()
+            .validate(&ConnectorConfig::default())
+            .iter()
+            .any(|issue| issue.option == "topic.prefix")
+    );
 }
 
 #[test]
@@ -149,5 +155,5 @@ fn the_shipped_connector_file_has_no_findings() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../connectors/pg.engagement.source.json");
     let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let options: std::collections::BTreeMap<String, String> = serde_json::from_value(file["config"].clone()).unwrap();
-    assert_eq!(PostgresConnector.validate(&ConnectorConfig::new(options)), []);
+    assert_eq!(PostgresConnector::default().validate(&ConnectorConfig::new(options)), []);
 }

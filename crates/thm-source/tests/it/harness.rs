@@ -138,11 +138,11 @@ impl Bench {
     }
 
     pub async fn check(&self) -> Result<()> {
-        PostgresConnector.check(&self.context()).await
+        PostgresConnector::default().check(&self.context()).await
     }
 
     pub async fn start(&self) -> Result<Box<dyn SourceTask>> {
-        let Task::Source(mut task) = PostgresConnector.task(self.context())? else { panic!("not a source") };
+        let Task::Source(mut task) = PostgresConnector::default().task(self.context())? else { panic!("not a source") };
         task.start(self.progress.clone()).await?;
         Ok(task)
     }

@@ -20,6 +20,24 @@ pub struct RunArgs {
     /// Check the configuration, the SQL files and the connector files, start nothing, and exit.
     #[arg(long)]
     check: bool,
+    /// Where slot and state do not belong together: take a new snapshot.
+    #[arg(long, conflicts_with = "from_slot")]
+    resnapshot: bool,
+    /// Where slot and state do not belong together: go on from what the slot still has.
+    #[arg(long)]
+    from_slot: bool,
+}
+
+impl RunArgs {
+    /// The option `thm.start` for this start alone: its text is obeyed once.
+    fn source_start(&self) -> Option<String> {
+        let word = match (self.resnapshot, self.from_slot) {
+            (true, _) => "resnapshot",
+            (false, true) => "from-slot",
+            (false, false) => return None,
+        };
+        Some(format!("{word}:{}", uuid::Uuid::new_v4()))
+    }
 }
 
 /// A SQL text that is wrong, to be shown with line, column and caret.
@@ -37,7 +55,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode> {
     let metrics = telemetry::start_metrics()?;
     let mut signals = Signals::new()?;
     let engine = tokio::select! {
-        started = Engine::start(config, metrics) => started?,
+        started = Engine::start(config, metrics, args.source_start()) => started?,
         code = signals.wait() => return Ok(code),
     };
     let code = tokio::select! {

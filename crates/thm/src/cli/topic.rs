@@ -153,8 +153,7 @@ fn print_record(partition: i32, consumed: &ConsumedRecord, long: bool, output: O
 }
 
 async fn run_produce(client: &mut KafkaClient, args: Produce) -> Result<()> {
-    let topics = client.topics(Some(&args.topic)).await?;
-    let partitions = topics.first().map_or(1, |topic| topic.partitions).max(1) as u32;
+    let partitions = client.partitions_to_write(&args.topic).await? as u32;
     if std::io::stdin().is_terminal() {
         super::output::note("one record a line; Ctrl-D ends");
     }

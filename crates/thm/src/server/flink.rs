@@ -51,31 +51,44 @@ pub fn router(jobs: Jobs) -> Router {
         .with_state(jobs)
 }
 
-/// `{"errors":[…]}`, as Flink answers whatever it cannot do.
-pub fn error(status: StatusCode, message: String) -> Response {
-    (status, Json(json!({ "errors": [message] }))).into_response()
+/// What Flink answers to what it cannot do: `{"errors":[…]}`.
+struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+impl Refusal {
+    const fn new(status: StatusCode, message: String) -> Self {
+        Self { status, message }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "errors": [self.message] }))).into_response()
+    }
 }
 
 /// What an unknown path or method gets.
-pub async fn not_found(method: Method, uri: axum::http::Uri) -> Response {
+pub async fn not_found(method: Method, uri: axum::http::Uri) -> impl IntoResponse {
     let message = if method == Method::GET {
         format!("Unable to load requested file {}.", uri.path())
     } else {
         format!("Not found: {}", uri.path())
     };
-    error(StatusCode::NOT_FOUND, message)
+    Refusal::new(StatusCode::NOT_FOUND, message)
 }
 
 fn now_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }
 
-fn find(jobs: &JobManager, id: &str) -> Result<JobStatus, Response> {
+fn find(jobs: &JobManager, id: &str) -> Result<JobStatus, Refusal> {
     if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let message = format!(
             "Bad request, could not parse parameters: Cannot resolve path parameter (jobid) from value \"{id}\"."
         );
-        return Err(error(
+        return Err(Refusal::new(
             StatusCode::BAD_REQUEST,
             format!("org.apache.flink.runtime.rest.handler.RestHandlerException: {message}"),
         ));
@@ -83,7 +96,7 @@ fn find(jobs: &JobManager, id: &str) -> Result<JobStatus, Response> {
     let found = jobs.jobs().into_iter().find(|job| job.id.eq_ignore_ascii_case(id));
     found.ok_or_else(|| {
         let message = format!("org.apache.flink.runtime.rest.NotFoundException: Job {id} not found");
-        error(StatusCode::NOT_FOUND, message)
+        Refusal::new(StatusCode::NOT_FOUND, message)
     })
 }
 
@@ -172,7 +185,7 @@ fn task_counts(state: &str, count: usize) -> Value {
     Value::Object(counts)
 }
 
-async fn job(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Response> {
+async fn job(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     let job = find(&jobs, &id)?;
     let state = job.state.as_str();
     let stamp = |name: &str| {
@@ -258,15 +271,15 @@ fn plan_of(job: &JobStatus) -> Value {
     json!({"jid": job.id, "name": job.name, "type": "STREAMING", "nodes": nodes})
 }
 
-async fn status(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Response> {
+async fn status(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     Ok(Json(json!({ "status": find(&jobs, &id)?.state.as_str() })))
 }
 
-async fn plan(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Response> {
+async fn plan(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     Ok(Json(json!({ "plan": plan_of(&find(&jobs, &id)?) })))
 }
 
-async fn job_config(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Response> {
+async fn job_config(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     let job = find(&jobs, &id)?;
     Ok(Json(json!({
         "jid": job.id,
@@ -318,7 +331,7 @@ fn summary(latest: Option<u64>) -> Value {
     json!({"min": value, "max": value, "avg": value, "p50": at, "p90": at, "p95": at, "p99": at, "p999": at})
 }
 
-async fn checkpoints(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Response> {
+async fn checkpoints(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     let job = find(&jobs, &id)?;
     let latest = latest_checkpoint(&job);
     let checkpoint = &job.checkpoints;
@@ -345,7 +358,7 @@ async fn checkpoints(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result
     })))
 }
 
-async fn checkpoints_config(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Response> {
+async fn checkpoints_config(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     let job = find(&jobs, &id)?;
     Ok(Json(json!({
         "mode": "exactly_once",
@@ -366,7 +379,7 @@ async fn checkpoints_config(State(jobs): State<Jobs>, Path(id): Path<String>) ->
     })))
 }
 
-async fn exceptions(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Response> {
+async fn exceptions(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     let job = find(&jobs, &id)?;
     let entries: Vec<_> = job
         .exception
@@ -389,31 +402,28 @@ async fn cancel(
     State(jobs): State<Jobs>,
     Path(id): Path<String>,
     Query(query): Query<BTreeMap<String, String>>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     const HANDLER: &str = "org.apache.flink.runtime.rest.handler.RestHandlerException";
     let mode = query.get("mode").map_or("cancel", String::as_str);
     if mode != "cancel" {
         let message = format!(
             "{HANDLER}: Bad request, could not parse parameters: Cannot resolve query parameter (mode) from value \"{mode}\"."
         );
-        return Err(error(StatusCode::BAD_REQUEST, message));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, message));
     }
-    let job = find(&jobs, &id).map_err(|answer| {
-        if answer.status() == StatusCode::NOT_FOUND {
-            error(StatusCode::NOT_FOUND, format!("{HANDLER}: Job could not be found."))
-        } else {
-            answer
-        }
+    let job = find(&jobs, &id).map_err(|refusal| match refusal.status {
+        StatusCode::NOT_FOUND => Refusal::new(StatusCode::NOT_FOUND, format!("{HANDLER}: Job could not be found.")),
+        _ => refusal,
     })?;
     if job.end_ms.is_some() && job.state != JobState::Canceled {
         let message = format!(
             "{HANDLER}: Job cancellation failed because the job has already reached another terminal state ({}).",
             job.state.as_str()
         );
-        return Err(error(StatusCode::CONFLICT, message));
+        return Err(Refusal::new(StatusCode::CONFLICT, message));
     }
     match jobs.cancel(&job.id) {
         Ok(()) => Ok((StatusCode::ACCEPTED, Json(json!({}))).into_response()),
-        Err(failure) => Err(error(StatusCode::INTERNAL_SERVER_ERROR, failure.to_string())),
+        Err(failure) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, failure.to_string())),
     }
 }

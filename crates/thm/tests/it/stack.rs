@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use thm_dev::process::{Folders, Launch, ProcessId, free_ports};
+use thm_dev::process::{Folders, Launch, free_ports};
 use thm_dev::services::{ClickHouse, ExternalApi, Postgres, Redis, Running, Service};
 
 /// The binary under test.
@@ -159,11 +159,6 @@ impl Stack {
     /// SIGTERM, and the end of it.
     pub fn stop_engine(&mut self) {
         self.engine.take().expect("the engine runs").stop();
-    }
-
-    /// The engine's process.
-    pub fn engine_process(&self) -> ProcessId {
-        self.engine.as_ref().expect("the engine runs").process().identity()
     }
 
     /// The end of the engine's log.
