@@ -30,6 +30,8 @@ pub(super) struct Pass {
     pub(super) milestones: BTreeMap<&'static str, f64>,
     /// CPU time per row in microseconds, by process.
     pub(super) cpu_us: BTreeMap<&'static str, f64>,
+    /// Percent of the log's reads that its tail cache answered, by topic: the others had to be parsed again.
+    pub(super) cached_percent: BTreeMap<String, f64>,
     /// CPU time per row in microseconds, by thread of the engine.
     pub(super) threads_us: BTreeMap<String, f64>,
 }
@@ -105,6 +107,7 @@ pub(super) async fn engine(lab: &Lab, subject: &Subject, rows: u64, whole_path: 
         http: lab.receiver.events() + rows,
         clickhouse: lab.clickhouse_rows().await? + rows,
     };
+    let reads = subject.cache_reads().await?;
     let before = Meter::read(lab, Some(subject.pid()));
     let began = Instant::now();
     subject.resume_source().await?;
@@ -141,5 +144,12 @@ pub(super) async fn engine(lab: &Lab, subject: &Subject, rows: u64, whole_path: 
     // Commits and the last acknowledgement belong to the pass.
     subject.pause_source().await?;
     before.fill(&Meter::read(lab, Some(subject.pid())), rows, &mut pass);
+    for (topic, [hits, misses]) in subject.cache_reads().await? {
+        let [old_hits, old_misses] = reads.get(&topic).copied().unwrap_or_default();
+        let (hits, misses) = (hits - old_hits, misses - old_misses);
+        if hits + misses > 0.0 {
+            pass.cached_percent.insert(topic, 100.0 * hits / (hits + misses));
+        }
+    }
     Ok(pass)
 }

@@ -175,6 +175,7 @@ fn add_rows(report: &mut Report, shape: Shape, passes: &Passes) {
     );
     report.note(format!("CPU per row by process, µs, {name}"), cpu_table(&all));
     report.note(format!("Engine CPU per row by thread, whole path, µs, {name}"), thread_table(&passes.whole));
+    report.note(format!("Reads that the tail cache answered, whole path, percent, {name}"), cache_table(&passes.whole));
     report.note(format!("When each target was there, s after the start, {name}, {rows} rows"), milestone_table(&all));
     let raw = json!({"rows": rows, "pg_recvlogical": passes.peer, "topic": passes.topic, "whole_path": passes.whole,
         "pg_recvlogical_start_seconds": passes.peer_starts});
@@ -213,6 +214,11 @@ fn thread_table(passes: &[Pass]) -> String {
     threads.sort_by(|a, b| b.1.total_cmp(&a.1));
     let lines = threads.iter().filter(|(_, us)| *us > 0.0).map(|(name, us)| format!("{name:<16}  {us:.2}\n"));
     lines.collect()
+}
+
+fn cache_table(passes: &[Pass]) -> String {
+    let topics = medians(passes.iter().map(|pass| &pass.cached_percent).collect());
+    topics.iter().map(|(topic, percent)| format!("{topic:<28}  {percent:.0}\n")).collect()
 }
 
 fn milestone_table(all: &[(&str, &Vec<Pass>)]) -> String {

@@ -1,5 +1,6 @@
 //! The engine under measurement: `thm run` with a folder of its own, driven over its public interfaces.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -156,6 +157,23 @@ impl Subject {
         let prefix = format!("{name}_bucket{{le=\"");
         let buckets = text.lines().filter_map(|line| line.strip_prefix(&prefix)?.split_once("\"} "));
         Ok(buckets.filter_map(|(bound, count)| Some((bound.parse().ok()?, count.parse().ok()?))).collect())
+    }
+
+    /// Reads of each topic so far: those that the log's tail cache answered, and those that went to segments.
+    pub(super) async fn cache_reads(&self) -> Result<BTreeMap<String, [f64; 2]>> {
+        let text = self.http.get(format!("{}/metrics", self.flink_url)).send().await?.text().await?;
+        let mut reads: BTreeMap<String, [f64; 2]> = BTreeMap::new();
+        for (place, name) in ["hits", "misses"].into_iter().enumerate() {
+            let prefix = format!("thm_log_tail_cache_{name}_total{{topic=\"");
+            let samples = text.lines().filter_map(|line| line.strip_prefix(&prefix)?.split_once("\"} "));
+            for (topic, count) in samples {
+                let found = reads.entry(topic.to_owned()).or_default();
+                if let (Some(slot), Ok(count)) = (found.get_mut(place), count.parse()) {
+                    *slot = count;
+                }
+            }
+        }
+        Ok(reads)
     }
 
     /// The end of its log.
