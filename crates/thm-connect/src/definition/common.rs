@@ -1,4 +1,7 @@
-//! Options that the worker gives every connector: names, types, defaults and order as in Kafka Connect 4.2.
+//! Options that the worker gives every connector.
+//!
+//! Names, types, defaults, importance, groups, labels and order are Kafka Connect's (4.2), for they are the contract; the
+//! texts are our own.
 
 use thm_api::{ConfigKey, ConfigType, Importance, Support};
 
@@ -56,7 +59,7 @@ pub(super) const ALL: &[Definition] = &[
                 "connector.plugin.version",
                 ConfigType::String,
                 Some(VERSION),
-                "Version of the connector; there is one.",
+                "Release of the class to run; there is only one.",
             )
         },
         order: 3,
@@ -119,7 +122,7 @@ pub(super) const ALL: &[Definition] = &[
                 "key.converter.plugin.version",
                 ConfigType::String,
                 Some(VERSION),
-                "Version of the key converter; there is one.",
+                "Release of key.converter; there is only one.",
             )
         },
         order: 7,
@@ -150,7 +153,7 @@ pub(super) const ALL: &[Definition] = &[
                 "value.converter.plugin.version",
                 ConfigType::String,
                 Some(VERSION),
-                "Version of the value converter; there is one.",
+                "Release of value.converter; there is only one.",
             )
         },
         order: 9,
@@ -182,7 +185,7 @@ pub(super) const ALL: &[Definition] = &[
                 "header.converter.plugin.version",
                 ConfigType::String,
                 Some(VERSION),
-                "Version of the header converter; there is one.",
+                "Release of header.converter; there is only one.",
             )
         },
         order: 11,
@@ -319,7 +322,7 @@ pub(super) const SOURCE: &[Definition] = &[
                 "topic.creation.groups",
                 ConfigType::List,
                 Some(""),
-                "Groups of settings for topics that the connector creates.",
+                "Names of rule sets by which topics are made.",
             )
         },
         order: 1,

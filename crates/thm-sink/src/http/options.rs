@@ -1,4 +1,6 @@
 //! The class's options: the original connector's in its display order, then ours.
+//!
+//! Names, types, defaults, importance, groups and order are the contract; the texts are our own.
 
 use thm_api::config::ConfigType::{Boolean, Int, List, Long, Password, String as Text};
 use thm_api::{ConfigDef, ConfigKey, ConfigType, Importance, Support};
@@ -178,7 +180,7 @@ pub const CONFIG_DEF: ConfigDef = ConfigDef {
                 Text,
                 Some(""),
                 BATCHING,
-                "Written before the first record of a batch; may have escapes such as \\n.",
+                "Text that opens a batch, such as `[`; escapes like \\n are understood.",
             )
         },
         ConfigKey {
@@ -188,7 +190,7 @@ pub const CONFIG_DEF: ConfigDef = ConfigDef {
                 Text,
                 None,
                 BATCHING,
-                "Written after the last record of a batch, a line end if not set; `]` for a JSON array.",
+                "Text that closes a batch, a line end if not set; `]` for a JSON array.",
             )
         },
         ConfigKey {
@@ -198,7 +200,7 @@ pub const CONFIG_DEF: ConfigDef = ConfigDef {
                 Text,
                 None,
                 BATCHING,
-                "Written between the records of a batch, a line end if not set; `,` for a JSON array.",
+                "Text between two records of a batch, a line end if not set; `,` for a JSON array.",
             )
         },
         ConfigKey {
