@@ -127,6 +127,12 @@ fn worker_definitions(connector: &dyn Connector) -> impl Iterator<Item = Definit
     all.filter(move |definition| own.get(definition.key.name).is_none()).copied()
 }
 
+/// What keeps a configuration from being accepted: nothing, or one message per error. No network.
+#[must_use]
+pub fn config_errors(connector: &dyn Connector, written: &RawConfig) -> Vec<String> {
+    validate(connector, written).errors().map(str::to_owned).collect()
+}
+
 /// Checks a configuration. No network.
 pub(crate) fn validate(connector: &dyn Connector, written: &RawConfig) -> Validation {
     let present: BTreeMap<String, String> =

@@ -32,7 +32,7 @@ mod status;
 mod worker;
 
 pub use context::DEFAULT_WRITE_TIMEOUT;
-pub use definition::RawConfig;
+pub use definition::{RawConfig, config_errors};
 pub use herder::{
     ConnectorInfo, ConnectorStatus, Herder, InitialState, InstanceStatus, OffsetChange, Refusal, Restart,
     parse_connector,

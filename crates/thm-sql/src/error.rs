@@ -125,7 +125,8 @@ impl Diagnostic for SqlDiagnostic {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.0.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+        let hint = self.0.hint.as_deref().unwrap_or(ErrorKind::InvalidSql.hint());
+        Some(Box::new(hint))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -17,8 +17,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use thm_api::{
-    Completeness, ConnectorConfig, Error, ErrorKind, Hosts, Log, MemoryBudget, Offset, OffsetStore, Position, Registry,
-    StateStore, TopicPartition,
+    Completeness, Error, ErrorKind, Hosts, Log, MemoryBudget, Offset, OffsetStore, Position, Registry, StateStore,
+    TopicPartition,
 };
 use thm_connect::{CursorHolds, Herder, HerderOptions};
 use thm_log::group::{GroupConfig, GroupCoordinator};
@@ -215,18 +215,19 @@ fn check_connector(registry: &Registry, file: &Path) -> Result<()> {
         Error::new(ErrorKind::InvalidConfig, "checking a connector file", file.display().to_string()).with_hint(hint)
     };
     let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
-    let (_, written) = thm_connect::parse_connector(&text, file)?;
-    let written = written.into_iter().filter_map(|(option, text)| Some((option, text?))).collect();
-    let config = ConnectorConfig::new(written);
-    let class = config.require("connector.class")?;
-    let connector = registry.get(class).ok_or_else(|| {
+    let (name, mut written) = thm_connect::parse_connector(&text, file)?;
+    written.entry("name".to_owned()).or_insert(Some(name));
+    let Some(class) = written.get("connector.class").cloned().flatten() else {
+        return Err(bad("Give the connector a \"connector.class\".".to_owned()).into());
+    };
+    // Connect allows to leave the class's last word out.
+    let connector = registry.get(&class).or_else(|| registry.get(&format!("{class}Connector")));
+    let connector = connector.ok_or_else(|| {
         let known: Vec<_> = registry.iter().map(|one| one.class()).collect();
         bad(format!("connector.class {class} is not known; there are {}.", known.join(", ")))
     })?;
-    match connector.validate(&config).into_iter().find(|issue| !issue.warning) {
-        Some(issue) => Err(bad(format!("{}: {}", issue.option, issue.message)).into()),
-        None => Ok(()),
-    }
+    let errors = thm_connect::config_errors(&*connector, &written);
+    if errors.is_empty() { Ok(()) } else { Err(bad(errors.join("\n        ")).into()) }
 }
 
 /// Compiles every SQL file before anything else happens.

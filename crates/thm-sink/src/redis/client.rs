@@ -101,7 +101,8 @@ fn classify(doing: &'static str, name: &str, error: RedisError) -> Error {
         error.code().is_some_and(|code| codes.contains(&code)) || codes.iter().any(|code| text.contains(code))
     };
     let kind = if error.kind() == RedisKind::AuthenticationFailed
-        || is(&["NOAUTH", "WRONGPASS", "NOPERM", "invalid password"])
+        // The driver drops the code NOAUTH where it selects the database and keeps the text.
+        || is(&["NOAUTH", "WRONGPASS", "NOPERM", "invalid password", "Authentication required"])
     {
         ErrorKind::SinkDenied
     } else if is(&["WRONGTYPE", "invalid DB index", "DB index is out of range"]) {

@@ -381,8 +381,11 @@ async fn checkpoints_config(State(jobs): State<Jobs>, Path(id): Path<String>) ->
 
 async fn exceptions(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     let job = find(&jobs, &id)?;
-    let entries: Vec<_> = job
-        .exception
+    let told = job.exception.as_ref().map(|text| match &job.hint {
+        Some(hint) => format!("{text}\n{hint}"),
+        None => text.clone(),
+    });
+    let entries: Vec<_> = told
         .iter()
         .map(|text| {
             json!({"exceptionName": "thm.Error", "stacktrace": text, "timestamp": modified_ms(&job), "failureLabels": {},
@@ -390,8 +393,8 @@ async fn exceptions(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<
         })
         .collect();
     Ok(Json(json!({
-        "root-exception": job.exception,
-        "timestamp": job.exception.as_ref().map(|_| modified_ms(&job)),
+        "root-exception": told,
+        "timestamp": told.as_ref().map(|_| modified_ms(&job)),
         "all-exceptions": [],
         "truncated": false,
         "exceptionHistory": {"entries": entries, "truncated": false},

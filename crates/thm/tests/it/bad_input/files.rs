@@ -1,0 +1,102 @@
+//! Configuration, ports and data folder: what ends the process before it has begun, with whom or what to blame.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use serde_json::json;
+
+use super::bare::{Bare, run_in, said};
+use crate::stack::program;
+
+#[test]
+fn a_configuration_that_is_wrong_names_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("thm.toml");
+    let (code, text) = run_in(folder.path());
+    assert!(code == 2 && text.contains("THM-CFG-001") && text.contains("thm.toml"), "{text}");
+    for (config, word) in [
+        ("[server]\nconect_port = 1\n", "conect_port"),
+        ("[server]\nconnect_port = \"a\"\n", "server.connect_port"),
+        ("[server]\nbind = \"localhost\"\n", "server.bind"),
+        ("[server]\nkafka = [{ port = 1, advertise = \"x\" }]\n", "server.kafka.advertise"),
+        ("[memory]\nbudget_mib = 1\n", "memory.budget_mib"),
+        ("[server\n", "line 1, column 8"),
+    ] {
+        std::fs::write(&file, config).unwrap();
+        let (code, text) = run_in(folder.path());
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains("THM-CFG-001") && text.contains(word) && text.contains("help:"), "{word}: {text}");
+    }
+    std::fs::write(&file, "").unwrap();
+    let mut command = Command::new(program());
+    let output = command.args(["run", "--config"]).arg(&file).env("THM_SERVER__CONECT_PORT", "1").output().unwrap();
+    assert!(said(&output).contains("conect_port"), "{}", said(&output));
+}
+
+#[test]
+fn a_taken_port_names_its_owner() {
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = format!("kafka = [{{ port = {port}, advertise = \"localhost:{port}\" }}]");
+    for (key, line) in [
+        ("server.connect_port", format!("connect_port = {port}\nflink_port = 0\nkafka = []")),
+        ("server.flink_port", format!("connect_port = 0\nflink_port = {port}\nkafka = []")),
+        ("server.kafka.port", format!("connect_port = 0\nflink_port = 0\n{kafka}")),
+    ] {
+        let config = format!("connectors = []\nsql = []\n[server]\n{line}\n");
+        std::fs::write(folder.path().join("thm.toml"), config).unwrap();
+        let (code, text) = run_in(folder.path());
+        assert_eq!(code, 3, "{text}");
+        let owner = format!("{key} 127.0.0.1:{port}, held by pid {}", std::process::id());
+        assert!(text.contains("THM-DEV-001") && text.contains(&owner), "{key}: {text}");
+    }
+}
+
+#[test]
+fn the_local_stack_names_the_owner_of_a_taken_port_and_starts_nothing() {
+    // If somebody else has the port, that one is named.
+    let _held = TcpListener::bind("127.0.0.1:19092");
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(program());
+    command.args(["dev", "--project"]).arg(crate::stack::project()).arg("--data").arg(folder.path());
+    let output = command.output().unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("THM-DEV-001 port is taken") && text.contains("held by"), "{text}");
+    assert!(text.contains("--ports auto"), "{text}");
+    assert!(!folder.path().join("postgres").exists(), "nothing was started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_folder_of_another_process_version_or_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |data: &str| {
+        let text = format!(
+            "connectors = []\nsql = []\ndata_dir = {}\n[server]\nconnect_port = 0\nflink_port = 0\nkafka = []\n",
+            json!(data)
+        );
+        std::fs::write(folder.path().join("thm.toml"), text).unwrap();
+    };
+    let bare = Bare::start(&[]).await;
+    let theirs = bare.folder.path().join("thm-data");
+    config(&theirs.display().to_string());
+    let (code, text) = run_in(folder.path());
+    assert_eq!(code, 4, "{text}");
+    let blamed = format!("{}: it is in use by process {}", theirs.display(), bare.pid());
+    assert!(text.contains("THM-CFG-002") && text.contains(&blamed), "{text}");
+    drop(bare);
+
+    let old = folder.path().join("old");
+    std::fs::create_dir(&old).unwrap();
+    std::fs::write(old.join("format-version"), "99\n").unwrap();
+    config("old");
+    let (code, text) = run_in(folder.path());
+    assert!(code == 4 && text.contains("THM-CFG-002") && text.contains("it has format 99"), "{text}");
+    assert!(text.contains("Use the build that wrote this folder"), "{text}");
+
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    config("file");
+    let (code, text) = run_in(folder.path());
+    assert!(code == 4 && text.contains("THM-CFG-002") && text.contains("file"), "{text}");
+}
