@@ -29,10 +29,11 @@ struct Envelope<'a> {
 
 #[derive(Default, Deserialize)]
 struct Source {
+    // Flink does not look at them: one that is no number must not cost the record.
     #[serde(default)]
-    ts_us: Option<i64>,
+    ts_us: serde_json::Value,
     #[serde(default)]
-    ts_ms: Option<i64>,
+    ts_ms: serde_json::Value,
 }
 
 /// One change.
@@ -58,14 +59,16 @@ pub fn read<'a>(
 ) -> Result<Option<Change<'a>>, ReadError> {
     let Some(value) = value else { return Ok(None) };
     let corrupt = |why: String| ReadError::Record(format!("Corrupt Debezium JSON message: {why}"));
-    let envelope: Envelope<'a> = serde_json::from_slice(value).map_err(|error| corrupt(error.to_string()))?;
+    let mut deserializer = json_read::first_value(value);
+    let envelope = Envelope::deserialize(&mut deserializer).map_err(|error| corrupt(error.to_string()))?;
     let letter = envelope.op.as_deref().unwrap_or("null");
     let op = match letter.as_bytes() {
         [letter] => Op::from_letter(*letter),
         _ => None,
     };
     let op = op.ok_or_else(|| corrupt(format!("unknown \"op\" value \"{letter}\"")))?;
-    let commit_us = envelope.source.and_then(|source| source.ts_us.or_else(|| source.ts_ms?.checked_mul(1_000)));
+    let commit_us =
+        envelope.source.and_then(|source| source.ts_us.as_i64().or_else(|| source.ts_ms.as_i64()?.checked_mul(1_000)));
     let (row, kind) = match op {
         Op::Create | Op::Read => (present(envelope.after), RowKind::Insert),
         Op::Update => (present(envelope.after), RowKind::UpdateAfter),
@@ -91,4 +94,29 @@ fn key_or_before<'a>(key: Option<&'a [u8]>, before: Option<&'a [u8]>) -> Option<
 pub fn key_fields(key: &[u8]) -> Option<Vec<String>> {
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(key).ok()?;
     Some(object.keys().cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_flink_does_not_look_at_costs_no_record() {
+        let options = JsonOptions {
+            ignore_parse_errors: false,
+            fail_on_missing_field: false,
+            plain_decimals: true,
+            ignore_null_fields: false,
+            timestamps: super::super::TimestampFormat::Iso,
+        };
+        for value in [
+            r#"{"op":"c","after":{}} {"op":"x"}"#,
+            r#"{"op":"c","after":{},"source":{"ts_ms":"text","ts_us":1.5}}"#,
+            "\u{feff}{\"op\":\"c\",\"after\":{}}",
+        ] {
+            let change = read(None, Some(value.as_bytes()), &[], &options).unwrap().unwrap();
+            assert_eq!((change.op, change.commit_us), (Op::Create, None), "{value}");
+        }
+    }
 }

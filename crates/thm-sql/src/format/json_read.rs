@@ -48,12 +48,14 @@ impl<'de> Visitor<'de> for Wanted<'_> {
     }
 }
 
+/// As Jackson reads: a byte order mark before the value and anything behind it are not looked at.
+pub fn first_value(text: &[u8]) -> serde_json::Deserializer<serde_json::de::SliceRead<'_>> {
+    serde_json::Deserializer::from_slice(text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text))
+}
+
 /// The wanted fields of an object.
 pub fn object<'a>(text: &'a [u8], fields: &[Field]) -> Result<Found<'a>, ReadError> {
-    // As Jackson reads: a byte order mark before it and anything behind the object are not looked at.
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let found = Wanted(fields).deserialize(&mut deserializer);
+    let found = Wanted(fields).deserialize(&mut first_value(text));
     found.map_err(|error| ReadError::Record(format!("Failed to deserialize JSON: {error}")))
 }
 
@@ -152,16 +154,57 @@ fn text(raw: &str, dialect: Dialect) -> Result<Cow<'_, str>, Unreadable> {
         // Objects and arrays keep their JSON text, without blanks.
         Some(b'{' | b'[') => {
             let value: serde_json::Value = serde_json::from_str(raw).map_err(|_| Unreadable)?;
-            Ok(Cow::Owned(value.to_string()))
-        }
-        Some(b'-' | b'0'..=b'9') if dialect == Dialect::Debezium && raw.contains(['.', 'e', 'E']) => {
-            let number: f64 = raw.parse().map_err(|_| Unreadable)?;
-            let mut out = Vec::with_capacity(24);
-            thm_codec::java_json::write_f64(&mut out, number);
+            let mut out = Vec::with_capacity(raw.len());
+            write_json(&mut out, &value, dialect);
             String::from_utf8(out).map(Cow::Owned).map_err(|_| Unreadable)
+        }
+        Some(b'-' | b'0'..=b'9') if dialect == Dialect::Debezium => {
+            let mut out = Vec::with_capacity(24);
+            write_number(&mut out, raw, dialect);
+            let text = String::from_utf8(out).map_err(|_| Unreadable)?;
+            // Beyond a DOUBLE it is an infinity, which only JSON has in quotes.
+            Ok(Cow::Owned(text.trim_matches('"').to_owned()))
         }
         Some(_) => Ok(Cow::Borrowed(raw)),
         None => Err(Unreadable),
+    }
+}
+
+/// Appends a number; `debezium-json` has read one with fraction or exponent as DOUBLE.
+fn write_number(out: &mut Vec<u8>, text: &str, dialect: Dialect) {
+    match text.parse::<f64>() {
+        Ok(number) if dialect == Dialect::Debezium && text.contains(['.', 'e', 'E']) => {
+            thm_codec::java_json::write_f64(out, number);
+        }
+        _ => out.extend_from_slice(text.as_bytes()),
+    }
+}
+
+/// Appends JSON without blanks.
+fn write_json(out: &mut Vec<u8>, value: &serde_json::Value, dialect: Dialect) {
+    use serde_json::Value;
+    let comma = |out: &mut Vec<u8>, index: usize| out.extend_from_slice(if index == 0 { b"" } else { b"," });
+    match value {
+        Value::Number(number) => write_number(out, &number.to_string(), dialect),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                comma(out, index);
+                write_json(out, item, dialect);
+            }
+            out.push(b']');
+        }
+        Value::Object(fields) => {
+            out.push(b'{');
+            for (index, (name, item)) in fields.iter().enumerate() {
+                comma(out, index);
+                out.extend_from_slice(Value::from(name.as_str()).to_string().as_bytes());
+                out.push(b':');
+                write_json(out, item, dialect);
+            }
+            out.push(b'}');
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => out.extend_from_slice(value.to_string().as_bytes()),
     }
 }
 
@@ -213,6 +256,9 @@ mod tests {
         assert_eq!(json, Some(Cell::Text("1.50".into())));
         assert_eq!(read("1.50", LogicalType::STRING), Ok(Some(Cell::Text("1.5".into()))));
         assert_eq!(read("{ \"b\": 1 }", LogicalType::STRING), Ok(Some(Cell::Text("{\"b\":1}".into()))));
+        let nested = read("[1.10, {\"a\": 1e5}, -7, null, \"\\u00e9\"]", LogicalType::STRING);
+        assert_eq!(nested, Ok(Some(Cell::Text("[1.1,{\"a\":100000.0},-7,null,\"é\"]".into()))));
+        assert_eq!(read("1E400", LogicalType::STRING), Ok(Some(Cell::Text("Infinity".into()))));
     }
 
     #[test]
