@@ -2,6 +2,7 @@
 # Runs flink/sql/01_enrich.sql on this clone's engine and, unchanged, on a real Flink, from the same topic bytes and the same
 # database; compares what they write to thm.enriched.events, key by key, byte for byte. Ends with `N equal, N different`.
 # Usage: compare_flink.sh [SQL_FILE]
+# Exit codes: 0 all equal, 1 some differ, 2 not compared.
 # THM=PROGRAM (default: builds this clone's, debug); COMPARE_HOST (default 127.0.0.9): where the file's postgres:5432 and
 # redpanda:9092 are for the real Flink; KEEP=1 leaves data, logs and dumps.
 set -euo pipefail
@@ -52,7 +53,7 @@ give_up() {
   trap - EXIT
   stop_all
   echo "not compared; data and logs are in $work" >&2
-  exit "$code"
+  exit "$((code == 1 ? 2 : code))"
 }
 
 psql_as() { # user (its password is its name), psql's arguments
