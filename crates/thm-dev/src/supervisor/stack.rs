@@ -266,17 +266,16 @@ impl Stack {
             if !failure.log.is_empty() {
                 self.console.plain(&failure.log);
             }
-            let Some(code) = failure.exit_code.filter(|code| *code == ExitCode::Usage as i32) else {
-                return Err(failure.error);
+            let kind = match failure.exit_code {
+                Some(code) if code == ExitCode::Usage as i32 => ErrorKind::InvalidConfig,
+                Some(code) if code == ExitCode::DataSafety as i32 => ErrorKind::DataFolder,
+                _ => return Err(failure.error),
             };
-            // The engine has said what is wrong with the user's files, line and column; nothing to add but the name.
+            // The engine has said what is wrong with the user's files or data; nothing to add but the name. Its exit
+            // code becomes ours.
             let name = self.units.get(place).map_or("", Unit::name);
-            return Err(Error::new(
-                ErrorKind::InvalidConfig,
-                "starting",
-                format!("{name} ended with exit code {code}"),
-            )
-            .with_hint("Correct what is named above, then start again."));
+            let ended = format!("{name} ended with exit code {}", failure.exit_code.unwrap_or_default());
+            return Err(Error::new(kind, "starting", ended).with_hint("Correct what is named above, then start again."));
         }
         let Some(unit) = self.units.get_mut(place) else { return Ok(()) };
         unit.tell(&Err(failure.error.to_string()));

@@ -97,10 +97,8 @@ impl ClickHouseConfig {
         if let Err(error) = Self::parse(config) {
             issues.push(ConfigIssue::error(error.object(), error.hint()));
         }
-        match config.get("ssl") {
-            Some(ssl) if ssl.eq_ignore_ascii_case("true") => issues.push(ConfigIssue::error("ssl", NO_TLS)),
-            None => issues.push(ConfigIssue::warning("ssl", NO_TLS)),
-            _ => {}
+        if config.get("ssl").is_none_or(|ssl| ssl.eq_ignore_ascii_case("true")) {
+            issues.push(ConfigIssue::error("ssl", NO_TLS));
         }
         if config.get("exactlyOnce") == Some("true") {
             issues.push(ConfigIssue::warning(
@@ -231,7 +229,8 @@ mod tests {
             ("thm.flush.records", "0"),
             ("auto.create", "maybe"),
         ] {
-            let issues = ClickHouseConfig::issues(&config(&[(option, value)]));
+            let ssl = if option == "ssl" { value } else { "false" };
+            let issues = ClickHouseConfig::issues(&config(&[("ssl", ssl), (option, value)]));
             let errors: Vec<_> = issues.iter().filter(|issue| !issue.warning).collect();
             assert_eq!(errors.len(), 1, "{option}={value}");
             assert_eq!(errors[0].option, option);

@@ -56,7 +56,10 @@ impl Answer {
         if status.is_success() {
             return Self::Delivered;
         }
-        let reason = format!("answered {status}: {}", String::from_utf8_lossy(&body));
+        let reason = match String::from_utf8_lossy(&body).trim() {
+            "" => format!("answered {status}"),
+            body => format!("answered {status}: {body}"),
+        };
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 Self::Denied { reason }

@@ -69,6 +69,7 @@ async fn over_rest_the_option_is_named_in_connects_error_shape() {
         (with(&clickhouse(), json!({"topics": null})), vec!["topics or topics.regex"]),
         (with(&clickhouse(), json!({"port": "many"})), vec!["Invalid value many for configuration port"]),
         (with(&clickhouse(), json!({"ssl": "true"})), vec!["\"ssl\"", "ssl=false"]),
+        (with(&clickhouse(), json!({"ssl": null})), vec!["\"ssl\"", "ssl=false"]),
         (with(&clickhouse(), json!({"topic2TableMap": "foo"})), vec!["\"topic2TableMap\""]),
         (with(&clickhouse(), json!({"errors.tolerance": "some"})), vec!["configuration errors.tolerance", "none, all"]),
         (with(&http("http://x/"), json!({"errors.tolerance": "some"})), vec!["configuration errors.tolerance"]),

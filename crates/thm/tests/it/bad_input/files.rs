@@ -68,6 +68,21 @@ fn the_local_stack_names_the_owner_of_a_taken_port_and_starts_nothing() {
     assert!(!folder.path().join("postgres").exists(), "nothing was started");
 }
 
+#[test]
+fn the_local_stack_ends_with_the_engines_own_words_and_code() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::create_dir(folder.path().join("engine")).unwrap();
+    std::fs::write(folder.path().join("engine/format-version"), "99\n").unwrap();
+    let mut command = Command::new(program());
+    command.args(["dev", "--ports", "auto", "--no-generator", "--project"]).arg(crate::stack::project());
+    let output = command.arg("--data").arg(folder.path()).output().unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains("THM-CFG-002") && text.contains("it has format 99"), "{text}");
+    assert!(!text.contains("Connection refused"), "no second, misleading reason: {text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_folder_of_another_process_version_or_kind() {
     let folder = tempfile::tempdir().unwrap();

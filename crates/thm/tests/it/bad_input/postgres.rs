@@ -48,6 +48,16 @@ async fn away_at_the_start_refusing_and_with_other_tables() {
     bare.task("denied", "FAILED", &["THM-SRC-002", "password authentication failed", "Check user and password"]).await;
     refused_over_rest(&bare, &server).await;
     failed_or_waiting(&bare, &server).await;
+
+    // In the middle it is the same: the reason while it is away, and well by itself.
+    server.stop();
+    bare.task("source", "RUNNING", &["THM-SRC-001", &address, "tries again"]).await;
+    let _server = start().await;
+    bare.is_well("source").await;
+    // Once its reader is gone, a slot that another connector created is still not taken over.
+    assert_eq!(bare.ask("DELETE", "/connectors/source", None).await.unwrap().0, 204);
+    let words = ["THM-SRC-006", "slot_source", "thm.start=resnapshot", "thm.start=from-slot"];
+    bare.task("slot", "FAILED", &words).await;
 }
 
 /// What can never work is refused at once.
@@ -83,7 +93,7 @@ async fn failed_or_waiting(bare: &Bare, server: &Postgres) {
     ] {
         bare.task(name, "FAILED", &words).await;
     }
-    // A slot that another connector created is not taken over, whether it is read just now or not.
+    // A slot has one reader; the other waits for it.
     bare.task("slot", "RUNNING", &["THM-SRC-004", "slot_source", "tries again"]).await;
 
     // The remedy in the trace works.
