@@ -75,13 +75,13 @@ kinds! {
     /// A publication or table is missing, or is not what the connector wants.
     CaptureMismatch = "THM-SRC-005", Stop, Usage, "Compare table.include.list with the publication and the tables that exist.";
     /// Slot, server and our durable state do not belong together; going on would lose changes.
-    SlotUnsafe = "THM-SRC-006", Stop, DataSafety, "Choose: --resnapshot takes everything anew, --from-slot goes on from what the slot still has.";
+    SlotUnsafe = "THM-SRC-006", Stop, DataSafety, "Set the source connector's option thm.start: resnapshot takes everything anew, from-slot goes on from what the slot still has.";
     /// A message or value from PostgreSQL cannot be decoded.
     SourceDecode = "THM-SRC-007", Stop, DataSafety, "Report the table and column named here; nothing was skipped.";
     /// The disk or file system fails; the log stops rather than lie about durability.
     LogIo = "THM-LOG-001", Stop, DataSafety, "Free space or repair the disk, then start again; nothing acknowledged is lost.";
     /// Stored bytes are not what was written.
-    LogCorrupt = "THM-LOG-002", Stop, DataSafety, "Keep the data folder for analysis; start with a fresh one and --resnapshot.";
+    LogCorrupt = "THM-LOG-002", Stop, DataSafety, "Keep the data folder for analysis; start with a fresh one and thm.start=resnapshot in the source connector.";
     /// A topic or partition does not exist.
     TopicMissing = "THM-LOG-003", Stop, DataSafety, "Create the topic, or start what produces it.";
     /// A topic exists with other settings, or its name is not valid.

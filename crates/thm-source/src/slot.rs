@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!              Fresh                    first row        last row durable
-//!   (none) ────────────▶ Creating ──▶ Started ──────────▶ Finished ◀──── Adopt (--from-slot)
+//!   (none) ────────────▶ Creating ──▶ Started ──────────▶ Finished ◀──── Adopt (from-slot)
 //!                           ▲  crash     │ crash             │ Resume
-//!                           └────────────┴── slot dropped ◀──┘ --resnapshot
+//!                           └────────────┴── slot dropped ◀──┘ resnapshot
 //! ```
 //!
 //! Invariant: changes are never skipped in silence. Whatever is not surely ours stops the task with
@@ -160,8 +160,8 @@ fn usable(facts: &Facts<'_>, slot: &Slot) -> Result<()> {
 
 fn unsafe_slot(facts: &Facts<'_>, reason: &str) -> Error {
     Error::new(ErrorKind::SlotUnsafe, "matching slot and state", facts.name).with_source(reason.to_owned()).with_hint(
-        "Choose: --resnapshot (option thm.start=resnapshot) takes everything anew; \
-         --from-slot (thm.start=from-slot) goes on from what the slot still has.",
+        "Set the connector's option: thm.start=resnapshot takes everything anew; \
+         thm.start=from-slot goes on from what the slot still has.",
     )
 }
 
@@ -225,10 +225,8 @@ mod tests {
         for case in cases {
             let error = decide(&case).err();
             assert_eq!(error.as_ref().map(Error::kind), Some(ErrorKind::SlotUnsafe), "{case:?}");
-            assert!(
-                error
-                    .is_some_and(|error| error.hint().contains("--resnapshot") && error.hint().contains("--from-slot"))
-            );
+            let hint = error.as_ref().map(Error::hint).unwrap_or_default();
+            assert!(hint.contains("thm.start=resnapshot") && hint.contains("thm.start=from-slot"), "{hint}");
         }
     }
 

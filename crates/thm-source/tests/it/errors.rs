@@ -107,7 +107,7 @@ async fn a_slot_in_use_and_a_slot_nobody_knows() {
     bench.postgres.psql("SELECT pg_create_logical_replication_slot('theirs', 'pgoutput')");
     let error = start(&bench).await;
     assert_eq!(error.kind(), ErrorKind::SlotUnsafe);
-    assert!(error.hint().contains("--from-slot"));
+    assert!(error.hint().contains("thm.start=from-slot"));
 }
 
 /// A server that goes away is told as such; the worker then makes a new task.

@@ -131,7 +131,7 @@ async fn a_recreated_slot_is_refused_and_the_two_ways_out_work() {
     );
     let recreated = bench.start().await.err().unwrap();
     assert_eq!(recreated.kind(), ErrorKind::SlotUnsafe, "{recreated}");
-    assert!(recreated.hint().contains("--resnapshot") && recreated.hint().contains("--from-slot"));
+    assert!(recreated.hint().contains("=resnapshot") && recreated.hint().contains("=from-slot"));
 
     bench.stored.clear();
     bench.set("thm.start", "from-slot");
