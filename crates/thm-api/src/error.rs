@@ -75,7 +75,7 @@ kinds! {
     /// A publication or table is missing, or is not what the connector wants.
     CaptureMismatch = "THM-SRC-005", Stop, Usage, "Compare table.include.list with the publication and the tables that exist.";
     /// Slot, server and our durable state do not belong together; going on would lose changes.
-    SlotUnsafe = "THM-SRC-006", Stop, DataSafety, "Set the source connector's option thm.start: resnapshot takes everything anew, from-slot goes on from what the slot still has.";
+    SlotUnsafe = "THM-SRC-006", Stop, DataSafety, "Set the source connector's option thm.start (or start once with thm run --resnapshot or --from-slot): resnapshot takes everything anew, from-slot goes on from what the slot still has.";
     /// A message or value from PostgreSQL cannot be decoded.
     SourceDecode = "THM-SRC-007", Stop, DataSafety, "Report the table and column named here; nothing was skipped.";
     /// The disk or file system fails; the log stops rather than lie about durability.

@@ -1,3 +1,4 @@
+//! Statements of the dialect, and texts that are none: never a panic.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
