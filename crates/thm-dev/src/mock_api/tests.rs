@@ -1,3 +1,4 @@
+//! What the mock API answers, counts and writes down, also when told to fail.
 #![allow(clippy::unwrap_used)]
 
 use reqwest::{Client, Response};

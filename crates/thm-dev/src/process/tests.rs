@@ -1,3 +1,4 @@
+//! Children start, stop, die with us, and are recognised after a crash.
 #![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};

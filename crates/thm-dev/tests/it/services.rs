@@ -1,3 +1,4 @@
+//! Each service of the stack by itself, on free ports.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};

@@ -1,3 +1,4 @@
+//! Whole scripts to plans, and what is refused on the way.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
