@@ -16,7 +16,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use thm_api::{Error, ErrorKind, Hosts, Lsn, Op, Position, Result, SourceBatch};
 use thm_codec::debezium::{Change, EventTime, SnapshotMarker};
@@ -33,12 +33,6 @@ use crate::transport::{Event, ReplicationTransport};
 
 /// A batch is cut at this size: large enough to make appends cheap, small enough to keep latency and memory low.
 pub const DEFAULT_POLL_BYTES: usize = 1 << 20;
-/// Fewer events tell nothing of their rate.
-const DEFAULT_FLOOD_EVENTS: u32 = 32;
-/// Events closer together than this are a flood: 20,000 a second, some 7,000 transactions.
-const DEFAULT_FLOOD_SPACING: Duration = Duration::from_micros(50);
-/// How long a flood is left alone: the runtime's shortest sleep, in which the transport's queue does not fill.
-const DEFAULT_GATHER: Duration = Duration::from_millis(1);
 
 /// Nanoseconds since 1970.
 #[must_use]
@@ -79,39 +73,6 @@ pub struct Stream {
     /// Everything up to here has been given; what was last said of it.
     given: Lsn,
     said: Lsn,
-    flood: Flood,
-}
-
-/// Tells a flood of events from single ones.
-///
-/// A reader that is faster than the server wakes for each event of a flood, and the waking costs more than the event
-/// does. So when the queue runs empty in a flood, the reader leaves it alone for a moment and takes many at once.
-#[derive(Debug)]
-struct Flood {
-    /// Events since then.
-    events: u32,
-    since: Instant,
-}
-
-impl Flood {
-    /// Waits for a moment if the last events came in a flood; whether it did. Cancel-safe: it takes nothing.
-    async fn gather(&mut self) -> bool {
-        if self.events < DEFAULT_FLOOD_EVENTS {
-            return false;
-        }
-        let is_flood = self.since.elapsed() < DEFAULT_FLOOD_SPACING * self.events;
-        if is_flood {
-            tokio::time::sleep(DEFAULT_GATHER).await;
-        }
-        *self = Self::default();
-        is_flood
-    }
-}
-
-impl Default for Flood {
-    fn default() -> Self {
-        Self { events: 0, since: Instant::now() }
-    }
 }
 
 /// The way of one row message to the encoder.
@@ -160,7 +121,6 @@ impl Stream {
             rows,
             given: Lsn(0),
             said: Lsn(0),
-            flood: Flood::default(),
         }
     }
 
@@ -183,33 +143,25 @@ impl Stream {
 
     /// The next changes. Cancel-safe: every await either takes nothing or has kept what it took.
     pub async fn poll(&mut self, encoder: &mut Encoder, deadline: Instant) -> Result<SourceBatch> {
-        let mut gathered = false;
         loop {
             if self.phase == Phase::Giving && !self.give(encoder).await? {
                 // The batch is full in the middle of a transaction: it says nothing of completeness.
                 return Ok(SourceBatch { appends: encoder.cut()?, ..SourceBatch::default() });
             }
             let ready = encoder.bytes() > 0 || self.given > self.said;
-            let is_idle = self.phase == Phase::Idle;
-            let Some(event) = self.transport.try_recv()? else {
-                // A batch that can be given waits for one gathering at most.
-                if !(is_idle && gathered) && self.flood.gather().await {
-                    gathered = true;
-                    continue;
-                }
-                if ready && is_idle {
+            let event = match self.transport.try_recv()? {
+                Some(event) if self.phase != Phase::Idle || encoder.bytes() < DEFAULT_POLL_BYTES => event,
+                Some(event) => {
+                    self.take(event)?;
                     return self.batch(encoder);
                 }
-                match tokio::time::timeout_at(deadline, self.transport.recv()).await {
-                    Ok(event) => self.take(event?)?,
+                None if ready && self.phase == Phase::Idle => return self.batch(encoder),
+                None => match tokio::time::timeout_at(deadline, self.transport.recv()).await {
+                    Ok(event) => event?,
                     Err(_late) => return Ok(SourceBatch::default()),
-                }
-                continue;
+                },
             };
             self.take(event)?;
-            if is_idle && encoder.bytes() >= DEFAULT_POLL_BYTES {
-                return self.batch(encoder);
-            }
         }
     }
 
@@ -220,7 +172,6 @@ impl Stream {
     }
 
     fn take(&mut self, event: Event) -> Result<()> {
-        self.flood.events = self.flood.events.saturating_add(1);
         match (event, self.phase) {
             (Event::Begin { xid, commit_us }, Phase::Idle) => {
                 self.rows.transaction = Transaction { xid, commit_us, ..Transaction::default() };
