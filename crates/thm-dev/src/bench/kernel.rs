@@ -27,6 +27,18 @@ pub(super) fn waited_children_us() -> u64 {
 
 /// User and system time of a process and all its descendants, ended ones too.
 pub(super) fn tree_us(root: i32) -> u64 {
+    // A child that ends while we look is counted in its parent only afterwards: then we look again.
+    let waited = || stat(&format!("/proc/{root}/stat")).map(|stat| stat.children_us);
+    loop {
+        let before = waited();
+        let sum = tree_once_us(root);
+        if waited() == before {
+            return sum;
+        }
+    }
+}
+
+fn tree_once_us(root: i32) -> u64 {
     let processes: Vec<Stat> = fs::read_dir("/proc")
         .into_iter()
         .flatten()
