@@ -1,30 +1,71 @@
 //! Ports of 127.0.0.1: free ones, and who holds a taken one.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 
 use thm_api::{Error, ErrorKind, Result};
 
 use super::ProcessId;
 
-/// Chooses `N` different ports that nobody listens on now. They are free again at once: start the listener soon.
+/// Ports that we hand out: below the range from which Linux takes the near end of outgoing connections, and above
+/// those of well-known services. A port from the system's own range (a listener on port 0) may be taken by anybody's
+/// outgoing connection between our choice and the service's start.
+const HANDED_OUT: std::ops::Range<u16> = 10_240..32_000;
+
+/// Chooses `N` different ports that nobody listens on now and that no other call, of any process of this user, gets
+/// until the whole range has been handed out: services that start at the same time do not meet.
 ///
 /// # Errors
-/// `LocalService` when the system has none to give.
+/// `LocalService` when the machine has none to give, or the turn (a file among the temporary ones) cannot be kept.
 pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let failed =
+        |error: io::Error| Error::new(ErrorKind::LocalService, "choosing a port", "127.0.0.1").with_source(error);
+    let mut turn = Turn::take().map_err(failed)?;
     let mut ports = [0; N];
-    // All are held until all are known, so that they differ.
-    let mut held = Vec::with_capacity(N);
+    let mut left = HANDED_OUT.len();
     for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .map_err(|error| Error::new(ErrorKind::LocalService, "choosing a port", "127.0.0.1").with_source(error))?;
-        *port = listener
-            .local_addr()
-            .map_err(|error| Error::new(ErrorKind::LocalService, "choosing a port", "127.0.0.1").with_source(error))?
-            .port();
-        held.push(listener);
+        *port = loop {
+            left = left.checked_sub(1).ok_or_else(|| failed(io::ErrorKind::AddrInUse.into()))?;
+            let candidate = turn.next();
+            if TcpListener::bind((Ipv4Addr::LOCALHOST, candidate)).is_ok() {
+                break candidate;
+            }
+        };
     }
+    turn.keep().map_err(failed)?;
     Ok(ports)
+}
+
+/// Whose turn it is: the next port, in a file that all processes of this user share and lock.
+struct Turn {
+    file: File,
+    next: u16,
+}
+
+impl Turn {
+    fn take() -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("thm-ports-{}", nix::unistd::Uid::current()));
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        file.lock()?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        let next = text.trim().parse().unwrap_or_else(|_| rand::random_range(HANDED_OUT));
+        Ok(Self { file, next })
+    }
+
+    fn next(&mut self) -> u16 {
+        let port = if HANDED_OUT.contains(&self.next) { self.next } else { HANDED_OUT.start };
+        self.next = port + 1;
+        port
+    }
+
+    /// Writes the turn for whoever comes next; the lock goes with the file.
+    fn keep(mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        writeln!(self.file, "{}", self.next)
+    }
 }
 
 /// Fails if somebody listens on `port`, naming the process.
@@ -80,12 +121,17 @@ fn listening_inodes(table: &str, port: u16) -> impl Iterator<Item = &str> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn free_ports_differ() {
-        let [a, b, c] = free_ports::<3>().unwrap();
-        assert!(a != b && b != c && a != c);
+    fn no_two_calls_get_the_same_port() {
+        let calls: Vec<_> = (0..8).map(|_| std::thread::spawn(|| free_ports::<16>().unwrap())).collect();
+        let ports: Vec<u16> = calls.into_iter().flat_map(|call| call.join().unwrap()).collect();
+        let different: BTreeSet<_> = ports.iter().collect();
+        assert_eq!(different.len(), ports.len(), "{ports:?}");
+        assert!(ports.iter().all(|port| HANDED_OUT.contains(port)), "{ports:?}");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What the tests share: state in memory, batches from text, services that die with their test.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -96,7 +95,8 @@ pub fn batch(partition: &SinkPartition, records: &[SinkRecord]) -> SinkBatch {
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let [port] = thm_dev::process::free_ports().unwrap();
+    port
 }
 
 /// A child process that is killed by its pid when dropped.

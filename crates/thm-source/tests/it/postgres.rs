@@ -1,6 +1,5 @@
 //! A PostgreSQL server for one test.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -51,7 +50,7 @@ impl Postgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let [port] = thm_dev::process::free_ports().unwrap();
         let child = command("postgres")
             .arg("-D")
             .arg(&data)
