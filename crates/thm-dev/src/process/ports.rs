@@ -127,8 +127,10 @@ mod tests {
 
     #[test]
     fn no_two_calls_get_the_same_port() {
-        let calls: Vec<_> = (0..8).map(|_| std::thread::spawn(|| free_ports::<16>().unwrap())).collect();
-        let ports: Vec<u16> = calls.into_iter().flat_map(|call| call.join().unwrap()).collect();
+        let calls: Vec<_> = (0..8)
+            .map(|_| std::thread::spawn(|| std::array::from_fn::<_, 100, _>(|_| free_ports::<2>().unwrap())))
+            .collect();
+        let ports: Vec<u16> = calls.into_iter().flat_map(|call| call.join().unwrap()).flatten().collect();
         let different: BTreeSet<_> = ports.iter().collect();
         assert_eq!(different.len(), ports.len(), "{ports:?}");
         assert!(ports.iter().all(|port| HANDED_OUT.contains(port)), "{ports:?}");
