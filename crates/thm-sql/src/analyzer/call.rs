@@ -4,18 +4,24 @@ use sqlparser::ast::{Function as Ast, FunctionArg, FunctionArgExpr, FunctionArgu
 use sqlparser::tokenizer::Span;
 
 use super::expr::{Typer, arithmetic, compare, is_null, not, searched_case};
-use super::literal;
+use super::{interval, json_call, literal};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
 use crate::functions;
 use crate::types::LogicalType;
 
 /// Names that are expressions here, for suggestions.
-const REWRITTEN: &[&str] = &["COALESCE", "IFNULL", "NULLIF", "IF", "MOD", "TYPEOF"];
+const REWRITTEN: &[&str] = &[
+    "COALESCE", "IFNULL", "NULLIF", "IF", "MOD", "TYPEOF", "TIMESTAMPADD", "CURRENT_DATABASE", "YEAR", "QUARTER", "MONTH",
+    "WEEK", "DAYOFYEAR", "DAYOFMONTH", "DAYOFWEEK", "HOUR", "MINUTE", "SECOND",
+];
 
 /// Types a call.
 pub(super) fn function(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResult<Expr> {
     let name = ast.name.to_string().to_ascii_uppercase();
+    if name == "$DIFFERENCE" {
+        return interval::qualified(typer, ast, span);
+    }
     let plain =
         ast.over.is_none() && ast.filter.is_none() && ast.within_group.is_empty() && ast.null_treatment.is_none();
     if !plain {
@@ -26,9 +32,8 @@ pub(super) fn function(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResul
         return Err(SqlDiagnostic::new(span, format!("aggregate function {name} is not supported yet"))
             .with_hint("Jobs are stateless so far: projections, filters and look-ups."));
     }
-    if name == "PROCTIME" {
-        return Err(SqlDiagnostic::new(span, "PROCTIME() differs with every run")
-            .with_hint("Declare it as a computed column (`proc_time AS PROCTIME()`) for FOR SYSTEM_TIME AS OF."));
+    if matches!(name.as_str(), "JSON_VALUE" | "JSON_QUERY" | "JSON_EXISTS" | "JSON_OBJECT" | "JSON_ARRAY") {
+        return json_call::bound(typer, &name, ast, span);
     }
     let arguments = arguments(typer, ast, span)?;
     match (name.as_str(), arguments.len()) {
@@ -44,8 +49,39 @@ pub(super) fn function(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResul
             let out = literal::text_literal(&shown).cast(LogicalType::STRING);
             Ok(Expr { data_type: LogicalType::STRING.nullable(true), ..out })
         }
+        ("$INTERVAL", 2) => interval::literal(&arguments, span),
+        ("BETWEEN SYMMETRIC", 3) => symmetric(arguments, span),
+        ("TIMESTAMPADD", 3) => interval::add_units(arguments, span),
+        ("TIMESTAMPDIFF", 3) => interval::difference(arguments, span),
+        ("UNIX_TIMESTAMP", 0) => bind("UNIX_TIMESTAMP NOW", arguments, span),
+        ("CURRENT_DATABASE", 0) => Ok(literal::text_literal("default_database").cast(LogicalType::STRING)),
+        ("SOURCE_WATERMARK", 0) => Err(SqlDiagnostic::new(
+            span,
+            "SOURCE_WATERMARK() is a declarative marker function and doesn't have concrete runtime implementation.",
+        )
+        .with_hint("Use it in WATERMARK FOR only.")),
+        (_, 1) if interval::unit_function(&name).is_some() => {
+            let unit = interval::unit_function(&name).unwrap_or_default();
+            let [value] = <[Expr; 1]>::try_from(arguments).expect("the arm has counted one argument");
+            interval::extract(unit, value, span)
+        }
         _ => bind(&name, arguments, span),
     }
+}
+
+/// BETWEEN SYMMETRIC: between the smaller and the larger of two.
+fn symmetric(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+    let [value, a, b] = <[Expr; 3]>::try_from(arguments).expect("the caller has counted three arguments");
+    let within = |low: &Expr, high: &Expr| -> SqlResult<Expr> {
+        let above = compare(CompareOp::GreaterOrEqual, value.clone(), low.clone(), span)?;
+        let below = compare(CompareOp::LessOrEqual, value.clone(), high.clone(), span)?;
+        let nullable = above.data_type.nullable || below.data_type.nullable;
+        let kind = ExprKind::And(Box::new(above), Box::new(below));
+        Ok(Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) })
+    };
+    let (up, down) = (within(&a, &b)?, within(&b, &a)?);
+    let data_type = up.data_type;
+    Ok(Expr { kind: ExprKind::Or(Box::new(up), Box::new(down)), data_type })
 }
 
 fn arguments(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResult<Vec<Expr>> {
@@ -79,7 +115,7 @@ pub(super) fn bind(name: &str, arguments: Vec<Expr>, span: Span) -> SqlResult<Ex
         };
         return Err(SqlDiagnostic::new(span, signature).with_hint(hint));
     };
-    if arguments.iter().any(|argument| argument.data_type.kind == LogicalType::Null) {
+    if !function.nulls && arguments.iter().any(|argument| argument.data_type.kind == LogicalType::Null) {
         return Err(
             SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING).")
         );

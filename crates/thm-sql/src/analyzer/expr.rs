@@ -6,7 +6,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::scope::Scope;
-use super::{call, literal};
+use super::{access, call, fold, interval, literal};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
 use crate::types::{DataType, LogicalType, coerce, decimal, read};
@@ -36,7 +36,7 @@ impl<'a> Typer<'a> {
         }
         let out = self.node(ast);
         self.depth -= 1;
-        out
+        if self.depth == 0 { fold::folded(out?, ast.span()) } else { out }
     }
 
     /// Types an expression and refuses a bare NULL.
@@ -86,7 +86,7 @@ impl<'a> Typer<'a> {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), span)
             }
             Ast::Cast { kind, expr, data_type, format: None, array: false } => {
-                let to = read::logical_type(data_type, span)?;
+                let to = read::any_type(data_type, span)?;
                 let lenient = match kind {
                     CastKind::Cast => false,
                     CastKind::TryCast => true,
@@ -102,9 +102,57 @@ impl<'a> Typer<'a> {
                     arguments.into_iter().flatten().map(|argument| self.expr(argument)).collect();
                 call::bind("SUBSTRING", arguments?, span)
             }
-            Ast::Trim { expr, trim_where: None, trim_what: None, trim_characters: None } => {
-                let argument = self.expr(expr)?;
-                call::bind("TRIM", vec![argument], span)
+            Ast::Trim { expr, trim_where, trim_what, trim_characters: None } => {
+                use sqlparser::ast::TrimWhereField as Side;
+                let name = match trim_where {
+                    None | Some(Side::Both) => "TRIM",
+                    Some(Side::Leading) => "LTRIM",
+                    Some(Side::Trailing) => "RTRIM",
+                };
+                let mut arguments = vec![self.expr(expr)?];
+                if let Some(what) = trim_what {
+                    arguments.push(self.expr(what)?);
+                }
+                call::bind(name, arguments, span)
+            }
+            Ast::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                let mut arguments = vec![self.expr(expr)?, self.expr(overlay_what)?, self.expr(overlay_from)?];
+                if let Some(length) = overlay_for {
+                    arguments.push(self.expr(length)?);
+                }
+                call::bind("OVERLAY", arguments, span)
+            }
+            Ast::Like { negated, any: false, expr, pattern, escape_char } => {
+                self.pattern("LIKE", (expr, pattern, escape_char.as_ref()), *negated, span)
+            }
+            Ast::SimilarTo { negated, expr, pattern, escape_char } => {
+                self.pattern("SIMILAR TO", (expr, pattern, escape_char.as_ref()), *negated, span)
+            }
+            Ast::Extract { field, expr, .. } => {
+                let unit = field.to_string().to_ascii_uppercase();
+                let value = self.value(expr)?;
+                interval::extract(&unit, value, span)
+            }
+            Ast::Array(array) => {
+                let values: SqlResult<Vec<_>> = array.elem.iter().map(|value| self.expr(value)).collect();
+                call::bind("ARRAY", values?, span)
+            }
+            Ast::CompoundFieldAccess { root, access_chain } => access::chain(self, root, access_chain, span),
+            Ast::Tuple(values) => {
+                let values: SqlResult<Vec<_>> = values.iter().map(|value| self.expr(value)).collect();
+                call::bind("ROW", values?, span)
+            }
+            Ast::Ceil { expr, field: CeilFloorKind::DateTimeField(field) }
+                if *field != sqlparser::ast::DateTimeField::NoDateTime =>
+            {
+                let value = self.value(expr)?;
+                interval::to_unit("CEIL TO", &field.to_string().to_ascii_uppercase(), value, span)
+            }
+            Ast::Floor { expr, field: CeilFloorKind::DateTimeField(field) }
+                if *field != sqlparser::ast::DateTimeField::NoDateTime =>
+            {
+                let value = self.value(expr)?;
+                interval::to_unit("FLOOR TO", &field.to_string().to_ascii_uppercase(), value, span)
             }
             Ast::Ceil { expr, field: CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime) } => {
                 let argument = self.expr(expr)?;
@@ -122,7 +170,44 @@ impl<'a> Typer<'a> {
         }
     }
 
+    /// LIKE and SIMILAR TO.
+    fn pattern(
+        &mut self,
+        name: &str,
+        (value, pattern, escape): (&Ast, &Ast, Option<&ValueWithSpan>),
+        negated: bool,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let mut arguments = vec![self.expr(value)?, self.expr(pattern)?];
+        if let Some(escape) = escape {
+            arguments.push(literal::literal(&escape.value, false, escape.span)?);
+        }
+        if arguments.iter().any(|argument| argument.data_type.kind == LogicalType::Null) {
+            let arguments: Vec<&Expr> = arguments.iter().collect();
+            return Err(cannot_apply(name, &arguments, span).with_hint("Give it a type: CAST(NULL AS STRING)."));
+        }
+        let out = call::bind(name, arguments, span)?;
+        Ok(if negated { not(out) } else { out })
+    }
+
     fn column(&self, parts: &[sqlparser::ast::Ident], span: Span) -> SqlResult<Expr> {
+        // `table.row.field`, `row.field`: the longest name that is a column, then fields.
+        for known in (1..parts.len()).rev() {
+            if self.scope.find(parts, span).is_ok() {
+                break;
+            }
+            // A column alone is no row of that name: its table must stand before it.
+            let (front, fields) = parts.split_at(known);
+            let Ok(column) = self.scope.find(front, span) else { continue };
+            let Some(value) = column.value.clone().filter(|value| matches!(value.data_type.kind, LogicalType::Row(_)))
+            else {
+                continue;
+            };
+            if front.len() < 2 && column.table.is_some() {
+                continue;
+            }
+            return fields.iter().try_fold(value, |value, field| access::field(value, field));
+        }
         let column = self.scope.find(parts, span)?;
         column.value.clone().ok_or_else(|| {
             SqlDiagnostic::new(span, format!("'{}' is PROCTIME(), which differs with every run", column.name))
@@ -139,11 +224,19 @@ impl<'a> Typer<'a> {
             (UnaryOperator::Minus, _) => {
                 let value = self.value(inner)?;
                 let kind = value.data_type.kind;
-                if !kind.is_numeric() {
+                if kind.is_approximate() {
+                    // 0 - 0 would lose the sign of a zero.
+                    let minus = literal::int_literal(-1).cast(kind);
+                    let data_type = value.data_type;
+                    let kind =
+                        ExprKind::Arithmetic { op: ArithmeticOp::Multiply, left: Box::new(value), right: Box::new(minus) };
+                    return Ok(Expr { kind, data_type });
+                }
+                if !kind.is_numeric() && !kind.is_interval() {
                     return Err(cannot_apply("-", &[&value], span));
                 }
                 // 0 - x has x's type when its zero has: DECIMALs would widen.
-                let zero = literal::int_literal(0).cast(kind);
+                let zero = if kind.is_interval() { interval::zero(kind) } else { literal::int_literal(0).cast(kind) };
                 let data_type = value.data_type;
                 let parts = (Box::new(zero), Box::new(value));
                 let kind = ExprKind::Arithmetic { op: ArithmeticOp::Subtract, left: parts.0, right: parts.1 };
@@ -187,6 +280,7 @@ impl<'a> Typer<'a> {
             return compare(op, self.expr(left)?, self.expr(right)?, span);
         }
         match op {
+            BinaryOperator::Overlaps => interval::overlaps(self, left, right, span),
             BinaryOperator::And | BinaryOperator::Or => {
                 let (a, b) = (self.value(left)?, self.value(right)?);
                 let nullable = a.data_type.nullable || b.data_type.nullable;
@@ -310,6 +404,10 @@ pub(super) fn cast(input: Expr, to: LogicalType, lenient: bool, span: Span) -> S
         let (message, hint) = coerce::cast_refusal(from, to);
         return Err(SqlDiagnostic::new(span, message).with_hint(hint));
     }
+    // A TIME keeps no fraction in a CAST, whatever precision was written.
+    let to = if matches!(to, LogicalType::Time(_)) { LogicalType::Time(0) } else { to };
+    let input = fold::without_lossless(input, to);
+    let from = input.data_type.kind;
     let nullable = lenient || input.data_type.nullable;
     if from == to || from == LogicalType::Null {
         let data_type = to.nullable(nullable);
@@ -322,6 +420,9 @@ pub(super) fn cast(input: Expr, to: LogicalType, lenient: bool, span: Span) -> S
 /// Arithmetic with Flink's result type.
 pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
     let (ka, kb) = (a.data_type.kind, b.data_type.kind);
+    if ka.is_interval() || kb.is_interval() {
+        return interval::arithmetic(op, a, b, span);
+    }
     let sign = match op {
         ArithmeticOp::Add => "+",
         ArithmeticOp::Subtract => "-",
@@ -364,6 +465,9 @@ pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlR
 pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
     let common = coerce::comparison_type(a.data_type, b.data_type).ok_or_else(|| {
         let (x, y) = (a.data_type.kind, b.data_type.kind);
+        if x.is_timestamp() && y == LogicalType::Date || y.is_timestamp() && x == LogicalType::Date {
+            return cannot_apply(sign_of(op), &[&a, &b], span).with_hint("Cast one side to the type of the other.");
+        }
         SqlDiagnostic::new(span, format!("implicit type conversion between {x} and {y} is not supported now"))
             .with_hint("Cast one side to the type of the other.")
     })?;
@@ -374,6 +478,17 @@ pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<
     }
     let kind = ExprKind::Compare { op, left: Box::new(a.cast(common)), right: Box::new(b.cast(common)) };
     Ok(Expr { kind, data_type })
+}
+
+const fn sign_of(op: CompareOp) -> &'static str {
+    match op {
+        CompareOp::Equal => "=",
+        CompareOp::NotEqual => "<>",
+        CompareOp::Less => "<",
+        CompareOp::LessOrEqual => "<=",
+        CompareOp::Greater => ">",
+        CompareOp::GreaterOrEqual => ">=",
+    }
 }
 
 /// NOT.
@@ -387,7 +502,7 @@ pub(super) fn is_null(inner: Expr) -> Expr {
     Expr { kind: ExprKind::IsNull(Box::new(inner)), data_type: LogicalType::Boolean.nullable(false) }
 }
 
-fn cannot_apply(sign: &str, arguments: &[&Expr], span: Span) -> SqlDiagnostic {
+pub(super) fn cannot_apply(sign: &str, arguments: &[&Expr], span: Span) -> SqlDiagnostic {
     let shown: Vec<String> = arguments.iter().map(|argument| format!("<{}>", argument.data_type.kind)).collect();
     let shown = shown.join(&format!(" {sign} "));
     SqlDiagnostic::new(span, format!("Cannot apply '{sign}' to arguments of type '{shown}'"))

@@ -18,7 +18,7 @@ use crate::types::{LogicalType, decimal, unit_for};
 pub fn literal(value: &Value, negative: bool, span: Span) -> SqlResult<Expr> {
     match value {
         Value::Number(text, _) => number(text, negative, span),
-        Value::SingleQuotedString(text) => Ok(text_literal(text)),
+        Value::SingleQuotedString(text) | Value::UnicodeStringLiteral(text) => Ok(text_literal(text)),
         Value::Boolean(value) => {
             Ok(Expr::literal(BooleanArray::from(vec![*value]), LogicalType::Boolean.nullable(false)))
         }

@@ -1,7 +1,11 @@
 //! Statements → typed relations: scopes, types, coercion, Flink's words for what is wrong.
 
+mod access;
 pub(crate) mod call;
 pub mod expr;
+mod fold;
+mod interval;
+mod json_call;
 pub mod literal;
 mod lookup;
 pub mod query;

@@ -23,8 +23,8 @@ pub(super) fn compute(
     match kinds.2 {
         LogicalType::TinyInt => integers::<Int8Type>(op, a, b, input, mask),
         LogicalType::SmallInt => integers::<Int16Type>(op, a, b, input, mask),
-        LogicalType::Int => integers::<Int32Type>(op, a, b, input, mask),
-        LogicalType::BigInt => integers::<Int64Type>(op, a, b, input, mask),
+        LogicalType::Int | LogicalType::IntervalMonth => integers::<Int32Type>(op, a, b, input, mask),
+        LogicalType::BigInt | LogicalType::IntervalSecond => integers::<Int64Type>(op, a, b, input, mask),
         LogicalType::Float => floats::<Float32Type>(op, a, b, input),
         LogicalType::Double => floats::<Float64Type>(op, a, b, input),
         LogicalType::Decimal { precision, scale } => {

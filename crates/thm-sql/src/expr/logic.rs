@@ -33,6 +33,27 @@ pub(super) fn compare(op: CompareOp, a: &Vector, b: &Vector, rows: usize) -> Res
     Ok(Vector { array: Arc::new(array), scalar })
 }
 
+/// Equality of arrays, maps and rows. NULL with anything is NULL; inside of them NULL equals NULL.
+pub(super) fn compare_nested(
+    op: CompareOp,
+    a: &Vector,
+    b: &Vector,
+    kind: LogicalType,
+    rows: usize,
+) -> Result<Vector, EvalError> {
+    let (count, scalar) = shape(&[a, b], rows);
+    let mut out = BooleanArray::builder(count);
+    for row in 0..count {
+        if a.is_null(row) || b.is_null(row) {
+            out.append_null();
+        } else {
+            let equal = super::nested::equal(&a.array, a.at(row), &b.array, b.at(row), kind)?;
+            out.append_value(equal == (op == CompareOp::Equal));
+        }
+    }
+    Ok(Vector { array: Arc::new(out.finish()), scalar })
+}
+
 /// AND or OR. The right side counts only where the left has not decided.
 pub(super) fn and_or(
     and: bool,

@@ -11,9 +11,10 @@
 pub mod arithmetic;
 pub mod cast;
 pub mod logic;
+pub mod nested;
 pub mod text;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,7 +22,9 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array, new_null
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::ArrowPrimitiveType;
 
-use crate::functions::Function;
+use crate::functions::{Call, Changes, Function};
+use crate::types::time::Moment;
+use crate::types::zone::Zone;
 use crate::types::{DataType, LogicalType};
 
 /// `+ - * / %`
@@ -151,13 +154,30 @@ pub struct Input<'a> {
     pub rows: usize,
     /// DECIMAL results that became NULL because they do not fit.
     pub overflows: Cell<u64>,
+    /// The session's time zone.
+    pub zone: Zone,
+    now: OnceCell<Moment>,
 }
 
 impl<'a> Input<'a> {
     /// Of a batch.
     #[must_use]
     pub fn new(columns: &'a [ArrayRef], rows: usize) -> Self {
-        Self { columns, rows, overflows: Cell::new(0) }
+        Self { columns, rows, overflows: Cell::new(0), zone: Zone::Utc, now: OnceCell::new() }
+    }
+
+    /// The same in a time zone.
+    #[must_use]
+    pub fn in_zone(self, zone: Zone) -> Self {
+        Self { zone, ..self }
+    }
+
+    /// The time now: one for the whole batch, in milliseconds as Flink has it.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        *self.now.get_or_init(|| {
+            Moment::of(chrono::Utc::now().timestamp_millis(), arrow::datatypes::TimeUnit::Millisecond)
+        })
     }
 }
 
@@ -277,7 +297,11 @@ impl Expr {
                 arithmetic::compute(*op, &a, &b, kinds, input, mask)
             }
             ExprKind::Compare { op, left, right } => {
-                logic::compare(*op, &left.eval(input, mask)?, &right.eval(input, mask)?, input.rows)
+                let (a, b) = (left.eval(input, mask)?, right.eval(input, mask)?);
+                if left.data_type.kind.is_nested() {
+                    return logic::compare_nested(*op, &a, &b, left.data_type.kind, input.rows);
+                }
+                logic::compare(*op, &a, &b, input.rows)
             }
             ExprKind::And(left, right) => logic::and_or(true, left, right, input, mask),
             ExprKind::Or(left, right) => logic::and_or(false, left, right, input, mask),
@@ -288,45 +312,90 @@ impl Expr {
                 logic::case(branches, otherwise, self.data_type.kind, input, mask)
             }
             ExprKind::Call { function, arguments } => {
-                let values: Result<Vec<_>, _> = arguments.iter().map(|argument| argument.eval(input, mask)).collect();
-                (function.eval)(&values?, self.data_type.kind, input, mask)
+                call(function, arguments, self.data_type.kind, input, mask)
             }
         }
     }
 
-    /// Whether its value is the same for every row.
+    /// Whether its value is the same for every row, today and tomorrow.
     #[must_use]
     pub fn is_constant(&self) -> bool {
-        let mut columns = Vec::new();
-        self.columns(&mut columns);
-        columns.is_empty()
+        let stays = match &self.kind {
+            ExprKind::Column(_) => false,
+            ExprKind::Call { function, .. } => function.changes == Changes::Never,
+            _ => true,
+        };
+        stays && self.children().into_iter().all(Self::is_constant)
     }
 
     /// Adds the columns it reads.
     pub fn columns(&self, out: &mut Vec<usize>) {
+        if let ExprKind::Column(index) = &self.kind {
+            out.push(*index);
+        }
+        self.children().into_iter().for_each(|child| child.columns(out));
+    }
+
+    /// The expressions that it is computed from.
+    #[must_use]
+    pub fn children(&self) -> Vec<&Self> {
         match &self.kind {
-            ExprKind::Column(index) => out.push(*index),
-            ExprKind::Literal(_) => {}
-            ExprKind::Cast { input, .. } => input.columns(out),
-            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) => inner.columns(out),
-            ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {
-                left.columns(out);
-                right.columns(out);
-            }
-            ExprKind::And(left, right) | ExprKind::Or(left, right) => {
-                left.columns(out);
-                right.columns(out);
-            }
+            ExprKind::Column(_) | ExprKind::Literal(_) => Vec::new(),
+            ExprKind::Cast { input, .. } => vec![input],
+            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) => vec![inner],
+            ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => vec![left, right],
+            ExprKind::And(left, right) | ExprKind::Or(left, right) => vec![left, right],
             ExprKind::Case { branches, otherwise } => {
-                for (condition, result) in branches {
-                    condition.columns(out);
-                    result.columns(out);
-                }
-                otherwise.columns(out);
+                let branches = branches.iter().flat_map(|(condition, result)| [condition, result]);
+                branches.chain(std::iter::once(&**otherwise)).collect()
             }
-            ExprKind::Call { arguments, .. } => arguments.iter().for_each(|argument| argument.columns(out)),
+            ExprKind::Call { arguments, .. } => arguments.iter().collect(),
         }
     }
+
+    /// The expressions that it is computed from, to be changed in place.
+    pub fn children_mut(&mut self) -> Vec<&mut Self> {
+        match &mut self.kind {
+            ExprKind::Column(_) | ExprKind::Literal(_) => Vec::new(),
+            ExprKind::Cast { input, .. } => vec![input],
+            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) => vec![inner],
+            ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => vec![left, right],
+            ExprKind::And(left, right) | ExprKind::Or(left, right) => vec![left, right],
+            ExprKind::Case { branches, otherwise } => {
+                let branches = branches.iter_mut().flat_map(|(condition, result)| [condition, result]);
+                branches.chain(std::iter::once(&mut **otherwise)).collect()
+            }
+            ExprKind::Call { arguments, .. } => arguments.iter_mut().collect(),
+        }
+    }
+
+    /// The same expression with every column replaced.
+    #[must_use]
+    pub fn with_columns(mut self, replace: &impl Fn(usize, DataType) -> Self) -> Self {
+        if let ExprKind::Column(index) = self.kind {
+            return replace(index, self.data_type);
+        }
+        for child in self.children_mut() {
+            let taken = std::mem::replace(child, Self::null(LogicalType::Null));
+            *child = taken.with_columns(replace);
+        }
+        self
+    }
+}
+
+fn call(
+    function: &'static Function,
+    arguments: &[Expr],
+    to: LogicalType,
+    input: &Input<'_>,
+    mask: Mask<'_>,
+) -> Result<Vector, EvalError> {
+    let values: Result<Vec<_>, _> = arguments.iter().map(|argument| argument.eval(input, mask)).collect();
+    let values = values?;
+    let types: Vec<DataType> = arguments.iter().map(|argument| argument.data_type).collect();
+    let scalar = function.changes != Changes::PerRow && values.iter().all(|value| value.scalar);
+    let count = if scalar { 1 } else { input.rows };
+    (function.eval)(&Call { values: &values, types: &types, to, input, mask, count, scalar })
 }
 
 /// The rows for which a condition is TRUE: NULL is not.

@@ -7,9 +7,57 @@ use arrow::datatypes::{
 };
 
 use crate::types::time::{self, Moment};
+use crate::types::zone::Zone;
 use crate::types::{LogicalType, decimal, unit_for};
 
-/// Appends a value that is not NULL.
+/// Appends a value that is not NULL; a TIMESTAMP_LTZ as clocks of a zone show it.
+pub fn write_in(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType, zone: Zone) {
+    match kind {
+        LogicalType::TimestampLtz(p) if zone != Zone::Utc => {
+            let utc = moment(array, row, p);
+            let local = Moment { seconds: utc.seconds + zone.offset_at(utc.seconds), nanos: utc.nanos };
+            time::write_timestamp(out, local, ' ', p);
+        }
+        LogicalType::Array(of) => {
+            let items = array.as_list::<i32>().value(row);
+            several(out, ('[', ']'), items.len(), |out, item| write_item(out, &items, item, of.kind, zone));
+        }
+        LogicalType::Map(_) | LogicalType::Multiset(_) => {
+            let Some(entry) = kind.entry() else { return };
+            let items = array.as_list::<i32>().value(row);
+            let items = items.as_struct();
+            several(out, ('{', '}'), items.len(), |out, item| {
+                write_item(out, items.column(0), item, entry.key.kind, zone);
+                out.push('=');
+                write_item(out, items.column(1), item, entry.value.kind, zone);
+            });
+        }
+        LogicalType::Row(fields) => {
+            let columns = array.as_struct().columns();
+            several(out, ('(', ')'), fields.len(), |out, field| {
+                write_item(out, &columns[field], row, fields[field].data_type.kind, zone);
+            });
+        }
+        _ => write(out, array, row, kind),
+    }
+}
+
+fn several(out: &mut String, (open, close): (char, char), count: usize, mut item: impl FnMut(&mut String, usize)) {
+    out.push(open);
+    for position in 0..count {
+        if position > 0 {
+            out.push_str(", ");
+        }
+        item(out, position);
+    }
+    out.push(close);
+}
+
+fn write_item(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType, zone: Zone) {
+    if is_null(array, row, kind) { out.push_str("NULL") } else { write_in(out, array, row, kind, zone) }
+}
+
+/// Appends a value that is not NULL, times in UTC.
 pub fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) {
     use std::fmt::Write;
     match kind {
@@ -37,8 +85,25 @@ pub fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) 
         LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) => {
             time::write_timestamp(out, moment(array, row, p), ' ', p);
         }
+        LogicalType::IntervalMonth => {
+            let months = array.as_primitive::<Int32Type>().value(row);
+            let (sign, size) = (if months < 0 { '-' } else { '+' }, months.unsigned_abs());
+            let _ = write!(out, "{sign}{}-{:02}", size / 12, size % 12);
+        }
+        LogicalType::IntervalSecond => {
+            let millis = array.as_primitive::<Int64Type>().value(row);
+            let (sign, size) = (if millis < 0 { '-' } else { '+' }, millis.unsigned_abs());
+            let _ = write!(out, "{sign}{} ", size / 86_400_000);
+            let of_day = i64::try_from(size % 86_400_000 / 1_000).unwrap_or(0);
+            time::write_time(out, of_day, u32::try_from(size % 1_000).unwrap_or(0) * 1_000_000, 3);
+        }
+        LogicalType::Array(_) | LogicalType::Map(_) | LogicalType::Multiset(_) | LogicalType::Row(_) => {
+            write_in(out, array, row, kind, Zone::Utc);
+        }
         // Integers: writing to a String never fails.
-        _ => drop(write!(out, "{}", integer(array, row, kind))),
+        _ => {
+ let _ = write!(out, "{}", integer(array, row, kind));
+ }
     }
 }
 

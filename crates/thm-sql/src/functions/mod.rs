@@ -1,18 +1,56 @@
 //! The function library: one file per family, each function with what it takes, gives and does.
+//!
+//! ```text
+//!   analyzer ──find, bind──▶ Expr::Call ──eval(Call: arrays in)──▶ Vector: array out
+//! ```
+//! Which function there is, which arguments it takes, and which type and nullability its result has are Flink's.
 
+pub mod bind;
+mod binary;
+pub mod call;
+mod char_class;
+mod collection;
+mod extreme;
+mod hash;
+pub mod java_regex;
+mod java_time;
+mod json;
+mod json_path;
+mod json_text;
+mod like;
+mod math;
 mod numeric;
+mod pattern;
+mod regex;
 mod string;
+mod text_parts;
 mod time;
+mod time_units;
+mod url;
 
 use std::fmt;
 
-use crate::expr::{EvalError, Expr, Input, Mask, Vector};
-use crate::types::{DataType, LogicalType};
+pub use call::Call;
+pub(crate) use json::writes as json_writes;
+
+use crate::expr::{EvalError, Expr, Vector};
+use bind::Bound;
 
 /// Checks and casts the arguments and says the result's type; `None` if they do not fit.
-pub type Bind = fn(Vec<Expr>) -> Option<(Vec<Expr>, DataType)>;
-/// Computes a batch; the second argument is the result's type.
-pub type Eval = fn(&[Vector], LogicalType, &Input<'_>, Mask<'_>) -> Result<Vector, EvalError>;
+pub type Bind = fn(Vec<Expr>) -> Bound;
+/// Computes a batch.
+pub type Eval = fn(&Call<'_>) -> Result<Vector, EvalError>;
+
+/// When a function without columns among its arguments changes its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// Never.
+    Never,
+    /// From batch to batch: the time.
+    PerBatch,
+    /// From row to row: chance.
+    PerRow,
+}
 
 /// A function.
 pub struct Function {
@@ -24,6 +62,30 @@ pub struct Function {
     pub bind: Bind,
     /// Values.
     pub eval: Eval,
+    /// Whether a bare NULL may be an argument.
+    pub nulls: bool,
+    /// Whether it may be computed when planning.
+    pub changes: Changes,
+}
+
+impl Function {
+    /// A function of its arguments alone.
+    #[must_use]
+    pub const fn new(name: &'static str, usage: &'static str, bind: Bind, eval: Eval) -> Self {
+        Self { name, usage, bind, eval, nulls: false, changes: Changes::Never }
+    }
+
+    /// One that takes a bare NULL.
+    #[must_use]
+    pub const fn takes_null(self) -> Self {
+        Self { nulls: true, ..self }
+    }
+
+    /// One whose value changes.
+    #[must_use]
+    pub const fn changing(self, changes: Changes) -> Self {
+        Self { changes, ..self }
+    }
 }
 
 impl fmt::Debug for Function {
@@ -32,23 +94,47 @@ impl fmt::Debug for Function {
     }
 }
 
-const FAMILIES: [&[Function]; 3] = [numeric::FUNCTIONS, string::FUNCTIONS, time::FUNCTIONS];
+const FAMILIES: &[&[Function]] = &[
+    numeric::FUNCTIONS,
+    math::FUNCTIONS,
+    extreme::FUNCTIONS,
+    string::FUNCTIONS,
+    text_parts::FUNCTIONS,
+    char_class::FUNCTIONS,
+    like::FUNCTIONS,
+    regex::FUNCTIONS,
+    hash::FUNCTIONS,
+    binary::FUNCTIONS,
+    url::FUNCTIONS,
+    time::FUNCTIONS,
+    time_units::FUNCTIONS,
+    collection::FUNCTIONS,
+    json::FUNCTIONS,
+];
+
+/// Other names of a function.
+const ALIASES: &[(&str, &str)] = &[
+    ("SUBSTR", "SUBSTRING"),
+    ("CHARACTER_LENGTH", "CHAR_LENGTH"),
+    ("CEILING", "CEIL"),
+];
 
 /// The function of that name, which is in upper case.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Function> {
-    let name = match name {
-        "SUBSTR" => "SUBSTRING",
-        "CHARACTER_LENGTH" => "CHAR_LENGTH",
-        "CEILING" => "CEIL",
-        other => other,
-    };
-    FAMILIES.iter().flat_map(|family| family.iter()).find(|function| function.name == name)
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
+    all().find(|function| function.name == name)
 }
 
-/// All names.
+/// All functions.
+pub fn all() -> impl Iterator<Item = &'static Function> {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+/// All names that can be written.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    FAMILIES.iter().flat_map(|family| family.iter()).map(|function| function.name)
+    let plain = |name: &&str| name.starts_with(|letter: char| letter.is_ascii_alphabetic());
+    all().map(|function| function.name).chain(ALIASES.iter().map(|(alias, _)| *alias)).filter(plain)
 }
 
 /// The known name that is most like a wrong one, if any is.
@@ -73,9 +159,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-/// Whether any argument may be NULL.
-fn any_nullable(arguments: &[Expr]) -> bool {
-    arguments.iter().any(|argument| argument.data_type.nullable)
 }

@@ -7,23 +7,18 @@ use arrow::datatypes::{
     ArrowPrimitiveType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
 };
 
-use super::{Function, any_nullable};
+use super::{Call, Function};
 use crate::expr::arithmetic::{binary, typed};
-use crate::expr::{EvalError, Expr, ExprKind, Input, Mask, Vector, shape};
+use crate::expr::{EvalError, Expr, ExprKind, Vector};
 use crate::types::{DataType, LogicalType, decimal};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "ROUND", usage: "Write ROUND(number) or ROUND(number, digits).", bind: bind_round, eval: round },
-    Function {
-        name: "TRUNCATE",
-        usage: "Write TRUNCATE(number) or TRUNCATE(number, digits).",
-        bind: bind_round,
-        eval: truncate,
-    },
-    Function { name: "ABS", usage: "Write ABS(number).", bind: bind_same, eval: abs },
-    Function { name: "SIGN", usage: "Write SIGN(number).", bind: bind_same, eval: sign },
-    Function { name: "CEIL", usage: "Write CEIL(number).", bind: bind_whole, eval: ceil },
-    Function { name: "FLOOR", usage: "Write FLOOR(number).", bind: bind_whole, eval: floor },
+    Function::new("ROUND", "Write ROUND(number) or ROUND(number, digits).", bind_round, round),
+    Function::new("TRUNCATE", "Write TRUNCATE(number) or TRUNCATE(number, digits).", bind_round, truncate),
+    Function::new("ABS", "Write ABS(number).", bind_same, abs),
+    Function::new("SIGN", "Write SIGN(number).", bind_same, sign),
+    Function::new("CEIL", "Write CEIL(number) or CEIL(time TO HOUR).", bind_whole, ceil),
+    Function::new("FLOOR", "Write FLOOR(number) or FLOOR(time TO HOUR).", bind_whole, floor),
 ];
 
 fn bind_same(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
@@ -66,7 +61,7 @@ fn bind_round(mut arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
         },
         other => other,
     };
-    let nullable = any_nullable(&arguments);
+    let nullable = arguments.iter().any(|argument| argument.data_type.nullable);
     let mut sides = arguments.into_iter();
     let value = sides.next()?;
     let digits = sides.next()?.cast(LogicalType::Int);
@@ -80,12 +75,12 @@ fn scale_of_array(vector: &Vector) -> u8 {
     }
 }
 
-fn round(values: &[Vector], kind: LogicalType, input: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
-    to_digits(values, kind, input, decimal_round, |number, digits| java_round(number, digits, f64::round))
+fn round(call: &Call<'_>) -> Result<Vector, EvalError> {
+    to_digits(call, decimal_round, |number, digits| java_round(number, digits, f64::round))
 }
 
-fn truncate(values: &[Vector], kind: LogicalType, input: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
-    to_digits(values, kind, input, decimal_truncate, |number, digits| java_round(number, digits, f64::trunc))
+fn truncate(call: &Call<'_>) -> Result<Vector, EvalError> {
+    to_digits(call, decimal_truncate, |number, digits| java_round(number, digits, f64::trunc))
 }
 
 /// Value at a scale, to so many digits, half up, in the same scale.
@@ -123,17 +118,15 @@ fn java_round(number: f64, digits: i32, whole: fn(f64) -> f64) -> f64 {
 }
 
 fn to_digits(
-    values: &[Vector],
-    kind: LogicalType,
-    input: &Input<'_>,
+    call: &Call<'_>,
     exact: fn(i128, u8, i32) -> Option<i128>,
     approximate: fn(f64, i32) -> f64,
 ) -> Result<Vector, EvalError> {
-    let [value, digits] = values else { return Err(wrong_count()) };
-    let (_, scalar) = shape(&[value, digits], input.rows);
+    let [value, digits] = call.values else { return Err(wrong_count()) };
+    let (kind, rows, scalar) = (call.to, call.input.rows, call.scalar);
     macro_rules! integers {
         ($kind:ty) => {
-            Arc::new(binary::<$kind, Int32Type, $kind>(value, digits, input.rows, |_, number, digits| {
+            Arc::new(binary::<$kind, Int32Type, $kind>(value, digits, rows, |_, number, digits| {
                 Ok(exact(i128::from(number), 0, digits).and_then(|wide| wide.try_into().ok()))
             })?) as _
         };
@@ -142,7 +135,7 @@ fn to_digits(
         LogicalType::Decimal { precision, scale } => {
             let from = scale_of_array(value);
             let array =
-                binary::<Decimal128Type, Int32Type, Decimal128Type>(value, digits, input.rows, |_, number, digits| {
+                binary::<Decimal128Type, Int32Type, Decimal128Type>(value, digits, rows, |_, number, digits| {
                     Ok(exact(number, from, digits).and_then(|kept| decimal::rescale(kept, from, precision, scale)))
                 })?;
             typed(array, (precision, scale))
@@ -152,12 +145,12 @@ fn to_digits(
         LogicalType::Int => integers!(Int32Type),
         LogicalType::BigInt => integers!(Int64Type),
         LogicalType::Float => {
-            Arc::new(binary::<Float32Type, Int32Type, Float32Type>(value, digits, input.rows, |_, x, d| {
-                let exact: f64 = x.to_string().parse().unwrap_or_else(|_| f64::from(x));
-                Ok(Some(approximate(exact, d) as f32))
+            Arc::new(binary::<Float32Type, Int32Type, Float32Type>(value, digits, rows, |_, x, d| {
+                // A FLOAT is widened first: -2.675 is a little less than that.
+                Ok(Some(approximate(f64::from(x), d) as f32))
             })?) as _
         }
-        _ => Arc::new(binary::<Float64Type, Int32Type, Float64Type>(value, digits, input.rows, |_, x, d| {
+        _ => Arc::new(binary::<Float64Type, Int32Type, Float64Type>(value, digits, rows, |_, x, d| {
             Ok(Some(approximate(x, d)))
         })?) as _,
     };
@@ -170,12 +163,12 @@ fn wrong_count() -> EvalError {
 
 /// Applies a function to each number, whatever its width.
 fn each(
-    values: &[Vector],
-    kind: LogicalType,
+    call: &Call<'_>,
     exact: fn(i128, u8) -> i128,
     approximate: fn(f64) -> f64,
 ) -> Result<Vector, EvalError> {
-    let [value] = values else { return Err(wrong_count()) };
+    let [value] = call.values else { return Err(wrong_count()) };
+    let kind = call.to;
     fn unary<T: ArrowPrimitiveType>(value: &Vector, f: impl Fn(T::Native) -> T::Native) -> arrow::array::ArrayRef {
         Arc::new(value.array.as_primitive::<T>().unary::<_, T>(f))
     }
@@ -197,24 +190,24 @@ fn each(
     Ok(Vector { array, scalar: value.scalar })
 }
 
-fn abs(values: &[Vector], kind: LogicalType, _: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
-    each(values, kind, |number, _| number.abs(), f64::abs)
+fn abs(call: &Call<'_>) -> Result<Vector, EvalError> {
+    each(call, |number, _| number.abs(), f64::abs)
 }
 
-fn sign(values: &[Vector], kind: LogicalType, _: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
+fn sign(call: &Call<'_>) -> Result<Vector, EvalError> {
     let approximate = |number: f64| if number == 0.0 || number.is_nan() { number } else { number.signum() };
-    each(values, kind, |number, scale| number.signum() * decimal::power(scale), approximate)
+    each(call, |number, scale| number.signum() * decimal::power(scale), approximate)
 }
 
-fn ceil(values: &[Vector], kind: LogicalType, _: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
+fn ceil(call: &Call<'_>) -> Result<Vector, EvalError> {
     let exact = |number: i128, scale: u8| {
         let unit = decimal::power(scale);
         (number.div_euclid(unit) + i128::from(number.rem_euclid(unit) != 0)) * unit
     };
-    each(values, kind, exact, f64::ceil)
+    each(call, exact, f64::ceil)
 }
 
-fn floor(values: &[Vector], kind: LogicalType, _: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
+fn floor(call: &Call<'_>) -> Result<Vector, EvalError> {
     let exact = |number: i128, scale: u8| number.div_euclid(decimal::power(scale)) * decimal::power(scale);
-    each(values, kind, exact, f64::floor)
+    each(call, exact, f64::floor)
 }

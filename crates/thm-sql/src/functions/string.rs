@@ -1,143 +1,248 @@
-//! UPPER, LOWER, TRIM, CONCAT, `||`, SUBSTRING, CHAR_LENGTH.
+//! Texts as a whole: case, blanks, padding, joining, cutting. Positions count characters from 1.
 
-use std::sync::Arc;
-
-use arrow::array::{AsArray, Int32Array, StringBuilder};
 use arrow::datatypes::Int32Type;
 
-use super::{Function, any_nullable};
-use crate::expr::{EvalError, Expr, Input, Mask, Vector, shape};
-use crate::types::{DataType, LogicalType, MAX_LENGTH};
+use super::bind::{Bound, length, maybe, strict, take, varying};
+use super::{Call, Function};
+use crate::expr::{EvalError, Expr, Vector};
+use crate::types::{LogicalType, MAX_LENGTH};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "UPPER", usage: "Write UPPER(text).", bind: bind_text, eval: upper },
-    Function { name: "LOWER", usage: "Write LOWER(text).", bind: bind_text, eval: lower },
-    Function { name: "TRIM", usage: "Write TRIM(text).", bind: bind_text, eval: trim },
-    Function { name: "CONCAT", usage: "Write CONCAT(text, text, …).", bind: bind_concat, eval: concat },
-    Function { name: "||", usage: "Write text || text.", bind: bind_joined, eval: concat },
-    Function {
-        name: "SUBSTRING",
-        usage: "Write SUBSTRING(text, start) or SUBSTRING(text, start, length).",
-        bind: bind_substring,
-        eval: substring,
-    },
-    Function { name: "CHAR_LENGTH", usage: "Write CHAR_LENGTH(text).", bind: bind_length, eval: char_length },
+    Function::new("UPPER", "Write UPPER(text).", same, |call| {
+        call.texts(|row, out| {
+            out.extend(call.text(0, row).chars().flat_map(char::to_uppercase));
+            Ok(Some(()))
+        })
+    }),
+    Function::new("LOWER", "Write LOWER(text).", same, |call| {
+        call.texts(|row, out| {
+            out.push_str(&call.text(0, row).to_lowercase());
+            Ok(Some(()))
+        })
+    }),
+    Function::new("INITCAP", "Write INITCAP(text).", same, initcap),
+    Function::new("TRIM", "Write TRIM([BOTH | LEADING | TRAILING] ['characters'] FROM text).", trimmed, |call| {
+        call.slices(|row| Some(call.text(0, row).trim_matches(any_of(call, row))))
+    }),
+    Function::new("LTRIM", "Write LTRIM(text) or LTRIM(text, 'characters').", trimmed, |call| {
+        call.slices(|row| Some(call.text(0, row).trim_start_matches(any_of(call, row))))
+    }),
+    Function::new("RTRIM", "Write RTRIM(text) or RTRIM(text, 'characters').", trimmed, |call| {
+        call.slices(|row| Some(call.text(0, row).trim_end_matches(any_of(call, row))))
+    }),
+    Function::new("CONCAT", "Write CONCAT(text, text, …).", |a| strict(take(a, &["t*"])?, LogicalType::STRING), concat),
+    Function::new("||", "Write text || text.", bind_joined, joined),
+    Function::new("CONCAT_WS", "Write CONCAT_WS(separator, text, …).", |a| strict(take(a, &["tt*"])?, LogicalType::STRING), concat_ws),
+    Function::new("SUBSTRING", "Write SUBSTRING(text, start) or SUBSTRING(text, start, length).", bind_substring, |call| {
+        let all = i32::MAX;
+        call.slices(|row| {
+            let length = if call.len() == 3 { call.int(2, row) } else { all };
+            substring(call.text(0, row), call.int(1, row), length)
+        })
+    }),
+    Function::new("LEFT", "Write LEFT(text, length).", cut, |call| {
+        call.slices(|row| {
+            let text = call.text(0, row);
+            let length = usize::try_from(call.int(1, row)).unwrap_or(0);
+            Some(&text[..text.char_indices().nth(length).map_or(text.len(), |(at, _)| at)])
+        })
+    }),
+    Function::new("RIGHT", "Write RIGHT(text, length).", cut, |call| {
+        call.slices(|row| {
+            let text = call.text(0, row);
+            let skipped = text.chars().count().saturating_sub(usize::try_from(call.int(1, row)).unwrap_or(0));
+            Some(&text[text.char_indices().nth(skipped).map_or(text.len(), |(at, _)| at)..])
+        })
+    }),
+    Function::new("REVERSE", "Write REVERSE(text).", |a| maybe(take(a, &["t"])?, LogicalType::STRING), |call| {
+        call.texts(|row, out| {
+            out.extend(call.text(0, row).chars().rev());
+            Ok(Some(()))
+        })
+    }),
+    Function::new("REPEAT", "Write REPEAT(text, times).", |a| strict(take(a, &["ti"])?, LogicalType::STRING), repeat),
+    Function::new("LPAD", "Write LPAD(text, length, padding).", |a| strict(take(a, &["tit"])?, LogicalType::STRING), |call| {
+        pad(call, true)
+    }),
+    Function::new("RPAD", "Write RPAD(text, length, padding).", |a| strict(take(a, &["tit"])?, LogicalType::STRING), |call| {
+        pad(call, false)
+    }),
+    Function::new("REPLACE", "Write REPLACE(text, what, by).", |a| strict(take(a, &["ttt"])?, LogicalType::STRING), |call| {
+        call.texts(|row, out| {
+            out.push_str(&call.text(0, row).replace(call.text(1, row), call.text(2, row)));
+            Ok(Some(()))
+        })
+    }),
+    Function::new("OVERLAY", "Write OVERLAY(text PLACING text FROM start FOR length).", bind_overlay, overlay),
+    Function::new("CHAR_LENGTH", "Write CHAR_LENGTH(text).", |a| strict(take(a, &["t"])?, LogicalType::Int), |call| {
+        call.numbers::<Int32Type>(|row| Ok(i32::try_from(call.text(0, row).chars().count()).ok()))
+    }),
 ];
 
-fn all_text(arguments: &[Expr]) -> bool {
-    !arguments.is_empty() && arguments.iter().all(|argument| argument.data_type.kind.is_text())
+/// Longest text that one call makes: more would not fit memory's budget.
+const DEFAULT_MAX_TEXT_BYTES: usize = 16 * 1024 * 1024;
+
+fn same(arguments: Vec<Expr>) -> Bound {
+    let arguments = take(arguments, &["t"])?;
+    let kind = arguments[0].data_type.kind;
+    strict(arguments, kind)
 }
 
-fn bind_text(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
-    let fits = arguments.len() == 1 && all_text(&arguments);
-    let nullable = any_nullable(&arguments);
-    fits.then(|| (arguments, LogicalType::STRING.nullable(nullable)))
+fn trimmed(arguments: Vec<Expr>) -> Bound {
+    let arguments = take(arguments, &["t", "tt"])?;
+    let kind = varying(&arguments);
+    strict(arguments, kind)
 }
 
-fn bind_concat(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
-    let nullable = any_nullable(&arguments);
-    all_text(&arguments).then(|| (arguments, LogicalType::STRING.nullable(nullable)))
+fn cut(arguments: Vec<Expr>) -> Bound {
+    let arguments = take(arguments, &["ti"])?;
+    let kind = varying(&arguments);
+    maybe(arguments, kind)
 }
 
-fn bind_joined(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
-    let nullable = any_nullable(&arguments);
-    let [a, b] = arguments.as_slice() else { return None };
-    let kind = match (a.data_type.kind, b.data_type.kind) {
-        (LogicalType::Char(n), LogicalType::Char(m)) => LogicalType::Char(n.saturating_add(m)),
-        (LogicalType::Char(n) | LogicalType::VarChar(n), LogicalType::Char(m) | LogicalType::VarChar(m)) => {
-            LogicalType::VarChar(n.saturating_add(m).min(MAX_LENGTH))
+fn bind_substring(arguments: Vec<Expr>) -> Bound {
+    let arguments = take(arguments, &["ti", "tii"])?;
+    let kind = varying(&arguments);
+    maybe(arguments, kind)
+}
+
+fn bind_joined(arguments: Vec<Expr>) -> Bound {
+    let arguments = take(arguments, &["xx"])?;
+    let kind = match (arguments[0].data_type.kind, arguments[1].data_type.kind) {
+        (LogicalType::Char(n), LogicalType::Char(m)) => LogicalType::Char(n.saturating_add(m).min(MAX_LENGTH)),
+        (a, b) if a.is_text() && b.is_text() => {
+            LogicalType::VarChar(length(a).saturating_add(length(b)).min(MAX_LENGTH))
+        }
+        (LogicalType::Binary(n), LogicalType::Binary(m)) => LogicalType::Binary(n.saturating_add(m).min(MAX_LENGTH)),
+        (a, b) if a.is_binary() && b.is_binary() => {
+            LogicalType::VarBinary(length(a).saturating_add(length(b)).min(MAX_LENGTH))
         }
         _ => return None,
     };
-    Some((arguments, kind.nullable(nullable)))
+    strict(arguments, kind)
 }
 
-fn bind_substring(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
-    if !(2..=3).contains(&arguments.len()) || !arguments[0].data_type.kind.is_text() {
-        return None;
-    }
-    if !arguments[1..].iter().all(|argument| argument.data_type.kind.is_integer()) {
-        return None;
-    }
-    let nullable = any_nullable(&arguments);
-    let cast = |(i, argument): (usize, Expr)| if i == 0 { argument } else { argument.cast(LogicalType::Int) };
-    let arguments = arguments.into_iter().enumerate().map(cast).collect();
-    Some((arguments, LogicalType::STRING.nullable(nullable)))
+fn bind_overlay(arguments: Vec<Expr>) -> Bound {
+    let arguments = take(arguments, &["tti", "ttii"])?;
+    let sum = length(arguments[0].data_type.kind).saturating_add(length(arguments[1].data_type.kind));
+    strict(arguments, LogicalType::VarChar(sum.min(MAX_LENGTH)))
 }
 
-fn bind_length(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
-    let (arguments, data_type) = bind_text(arguments)?;
-    Some((arguments, LogicalType::Int.nullable(data_type.nullable)))
+/// The characters to trim: blanks unless given.
+fn any_of<'a>(call: &Call<'a>, row: usize) -> impl Fn(char) -> bool + Copy + 'a {
+    let characters = if call.len() == 2 { call.text(1, row) } else { " " };
+    move |letter| characters.contains(letter)
 }
 
-/// Builds a text per row from texts; NULL if one of them is.
-fn texts(values: &[Vector], rows: usize, mut build: impl FnMut(&mut String, usize)) -> Result<Vector, EvalError> {
-    let parts: Vec<&Vector> = values.iter().collect();
-    let (count, scalar) = shape(&parts, rows);
-    let mut out = StringBuilder::with_capacity(count, count * 16);
-    let mut buffer = String::new();
-    for row in 0..count {
-        if values.iter().any(|value| value.is_null(row)) {
-            out.append_null();
-        } else {
-            buffer.clear();
-            build(&mut buffer, row);
-            out.append_value(&buffer);
+/// Flink's own SUBSTRING: 0 is 1, negative counts from the end, beyond the text is empty, a negative length NULL.
+#[must_use]
+pub fn substring(text: &str, start: i32, length: i32) -> Option<&str> {
+    let length = usize::try_from(length).ok()?;
+    let skipped = match start {
+        1.. => usize::try_from(start - 1).ok()?,
+        0 => 0,
+        _ => match text.chars().count().checked_sub(usize::try_from(start.unsigned_abs()).ok()?) {
+            Some(skipped) => skipped,
+            None => return Some(""),
+        },
+    };
+    let from = text.char_indices().nth(skipped).map_or(text.len(), |(at, _)| at);
+    let rest = &text[from..];
+    Some(&rest[..rest.char_indices().nth(length).map_or(rest.len(), |(at, _)| at)])
+}
+
+/// First letters of words upper, others lower; only ASCII letters and digits make words.
+fn initcap(call: &Call<'_>) -> Result<Vector, EvalError> {
+    call.texts(|row, out| {
+        let mut starts = true;
+        for letter in call.text(0, row).chars() {
+            out.push(if starts { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() });
+            starts = !letter.is_ascii_alphanumeric();
         }
-    }
-    Ok(Vector { array: Arc::new(out.finish()), scalar })
-}
-
-fn text(value: &Vector, row: usize) -> &str {
-    value.array.as_string::<i32>().value(value.at(row))
-}
-
-fn upper(values: &[Vector], _: LogicalType, input: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
-    texts(values, input.rows, |out, row| out.extend(text(&values[0], row).chars().flat_map(char::to_uppercase)))
-}
-
-fn lower(values: &[Vector], _: LogicalType, input: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
-    texts(values, input.rows, |out, row| out.push_str(&text(&values[0], row).to_lowercase()))
-}
-
-fn trim(values: &[Vector], _: LogicalType, input: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
-    texts(values, input.rows, |out, row| out.push_str(text(&values[0], row).trim_matches(' ')))
-}
-
-fn concat(values: &[Vector], _: LogicalType, input: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
-    texts(values, input.rows, |out, row| values.iter().for_each(|value| out.push_str(text(value, row))))
-}
-
-fn int(value: &Vector, row: usize) -> i64 {
-    i64::from(value.array.as_primitive::<Int32Type>().value(value.at(row)))
-}
-
-/// Characters from `start` (1 is the first, -1 the last, 0 as 1); nothing for a negative length.
-fn substring(values: &[Vector], _: LogicalType, input: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
-    texts(values, input.rows, |out, row| {
-        let whole = text(&values[0], row);
-        let count = i64::try_from(whole.chars().count()).unwrap_or(i64::MAX);
-        let start = match int(&values[1], row) {
-            start if start > 0 => start - 1,
-            0 => 0,
-            start => start + count,
-        };
-        let length = values.get(2).map_or(i64::MAX, |length| int(length, row));
-        let end = start.saturating_add(length.max(0)).min(count);
-        let start = start.max(0);
-        if start < end {
-            let skip = usize::try_from(start).unwrap_or(usize::MAX);
-            let take = usize::try_from(end - start).unwrap_or(usize::MAX);
-            out.extend(whole.chars().skip(skip).take(take));
-        }
+        Ok(Some(()))
     })
 }
 
-fn char_length(values: &[Vector], _: LogicalType, input: &Input<'_>, _: Mask<'_>) -> Result<Vector, EvalError> {
-    let value = &values[0];
-    let (count, scalar) = shape(&[value], input.rows);
-    let length =
-        |row: usize| (!value.is_null(row)).then(|| i32::try_from(text(value, row).chars().count()).unwrap_or(i32::MAX));
-    let array: Int32Array = (0..count).map(length).collect();
-    Ok(Vector { array: Arc::new(array), scalar })
+fn concat(call: &Call<'_>) -> Result<Vector, EvalError> {
+    call.texts(|row, out| {
+        (0..call.len()).for_each(|argument| out.push_str(call.text(argument, row)));
+        Ok(Some(()))
+    })
+}
+
+fn joined(call: &Call<'_>) -> Result<Vector, EvalError> {
+    if call.to.is_text() {
+        return concat(call);
+    }
+    call.binaries(|row, out| {
+        out.extend_from_slice(call.bytes(0, row));
+        out.extend_from_slice(call.bytes(1, row));
+        Ok(Some(()))
+    })
+}
+
+/// NULLs are left out; only a NULL separator gives NULL.
+fn concat_ws(call: &Call<'_>) -> Result<Vector, EvalError> {
+    call.texts_or_null(|row, out| {
+        if call.is_null(0, row) {
+            return Ok(None);
+        }
+        let given = (1..call.len()).filter(|argument| !call.is_null(*argument, row));
+        for (position, argument) in given.enumerate() {
+            if position > 0 {
+                out.push_str(call.text(0, row));
+            }
+            out.push_str(call.text(argument, row));
+        }
+        Ok(Some(()))
+    })
+}
+
+fn repeat(call: &Call<'_>) -> Result<Vector, EvalError> {
+    call.texts(|row, out| {
+        let (text, times) = (call.text(0, row), usize::try_from(call.int(1, row)).unwrap_or(0));
+        if text.len().saturating_mul(times) > DEFAULT_MAX_TEXT_BYTES {
+            return call.failed(row, || "the result of REPEAT is larger than 16 MiB".to_owned());
+        }
+        (0..times).for_each(|_| out.push_str(text));
+        Ok(Some(()))
+    })
+}
+
+/// Cut to the length or padded to it; NULL without padding or for a negative length.
+fn pad(call: &Call<'_>, left: bool) -> Result<Vector, EvalError> {
+    call.texts(|row, out| {
+        let (text, padding) = (call.text(0, row), call.text(2, row));
+        let Ok(length) = usize::try_from(call.int(1, row)) else { return Ok(None) };
+        if padding.is_empty() {
+            return Ok(None);
+        }
+        if length > DEFAULT_MAX_TEXT_BYTES {
+            return call.failed(row, || "the result of LPAD or RPAD is larger than 16 MiB".to_owned());
+        }
+        let kept = text.chars().take(length);
+        let missing = length.saturating_sub(text.chars().count());
+        let filler = padding.chars().cycle().take(missing);
+        if left { out.extend(filler.chain(kept)) } else { out.extend(kept.chain(filler)) }
+        Ok(Some(()))
+    })
+}
+
+/// What lies outside of the text leaves it as it is.
+fn overlay(call: &Call<'_>) -> Result<Vector, EvalError> {
+    call.texts(|row, out| {
+        let (text, by) = (call.text(0, row), call.text(1, row));
+        let (all, new) = (text.chars().count(), by.chars().count());
+        let Some(start) = usize::try_from(call.int(2, row)).ok().filter(|start| (1..=all).contains(start)) else {
+            out.push_str(text);
+            return Ok(Some(()));
+        };
+        let replaced = if call.len() == 4 { usize::try_from(call.int(3, row)).unwrap_or(0) } else { new };
+        out.extend(text.chars().take(start - 1));
+        out.push_str(by);
+        if start + replaced <= all && replaced > 0 {
+            out.extend(text.chars().skip(start - 1 + replaced));
+        }
+        Ok(Some(()))
+    })
 }

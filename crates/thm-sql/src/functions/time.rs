@@ -1,187 +1,211 @@
-//! DATE_FORMAT and TO_TIMESTAMP_LTZ. The session's time zone is UTC.
+//! Times from and to texts and numbers, and the time now.
 
-use std::sync::Arc;
+use arrow::datatypes::Int64Type;
 
-use arrow::array::{Array, AsArray, StringBuilder};
-use arrow::datatypes::{Int64Type, TimestampMillisecondType};
+use super::bind::{Bound, maybe, never, strict, take};
+use super::java_time::{Pattern, Shown};
+use super::time_units::moments;
+use super::{Call, Changes, Function};
+use crate::expr::{EvalError, Expr, Vector};
+use crate::types::LogicalType;
+use crate::types::time::{self, Moment, Width};
+use crate::types::zone::Zone;
 
-use super::Function;
-use crate::expr::{EvalError, Expr, Input, Mask, Vector, counts, shape, text};
-use crate::types::time::{self, Moment};
-use crate::types::{DataType, LogicalType};
+/// The pattern of times without one.
+const STANDARD: &str = "yyyy-MM-dd HH:mm:ss";
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function {
-        name: "DATE_FORMAT",
-        usage: "Write DATE_FORMAT(timestamp, 'yyyy-MM-dd HH:mm:ss.SSS').",
-        bind: bind_date_format,
-        eval: date_format,
-    },
-    Function {
-        name: "TO_TIMESTAMP_LTZ",
-        usage: "Write TO_TIMESTAMP_LTZ(milliseconds, 3) or TO_TIMESTAMP_LTZ(seconds, 0).",
-        bind: bind_to_ltz,
-        eval: to_ltz,
-    },
+    Function::new("DATE_FORMAT", "Write DATE_FORMAT(timestamp, 'yyyy-MM-dd HH:mm:ss.SSS').", |a| maybe(take(a, &["st", "tt"])?, LogicalType::STRING), date_format),
+    Function::new("TO_TIMESTAMP", "Write TO_TIMESTAMP(text) or TO_TIMESTAMP(text, 'yyyy-MM-dd HH:mm:ss').", |a| maybe(take(a, &["t", "tt"])?, LogicalType::Timestamp(3)), to_timestamp),
+    Function::new("TO_DATE", "Write TO_DATE(text) or TO_DATE(text, 'yyyy-MM-dd').", |a| maybe(take(a, &["t", "tt"])?, LogicalType::Date), to_date),
+    Function::new("TO_TIMESTAMP_LTZ", "Write TO_TIMESTAMP_LTZ(milliseconds, 3) or TO_TIMESTAMP_LTZ(seconds, 0).", bind_to_ltz, to_ltz),
+    Function::new("UNIX_TIMESTAMP", "Write UNIX_TIMESTAMP(text) or UNIX_TIMESTAMP(text, 'yyyy-MM-dd HH:mm:ss').", |a| strict(take(a, &["t", "tt"])?, LogicalType::BigInt), unix_timestamp),
+    Function::new("UNIX_TIMESTAMP NOW", "Write UNIX_TIMESTAMP().", |a| never(take(a, &[""])?, LogicalType::BigInt), |call| {
+        call.numbers::<Int64Type>(|_| Ok(Some(call.input.now().seconds)))
+    })
+    .changing(Changes::PerBatch),
+    Function::new("FROM_UNIXTIME", "Write FROM_UNIXTIME(seconds) or FROM_UNIXTIME(seconds, 'yyyy-MM-dd HH:mm:ss').", |a| maybe(take(a, &["l", "lt"])?, LogicalType::STRING), from_unixtime),
+    Function::new("CONVERT_TZ", "Write CONVERT_TZ('2020-01-01 00:00:00', 'UTC', 'Asia/Riyadh').", |a| maybe(take(a, &["ttt"])?, LogicalType::STRING), convert_tz),
+    now("CURRENT_TIMESTAMP", "Write CURRENT_TIMESTAMP.", |a| never(take(a, &[""])?, LogicalType::TimestampLtz(3))),
+    now("NOW", "Write NOW().", |a| never(take(a, &[""])?, LogicalType::TimestampLtz(3))),
+    now("CURRENT_ROW_TIMESTAMP", "Write CURRENT_ROW_TIMESTAMP().", |a| never(take(a, &[""])?, LogicalType::TimestampLtz(3))),
+    now("PROCTIME", "Write PROCTIME().", |a| never(take(a, &[""])?, LogicalType::TimestampLtz(3))),
+    now("LOCALTIMESTAMP", "Write LOCALTIMESTAMP.", |a| never(take(a, &[""])?, LogicalType::Timestamp(3))),
+    now("CURRENT_DATE", "Write CURRENT_DATE.", |a| never(take(a, &[""])?, LogicalType::Date)),
+    now("CURRENT_TIME", "Write CURRENT_TIME.", |a| never(take(a, &[""])?, LogicalType::Time(0))),
+    now("LOCALTIME", "Write LOCALTIME.", |a| never(take(a, &[""])?, LogicalType::Time(0))),
 ];
 
-fn bind_date_format(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
-    let [value, pattern] = arguments.as_slice() else { return None };
-    let fits = value.data_type.kind.is_timestamp() && pattern.data_type.kind.is_text();
-    // Nanoseconds hold what every precision holds, so that one reader is enough.
-    let nullable = value.data_type.nullable || pattern.data_type.nullable;
-    fits.then(|| (arguments, LogicalType::STRING.nullable(nullable)))
+const fn now(name: &'static str, usage: &'static str, bind: super::Bind) -> Function {
+    Function::new(name, usage, bind, current).changing(Changes::PerBatch)
 }
 
-/// Precision of a timestamp's array: enough to read it.
-fn precision(value: &Vector) -> u8 {
-    match value.array.data_type() {
-        arrow::datatypes::DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, _) => 9,
-        arrow::datatypes::DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, _) => 6,
-        _ => 3,
-    }
+/// The time at which the batch is evaluated; what clocks show is the session's zone's.
+fn current(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let now = call.input.now();
+    let local = Moment { seconds: now.seconds + call.input.zone.offset_at(now.seconds), nanos: now.nanos };
+    let shown = if matches!(call.to, LogicalType::TimestampLtz(_)) { now } else { local };
+    moments(call, |_| Ok(Some(shown)))
 }
 
-fn date_format(values: &[Vector], _: LogicalType, input: &Input<'_>, mask: Mask<'_>) -> Result<Vector, EvalError> {
-    let [value, pattern] = values else {
-        return Err(EvalError { message: "DATE_FORMAT takes two arguments".to_owned(), row: 0 });
-    };
-    let (count, scalar) = shape(&[value, pattern], input.rows);
-    let precision = precision(value);
-    let patterns = pattern.array.as_string::<i32>();
-    let mut out = StringBuilder::with_capacity(count, count * 24);
-    let mut buffer = String::new();
-    for row in 0..count {
-        if value.is_null(row) || pattern.is_null(row) {
-            out.append_null();
-            continue;
-        }
-        buffer.clear();
-        let moment = text::moment(&value.array, value.at(row), precision);
-        match format(&mut buffer, moment, patterns.value(pattern.at(row))) {
-            Ok(()) => out.append_value(&buffer),
-            Err(message) if counts(mask, row, scalar) => return Err(EvalError { message, row }),
-            Err(_) => out.append_null(),
-        }
-    }
-    Ok(Vector { array: Arc::new(out.finish()), scalar })
+/// One pattern per batch if it is a constant; what is wrong with it is said where it counts.
+struct Patterns<'a> {
+    call: &'a Call<'a>,
+    argument: Option<usize>,
+    kept: Option<(&'a str, Result<Pattern, String>)>,
 }
 
-/// Java's `DateTimeFormatter`, as far as numbers go: y M d H m s S and quoted text.
-fn format(out: &mut String, moment: Moment, pattern: &str) -> Result<(), String> {
-    let mut letters = pattern.chars().peekable();
-    let mut rest = String::with_capacity(24);
-    let year = time::write_after_year(&mut rest, moment);
-    while let Some(letter) = letters.next() {
-        if letter == '\'' {
-            quoted(out, &mut letters);
-            continue;
-        }
-        if !letter.is_ascii_alphabetic() {
-            out.push(letter);
-            continue;
-        }
-        let mut width = 1;
-        while letters.next_if_eq(&letter).is_some() {
-            width += 1;
-        }
-        if matches!(letter, 'y' | 'u') && matches!(width, 2 | 4) {
-            write_year(out, year, letter, width);
-            continue;
-        }
-        let field = |from: usize, to: usize| rest.get(from..to).unwrap_or("");
-        let padded = match (letter, width) {
-            ('M', 2) => field(0, 2),
-            ('d', 2) => field(3, 5),
-            ('H', 2) => field(6, 8),
-            ('m', 2) => field(9, 11),
-            ('s', 2) => field(12, 14),
-            ('S', 1..=9) => field(15, 15 + width),
-            ('M', 1) => field(0, 2).trim_start_matches('0'),
-            ('d', 1) => field(3, 5).trim_start_matches('0'),
-            _ => return Err(format!("pattern letter {letter} x{width} of DATE_FORMAT is not supported")),
-        };
-        out.push_str(padded);
+impl<'a> Patterns<'a> {
+    const fn new(call: &'a Call<'a>, argument: usize) -> Self {
+        Self { call, argument: if call.len() > argument { Some(argument) } else { None }, kept: None }
     }
-    Ok(())
-}
 
-/// `y` counts within its era (44 BC is 0044), `u` through both (-0043); beyond four digits both have a plus.
-fn write_year(out: &mut String, year: i64, letter: char, width: usize) {
-    let shown = if letter == 'y' && year <= 0 { 1 - year } else { year };
-    let number = shown.unsigned_abs();
-    if width == 2 {
-        out.push_str(&format!("{:02}", number % 100));
-        return;
-    }
-    match shown {
-        ..0 => out.push('-'),
-        10_000.. => out.push('+'),
-        _ => {}
-    }
-    time::write_digits(out, number, 4);
-}
-
-fn quoted(out: &mut String, letters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    if letters.next_if_eq(&'\'').is_some() {
-        out.push('\'');
-        return;
-    }
-    while let Some(letter) = letters.next() {
-        if letter != '\'' {
-            out.push(letter);
-        } else if letters.next_if_eq(&'\'').is_some() {
-            out.push('\'');
-        } else {
-            return;
+    fn of(&mut self, row: usize) -> Result<Option<&Pattern>, EvalError> {
+        let text = self.argument.map_or(STANDARD, |argument| self.call.text(argument, row));
+        if self.kept.as_ref().is_none_or(|(known, _)| *known != text) {
+            self.kept = Some((text, Pattern::new(text)));
+        }
+        match &self.kept {
+            Some((_, Ok(pattern))) => Ok(Some(pattern)),
+            Some((_, Err(message))) => self.call.failed(row, || message.clone()),
+            None => Ok(None),
         }
     }
 }
 
-fn bind_to_ltz(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
-    let fits = arguments.len() == 2 && arguments.iter().all(|argument| argument.data_type.kind.is_integer());
-    let cast = |argument: Expr| argument.cast(LogicalType::BigInt);
-    fits.then(|| (arguments.into_iter().map(cast).collect(), LogicalType::TimestampLtz(3).nullable(true)))
+/// What the session's clocks show at a moment.
+fn local(moment: Moment, zone: Zone) -> Moment {
+    Moment { seconds: moment.seconds + zone.offset_at(moment.seconds), nanos: moment.nanos }
 }
 
-fn to_ltz(values: &[Vector], kind: LogicalType, input: &Input<'_>, mask: Mask<'_>) -> Result<Vector, EvalError> {
-    let [value, unit] = values else {
-        return Err(EvalError { message: "TO_TIMESTAMP_LTZ takes two arguments".to_owned(), row: 0 });
-    };
-    let (_, scalar) = shape(&[value, unit], input.rows);
-    let array = crate::expr::arithmetic::binary::<Int64Type, Int64Type, TimestampMillisecondType>(
-        value,
-        unit,
-        input.rows,
-        |row, number, unit| match unit {
-            3 => Ok(Some(number)),
-            0 => Ok(number.checked_mul(1_000)),
-            _ if counts(mask, row, scalar) => {
-                let message = format!(
-                    "The precision value '{unit}' for function TO_TIMESTAMP_LTZ is unsupported, the supported value is '0' for second or '3' for millisecond."
-                );
-                Err(EvalError { message, row })
+fn zone_name(zone: Zone) -> String {
+    match zone {
+        Zone::Utc => "UTC".to_owned(),
+        Zone::Named(zone) => zone.name().to_owned(),
+        Zone::Fixed(offset) => format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, offset.abs() / 3_600, offset.abs() / 60 % 60),
+    }
+}
+
+fn date_format(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let mut patterns = Patterns::new(call, 1);
+    let standard = Pattern::new(STANDARD).map_err(|message| EvalError { message, row: 0 })?;
+    let zone = call.input.zone;
+    let name = zone_name(zone);
+    call.texts(|row, out| {
+        let shown = match call.kind(0) {
+            LogicalType::TimestampLtz(_) => {
+                let moment = call.moment(0, row);
+                Shown { local: local(moment, zone), zone: Some((zone.offset_at(moment.seconds), &name)) }
             }
-            _ => Ok(None),
-        },
-    )?;
-    Ok(Vector { array: Arc::new(array.with_data_type(kind.to_arrow())), scalar })
+            LogicalType::Timestamp(_) => Shown { local: call.moment(0, row), zone: None },
+            _ => match standard.read(call.text(0, row), false) {
+                Some((read, _)) => Shown { local: read, zone: Some((zone.offset_at(read.seconds), &name)) },
+                None => return Ok(None),
+            },
+        };
+        let Some(pattern) = patterns.of(row)? else { return Ok(None) };
+        match pattern.write(out, &shown) {
+            Ok(()) => Ok(Some(())),
+            Err(message) => call.failed(row, || message),
+        }
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
+/// Without a pattern: a date, and behind a blank a time with up to nine digits of a second.
+fn to_timestamp(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let mut patterns = Patterns::new(call, 1);
+    moments(call, |row| {
+        let text = call.text(0, row);
+        if call.len() == 1 {
+            let date = || Some(text).filter(|text| text.matches('-').count() == 2 && text.len() >= 8).and_then(time::parse_date);
+            let whole = time::parse_timestamp(text, b" ", Width::Any);
+            return Ok(whole.or_else(|| date().filter(|_| !text.contains([' ', 'T'])).map(Moment::midnight)));
+        }
+        let Some(pattern) = patterns.of(row)? else { return Ok(None) };
+        Ok(pattern.read(text, true).map(|(moment, _)| moment))
+    })
+}
 
-    #[test]
-    fn years_are_shown_as_java_shows_them() {
-        let shown = |text: &str, pattern: &str| {
-            let mut out = String::new();
-            format(&mut out, time::parse_zoned(text, b"T").unwrap(), pattern).unwrap();
-            out
-        };
-        assert_eq!(shown("2026-03-01T00:00:00.0079Z", "yyyy-M-d HH:mm:ss.SSS yy"), "2026-3-1 00:00:00.007 26");
-        assert_eq!(shown("-0043-03-15T10:00:00Z", "yyyy uuuu-MM-dd"), "0044 -0043-03-15");
-        assert_eq!(shown("+10000-01-01T00:00:00Z", "yyyy uuuu"), "+10000 +10000");
+fn to_date(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let mut patterns = Patterns::new(call, 1);
+    moments(call, |row| {
+        if call.len() == 1 {
+            return Ok(time::parse_date(call.text(0, row)).map(Moment::midnight));
+        }
+        let Some(pattern) = patterns.of(row)? else { return Ok(None) };
+        Ok(pattern.read(call.text(0, row), false).map(|(moment, _)| moment))
+    })
+}
+
+fn bind_to_ltz(arguments: Vec<Expr>) -> Bound {
+    let mut arguments = take(arguments, &["ni"])?;
+    // Digits after the point are cut, but a DOUBLE's count.
+    if !arguments[0].data_type.kind.is_approximate() {
+        let number = arguments.remove(0).cast(LogicalType::BigInt);
+        arguments.insert(0, number);
+    } else {
+        let number = arguments.remove(0).cast(LogicalType::Double);
+        arguments.insert(0, number);
     }
+    maybe(arguments, LogicalType::TimestampLtz(3))
+}
+
+fn to_ltz(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let exact = call.kind(0) == LogicalType::BigInt;
+    moments(call, |row| {
+        let millis = match (call.int(1, row), exact) {
+            (0, true) => call.long(0, row).checked_mul(1_000),
+            (3, true) => Some(call.long(0, row)),
+            (0, false) => Some((call.double(0, row) * 1_000.0) as i64),
+            (3, false) => Some(call.double(0, row) as i64),
+            (unit, _) => {
+                return call.failed(row, || {
+                    format!(
+                        "The precision value '{unit}' for function TO_TIMESTAMP_LTZ(numeric, precision) is unsupported, the supported value is '0' for second or '3' for millisecond."
+                    )
+                });
+            }
+        };
+        Ok(millis.map(|millis| Moment::of(millis, arrow::datatypes::TimeUnit::Millisecond)))
+    })
+}
+
+/// What cannot be read is the least BIGINT, as in Flink.
+fn unix_timestamp(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let mut patterns = Patterns::new(call, 1);
+    call.numbers::<Int64Type>(|row| {
+        let Some(pattern) = patterns.of(row)? else { return Ok(None) };
+        let read = pattern.read(call.text(0, row), false);
+        Ok(Some(read.map_or(i64::MIN, |(moment, offset)| match offset {
+            Some(offset) => moment.seconds - offset,
+            None => call.input.zone.to_utc(moment.seconds),
+        })))
+    })
+}
+
+fn from_unixtime(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let mut patterns = Patterns::new(call, 1);
+    let zone = call.input.zone;
+    let name = zone_name(zone);
+    call.texts(|row, out| {
+        let moment = Moment { seconds: call.long(0, row), nanos: 0 };
+        let Some(pattern) = patterns.of(row)? else { return Ok(None) };
+        let shown = Shown { local: local(moment, zone), zone: Some((zone.offset_at(moment.seconds), &name)) };
+        match pattern.write(out, &shown) {
+            Ok(()) => Ok(Some(())),
+            Err(message) => call.failed(row, || message),
+        }
+    })
+}
+
+/// A zone that is not known is UTC, as in Java.
+fn convert_tz(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let standard = Pattern::new(STANDARD).map_err(|message| EvalError { message, row: 0 })?;
+    call.texts(|row, out| {
+        let Some((read, _)) = standard.read(call.text(0, row), false) else { return Ok(None) };
+        let zone = |argument: usize| Zone::parse(call.text(argument, row)).unwrap_or_default();
+        let utc = Moment { seconds: zone(1).to_utc(read.seconds), nanos: 0 };
+        time::write_timestamp(out, local(utc, zone(2)), ' ', 0);
+        Ok(Some(()))
+    })
 }

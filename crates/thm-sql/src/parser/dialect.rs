@@ -2,7 +2,11 @@
 
 use std::any::TypeId;
 
+use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, GenericDialect};
+use sqlparser::parser::{Parser, ParserError};
+
+use super::expression;
 
 /// Flink's default dialect.
 #[derive(Debug)]
@@ -28,5 +32,22 @@ impl Dialect for FlinkDialect {
 
     fn supports_table_versioning(&self) -> bool {
         true
+    }
+
+    /// `U&'\00e9'`
+    fn supports_unicode_string_literal(&self) -> bool {
+        true
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        expression::prefix(parser)
+    }
+
+    fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        expression::infix(parser, expr)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        expression::precedence(parser).map(Ok)
     }
 }

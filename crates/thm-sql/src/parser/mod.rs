@@ -5,7 +5,9 @@
 //! and no text makes the parser panic.
 
 pub mod ast;
+pub mod data_type;
 pub mod dialect;
+mod expression;
 pub(crate) mod statement;
 
 use sqlparser::ast::Query;
@@ -82,7 +84,7 @@ fn tokens_of(text: &str) -> SqlResult<Vec<TokenWithSpan>> {
         }
         kept.push(token);
     }
-    Ok(local_time_zone(kept))
+    Ok(local_time_zone(data_type::split_shifts(kept)))
 }
 
 /// `TIMESTAMP(p) WITH LOCAL TIME ZONE` is `TIMESTAMP_LTZ(p)`, which sqlparser can read.

@@ -11,6 +11,7 @@ use crate::error::SqlDiagnostic;
 use crate::expr::{EvalError, Expr, Input, truth};
 use crate::parser;
 use crate::types::DataType;
+use crate::types::zone::Zone;
 
 /// Columns of a result.
 #[derive(Debug)]
@@ -34,26 +35,34 @@ pub enum BoundedError {
     Run(#[from] EvalError),
 }
 
-/// Answers a query that reads no table.
+/// Answers a query that reads no table, with times in UTC.
 pub fn answer(text: &str) -> Result<Answer, BoundedError> {
+    answer_in("UTC", text)
+}
+
+/// Answers a query that reads no table, in a time zone.
+pub fn answer_in(zone: &str, text: &str) -> Result<Answer, BoundedError> {
     let source = Arc::new(text.to_owned());
-    plan_and_run(text).map_err(|error| match error {
+    let zone = Zone::parse(zone).ok_or_else(|| {
+        SqlDiagnostic::new(Span::empty(), format!("'{zone}' is not a time zone")).with_hint("Write a name such as 'Asia/Riyadh'.")
+    })?;
+    plan_and_run(text, zone).map_err(|error| match error {
         BoundedError::Plan(error) => BoundedError::Plan(error.in_text("query", &source)),
         run => run,
     })
 }
 
-fn plan_and_run(text: &str) -> Result<Answer, BoundedError> {
+fn plan_and_run(text: &str, zone: Zone) -> Result<Answer, BoundedError> {
     let ast = parser::parse_query(text)?;
     let query = query::query(&Catalog::default(), &ast)?;
     let Origin::Values { types, rows } = &query.origin else {
         return Err(no_tables().into());
     };
-    let mut columns = constants(types, rows)?;
+    let mut columns = constants(types, rows, zone)?;
     let mut count = rows.len();
     for step in &query.steps {
         let Step::Filter(condition) = step else { return Err(no_tables().into()) };
-        let kept = condition.evaluate(&Input::new(&columns, count))?;
+        let kept = condition.evaluate(&Input::new(&columns, count).in_zone(zone))?;
         let kept = arrow::array::BooleanArray::new(truth(arrow::array::AsArray::as_boolean(&kept)), None);
         count = kept.true_count();
         for column in &mut columns {
@@ -63,7 +72,7 @@ fn plan_and_run(text: &str) -> Result<Answer, BoundedError> {
     let mut answer = Answer { schema: Vec::new(), columns: Vec::new(), rows: count };
     for (name, value) in query.columns {
         let value = value.ok_or_else(no_tables)?;
-        answer.columns.push(value.evaluate(&Input::new(&columns, count))?);
+        answer.columns.push(value.evaluate(&Input::new(&columns, count).in_zone(zone))?);
         answer.schema.push((name, value.data_type));
     }
     not_null(&answer)?;
@@ -86,11 +95,11 @@ fn not_null(answer: &Answer) -> Result<(), EvalError> {
     }
 }
 
-fn constants(types: &[DataType], rows: &[Vec<Expr>]) -> Result<Vec<ArrayRef>, EvalError> {
+fn constants(types: &[DataType], rows: &[Vec<Expr>], zone: Zone) -> Result<Vec<ArrayRef>, EvalError> {
     let mut out = Vec::with_capacity(types.len());
     for column in 0..types.len() {
         let values: Result<Vec<ArrayRef>, EvalError> =
-            rows.iter().map(|row| row[column].evaluate(&Input::new(&[], 1))).collect();
+            rows.iter().map(|row| row[column].evaluate(&Input::new(&[], 1).in_zone(zone))).collect();
         let values = values?;
         let parts: Vec<&dyn arrow::array::Array> = values.iter().map(AsRef::as_ref).collect();
         out.push(arrow::compute::concat(&parts).map_err(run_error)?);

@@ -1,6 +1,6 @@
 //! Which types go together: the common type of several values, what may be compared, what a sink takes, what CAST takes.
 
-use super::{DataType, LogicalType, decimal};
+use super::{DataType, LogicalType, coerce_nested, decimal};
 
 /// The type that holds values of all of `types`, as CASE, COALESCE, IN and VALUES need it; `None` if there is none.
 #[must_use]
@@ -27,7 +27,10 @@ fn common_kind(a: LogicalType, b: LogicalType) -> Option<LogicalType> {
         (T::Time(n), T::Time(m)) => Some(T::Time(n.max(m))),
         (T::Timestamp(n), T::Timestamp(m)) => Some(T::Timestamp(n.max(m))),
         (T::TimestampLtz(n), T::TimestampLtz(m)) => Some(T::TimestampLtz(n.max(m))),
-        _ => None,
+        (T::Timestamp(n), T::TimestampLtz(m)) | (T::TimestampLtz(n), T::Timestamp(m)) => {
+            Some(T::TimestampLtz(n.max(m)))
+        }
+        _ => coerce_nested::common(a, b),
     }
 }
 
@@ -52,7 +55,13 @@ fn common_numeric(a: LogicalType, b: LogicalType) -> LogicalType {
 /// The type in which two values are compared; `None` if Flink does not compare them.
 #[must_use]
 pub fn comparison_type(a: DataType, b: DataType) -> Option<LogicalType> {
-    common_type(&[a, b]).map(|data_type| data_type.kind)
+    let timed = |kind: LogicalType| kind.is_timestamp() || matches!(kind, LogicalType::Date | LogicalType::Time(_));
+    match (a.kind, b.kind) {
+        // A text beside a time is read as one.
+        (text, time) if text.is_text() && timed(time) => Some(time),
+        (time, text) if text.is_text() && timed(time) => Some(time),
+        _ => common_type(&[a, b]).map(|data_type| data_type.kind),
+    }
 }
 
 /// Whether a sink column of type `to` takes a query's column of type `from` without CAST.
@@ -73,7 +82,7 @@ pub fn implicit_cast(from: LogicalType, to: LogicalType) -> bool {
         (T::Timestamp(_) | T::TimestampLtz(_), T::Timestamp(_) | T::TimestampLtz(_)) => true,
         _ if from.is_integer() && to.is_integer() => from.as_decimal() <= to.as_decimal(),
         _ if from.is_integer() => to.is_approximate() || matches!(to, T::Decimal { .. }),
-        _ => from == to,
+        _ => from == to || coerce_nested::implicit(from, to),
     }
 }
 
@@ -84,7 +93,12 @@ pub fn explicit_cast(from: LogicalType, to: LogicalType) -> bool {
     match (from, to) {
         (T::Null, _) => true,
         _ if from == to => true,
-        (T::Char(_) | T::VarChar(_), _) => true,
+        (T::Char(_) | T::VarChar(_), _) => !to.is_nested(),
+        (T::IntervalMonth | T::IntervalSecond, _) => {
+            to.is_text() || to.is_integer() || matches!(to, T::Decimal { .. })
+        }
+        (_, T::IntervalMonth | T::IntervalSecond) => from.is_integer(),
+        _ if from.is_nested() || to.is_nested() => coerce_nested::explicit(from, to),
         (T::Boolean, _) => to.is_text() || to.is_numeric(),
         _ if from.is_numeric() => to.is_text() || to.is_numeric() || to == T::Boolean,
         (T::Binary(_) | T::VarBinary(_), _) => to.is_text() || to.is_binary(),

@@ -4,12 +4,21 @@ use sqlparser::ast::{BinaryLength, CharacterLength, DataType as Written, ExactNu
 use sqlparser::tokenizer::Span;
 
 use super::{LogicalType, MAX_LENGTH};
+use crate::parser::data_type;
 use crate::error::{SqlDiagnostic, SqlResult};
 
 /// Flink's default precision of TIMESTAMP and TIMESTAMP_LTZ.
 const DEFAULT_TIMESTAMP_PRECISION: u64 = 6;
 /// Flink's default precision of DECIMAL.
 const DEFAULT_DECIMAL_PRECISION: u64 = 10;
+
+/// The type of a CAST: any, nested ones included.
+pub fn any_type(written: &Written, span: Span) -> SqlResult<LogicalType> {
+    match data_type::from_name(written) {
+        Some(data_type) => Ok(data_type.kind),
+        None => logical_type(written, span),
+    }
+}
 
 /// The logical type of what was written; `span` is where.
 pub fn logical_type(written: &Written, span: Span) -> SqlResult<LogicalType> {

@@ -6,6 +6,8 @@
 //!   to time     text by Flink's patterns; cut to the precision
 //! ```
 
+mod interval;
+mod nested;
 mod number;
 mod time;
 
@@ -60,6 +62,8 @@ pub fn cast(
     }
     let context = Context { from, to, lenient, input, mask, scalar: value.scalar };
     let array = match to {
+        _ if to.is_nested() => nested::cast(value, &context)?,
+        _ if to.is_interval() || from.is_interval() && to.is_numeric() => interval::cast(value, &context)?,
         _ if to.is_text() => to_text(value, &context),
         _ if to.is_binary() => to_binary(value, &context),
         LogicalType::Boolean => to_boolean(value, &context)?,
@@ -79,7 +83,7 @@ fn to_text(value: &Vector, context: &Context<'_>) -> ArrayRef {
             continue;
         }
         buffer.clear();
-        text::write(&mut buffer, &value.array, row, context.from);
+        text::write_in(&mut buffer, &value.array, row, context.from, context.input.zone);
         fit(&mut buffer, context.to);
         out.append_value(&buffer);
     }

@@ -1,4 +1,4 @@
-//! CAST to DATE, TIME, TIMESTAMP, TIMESTAMP_LTZ. The session's time zone is UTC.
+//! CAST to DATE, TIME, TIMESTAMP, TIMESTAMP_LTZ. What has no zone is what the session's clocks show.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ fn unparsable<T>(word: &str, row: usize, context: &Context<'_>) -> Result<Option
 
 fn date(value: &Vector, row: usize, context: &Context<'_>) -> Result<Option<i32>, EvalError> {
     if let LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) = context.from {
-        return Ok(text::moment(&value.array, row, p).day());
+        return Ok(local(&value.array, row, p, context).day());
     }
     let word = value.array.as_string::<i32>().value(row);
     time::parse_date(word).map_or_else(|| unparsable(word, row, context), |day| Ok(Some(day)))
@@ -60,7 +60,7 @@ fn date(value: &Vector, row: usize, context: &Context<'_>) -> Result<Option<i32>
 fn time_of_day(value: &Vector, row: usize, context: &Context<'_>) -> Result<Option<i32>, EvalError> {
     match context.from {
         LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) => {
-            Ok(Some(text::moment(&value.array, row, p).millis_of_day()))
+            Ok(Some(local(&value.array, row, p, context).millis_of_day()))
         }
         LogicalType::Time(_) => Ok(Some(value.array.as_primitive::<Time32MillisecondType>().value(row))),
         _ => {
@@ -73,7 +73,10 @@ fn time_of_day(value: &Vector, row: usize, context: &Context<'_>) -> Result<Opti
 fn timestamp(value: &Vector, row: usize, to: u8, context: &Context<'_>) -> Result<Option<i64>, EvalError> {
     let array = &value.array;
     let moment = match context.from {
-        LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) => Some(text::moment(array, row, p)),
+        LogicalType::TimestampLtz(p) if matches!(context.to, LogicalType::TimestampLtz(_)) => {
+            return Ok(text::moment(array, row, p).to(to, unit_for(to)));
+        }
+        LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) => Some(local(array, row, p, context)),
         LogicalType::Date => Some(Moment::midnight(array.as_primitive::<Date32Type>().value(row))),
         LogicalType::Time(_) => {
             let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
@@ -83,11 +86,32 @@ fn timestamp(value: &Vector, row: usize, to: u8, context: &Context<'_>) -> Resul
             let word = array.as_string::<i32>().value(row);
             let found = time::parse_timestamp(word, b" ", Width::Any)
                 .or_else(|| midnight_of(word))
-                .and_then(|moment| moment.to(to, unit_for(to)));
+                .and_then(|moment| utc(moment, context).to(to, unit_for(to)));
             return found.map_or_else(|| unparsable(word, row, context), |found| Ok(Some(found)));
         }
     };
-    Ok(moment.and_then(|moment| moment.to(to, unit_for(to))))
+    Ok(moment.and_then(|moment| utc(moment, context).to(to, unit_for(to))))
+}
+
+/// What clocks show at a TIMESTAMP or TIMESTAMP_LTZ.
+fn local(array: &ArrayRef, row: usize, precision: u8, context: &Context<'_>) -> Moment {
+    let moment = text::moment(array, row, precision);
+    match context.from {
+        LogicalType::TimestampLtz(_) => {
+            Moment { seconds: moment.seconds + context.input.zone.offset_at(moment.seconds), nanos: moment.nanos }
+        }
+        _ => moment,
+    }
+}
+
+/// A TIMESTAMP_LTZ from what clocks show.
+fn utc(shown: Moment, context: &Context<'_>) -> Moment {
+    match context.to {
+        LogicalType::TimestampLtz(_) => {
+            Moment { seconds: context.input.zone.to_utc(shown.seconds), nanos: shown.nanos }
+        }
+        _ => shown,
+    }
 }
 
 /// A date alone is its midnight; unlike CAST to DATE all three parts are needed and no blanks.

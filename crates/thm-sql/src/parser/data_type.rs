@@ -1,0 +1,289 @@
+//! Flink's data types, nested ones included. sqlparser's tree has no place for `ROW<a INT NOT NULL>`; a type that has been
+//! read travels in it as one quoted name, the type as it prints, which [`from_name`] reads again.
+
+use sqlparser::ast::{DataType as Written, Ident, ObjectName, ObjectNamePart};
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use super::dialect::FlinkDialect;
+use crate::types::nested::RowField;
+use crate::types::{DataType, LogicalType, MAX_LENGTH};
+
+/// Deepest type: it is walked recursively.
+const MAX_DEPTH: usize = 50;
+
+/// Reads a type with its nullability, and wraps it for sqlparser's tree.
+pub fn written(parser: &mut Parser<'_>) -> Result<Written, ParserError> {
+    let read = data_type(parser, 0)?;
+    Ok(wrapped(read))
+}
+
+/// A type as one quoted name.
+#[must_use]
+pub fn wrapped(data_type: DataType) -> Written {
+    let name = Ident::with_quote('`', data_type.to_string());
+    Written::Custom(ObjectName(vec![ObjectNamePart::Identifier(name)]), Vec::new())
+}
+
+/// The type behind such a name; `None` if it is something else.
+#[must_use]
+pub fn from_name(written: &Written) -> Option<DataType> {
+    let Written::Custom(name, arguments) = written else { return None };
+    let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return None };
+    if ident.quote_style != Some('`') || !arguments.is_empty() {
+        return None;
+    }
+    let tokens = Tokenizer::new(&FlinkDialect, &ident.value).tokenize_with_location().ok()?;
+    let kept = tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(split_shifts(kept));
+    data_type(&mut parser, 0).ok()
+}
+
+/// `>>` closes two types: Flink has no operator of that name.
+#[must_use]
+pub fn split_shifts(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut out = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        if token.token == Token::ShiftRight {
+            out.push(TokenWithSpan { token: Token::Gt, span: token.span });
+            out.push(TokenWithSpan { token: Token::Gt, span: token.span });
+        } else {
+            out.push(token);
+        }
+    }
+    out
+}
+
+fn word(parser: &Parser<'_>) -> Option<String> {
+    match &parser.peek_token_ref().token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
+        _ => None,
+    }
+}
+
+fn eat(parser: &mut Parser<'_>, wanted: &str) -> bool {
+    let found = word(parser).is_some_and(|word| word == wanted);
+    if found {
+        parser.advance_token();
+    }
+    found
+}
+
+fn wrong<T>(parser: &Parser<'_>, message: &str) -> Result<T, ParserError> {
+    let at = parser.peek_token_ref().span.start;
+    Err(ParserError::ParserError(format!("{message} at Line: {}, Column: {}", at.line, at.column)))
+}
+
+/// A type, `NOT NULL` or `NULL`, and `ARRAY` or `MULTISET` behind it.
+fn data_type(parser: &mut Parser<'_>, depth: usize) -> Result<DataType, ParserError> {
+    if depth > MAX_DEPTH {
+        return wrong(parser, "the type is nested too deeply");
+    }
+    let kind = kind(parser, depth)?;
+    let mut out = kind.nullable(nullability(parser)?);
+    loop {
+        let kind = match word(parser).as_deref() {
+            Some("ARRAY") => LogicalType::array(out),
+            Some("MULTISET") => LogicalType::multiset(out),
+            _ => return Ok(out),
+        };
+        parser.advance_token();
+        out = kind.nullable(nullability(parser)?);
+    }
+}
+
+fn nullability(parser: &mut Parser<'_>) -> Result<bool, ParserError> {
+    if eat(parser, "NOT") {
+        return if eat(parser, "NULL") { Ok(false) } else { parser.expected("NULL", parser.peek_token()) };
+    }
+    let _ = eat(parser, "NULL");
+    Ok(true)
+}
+
+fn kind(parser: &mut Parser<'_>, depth: usize) -> Result<LogicalType, ParserError> {
+    let Some(name) = word(parser) else { return parser.expected("a data type", parser.peek_token()) };
+    let start = parser.peek_token();
+    parser.advance_token();
+    Ok(match name.as_str() {
+        "BOOLEAN" => LogicalType::Boolean,
+        "TINYINT" => LogicalType::TinyInt,
+        "SMALLINT" => LogicalType::SmallInt,
+        "INT" | "INTEGER" => LogicalType::Int,
+        "BIGINT" => LogicalType::BigInt,
+        "FLOAT" => LogicalType::Float,
+        "DOUBLE" => {
+            let _ = eat(parser, "PRECISION");
+            LogicalType::Double
+        }
+        "DECIMAL" | "NUMERIC" | "DEC" => decimal(parser)?,
+        "CHAR" | "CHARACTER" if !eat(parser, "VARYING") => LogicalType::Char(length(parser)?),
+        "CHAR" | "CHARACTER" | "VARCHAR" => LogicalType::VarChar(length(parser)?),
+        "STRING" => LogicalType::STRING,
+        "BINARY" if !eat(parser, "VARYING") => LogicalType::Binary(length(parser)?),
+        "BINARY" | "VARBINARY" => LogicalType::VarBinary(length(parser)?),
+        "BYTES" => LogicalType::BYTES,
+        "DATE" => LogicalType::Date,
+        "TIME" => LogicalType::Time(fraction(parser, "TIME", 0)?),
+        "TIMESTAMP" => timestamp(parser)?,
+        "TIMESTAMP_LTZ" => LogicalType::TimestampLtz(fraction(parser, "TIMESTAMP_LTZ", 6)?),
+        "INTERVAL" => interval(parser)?,
+        "ARRAY" | "MULTISET" => {
+            parser.expect_token(&Token::Lt)?;
+            let of = data_type(parser, depth + 1)?;
+            parser.expect_token(&Token::Gt)?;
+            if name == "ARRAY" { LogicalType::array(of) } else { LogicalType::multiset(of) }
+        }
+        "MAP" => {
+            parser.expect_token(&Token::Lt)?;
+            let key = data_type(parser, depth + 1)?;
+            parser.expect_token(&Token::Comma)?;
+            let value = data_type(parser, depth + 1)?;
+            parser.expect_token(&Token::Gt)?;
+            LogicalType::map(key, value)
+        }
+        "ROW" => row(parser, depth)?,
+        _ => {
+            let at = start.span.start;
+            let message = format!("type {name} is not supported at Line: {}, Column: {}", at.line, at.column);
+            return Err(ParserError::ParserError(message));
+        }
+    })
+}
+
+fn row(parser: &mut Parser<'_>, depth: usize) -> Result<LogicalType, ParserError> {
+    let close = if parser.consume_token(&Token::LParen) {
+        Token::RParen
+    } else {
+        parser.expect_token(&Token::Lt)?;
+        Token::Gt
+    };
+    let mut fields: Vec<RowField> = Vec::new();
+    if parser.consume_token(&close) {
+        return Ok(LogicalType::row(fields));
+    }
+    loop {
+        let name = parser.parse_identifier()?.value;
+        if fields.iter().any(|field| field.name == name) {
+            return wrong(parser, &format!("Field names must be unique. Found duplicates: [{name}]"));
+        }
+        fields.push(RowField { name, data_type: data_type(parser, depth + 1)? });
+        if let Token::SingleQuotedString(_) = parser.peek_token_ref().token {
+            parser.advance_token();
+        }
+        if parser.consume_token(&close) {
+            return Ok(LogicalType::row(fields));
+        }
+        parser.expect_token(&Token::Comma)?;
+    }
+}
+
+/// `(a, b)` of numbers, if a parenthesis opens.
+fn numbers(parser: &mut Parser<'_>) -> Result<Vec<u64>, ParserError> {
+    let mut out = Vec::new();
+    if !parser.consume_token(&Token::LParen) {
+        return Ok(out);
+    }
+    loop {
+        let found = parser.peek_token();
+        let Token::Number(digits, _) = &found.token else { return parser.expected("<UNSIGNED_INTEGER_LITERAL>", found) };
+        let Ok(number) = digits.parse() else { return parser.expected("<UNSIGNED_INTEGER_LITERAL>", found) };
+        out.push(number);
+        parser.advance_token();
+        if parser.consume_token(&Token::RParen) {
+            return Ok(out);
+        }
+        parser.expect_token(&Token::Comma)?;
+    }
+}
+
+fn decimal(parser: &mut Parser<'_>) -> Result<LogicalType, ParserError> {
+    let given = numbers(parser)?;
+    let precision = given.first().copied().unwrap_or(10);
+    let scale = given.get(1).copied().unwrap_or(0);
+    let Some(precision) = u8::try_from(precision).ok().filter(|precision| (1..=38).contains(precision)) else {
+        return wrong(parser, "Decimal precision must be between 1 and 38 (both inclusive).");
+    };
+    let Some(scale) = u8::try_from(scale).ok().filter(|scale| *scale <= precision) else {
+        let message = format!("Decimal scale must be between 0 and the precision {precision} (both inclusive).");
+        return wrong(parser, &message);
+    };
+    Ok(LogicalType::Decimal { precision, scale })
+}
+
+fn length(parser: &mut Parser<'_>) -> Result<u32, ParserError> {
+    let given = numbers(parser)?.first().copied().unwrap_or(1);
+    match u32::try_from(given).ok().filter(|length| (1..=MAX_LENGTH).contains(length)) {
+        Some(length) => Ok(length),
+        None => wrong(parser, &format!("the length must be between 1 and {MAX_LENGTH}")),
+    }
+}
+
+fn fraction(parser: &mut Parser<'_>, name: &str, default: u8) -> Result<u8, ParserError> {
+    let Some(given) = numbers(parser)?.first().copied() else { return Ok(default) };
+    match u8::try_from(given).ok().filter(|precision| *precision <= 9) {
+        Some(precision) => Ok(precision),
+        None => wrong(parser, &format!("{name} precision must be between 0 and 9 (both inclusive).")),
+    }
+}
+
+fn timestamp(parser: &mut Parser<'_>) -> Result<LogicalType, ParserError> {
+    let precision = fraction(parser, "TIMESTAMP", 6)?;
+    let zoned = eat(parser, "WITH");
+    if !zoned && !eat(parser, "WITHOUT") {
+        return Ok(LogicalType::Timestamp(precision));
+    }
+    let local = zoned && eat(parser, "LOCAL");
+    if !eat(parser, "TIME") || !eat(parser, "ZONE") {
+        return parser.expected("TIME ZONE", parser.peek_token());
+    }
+    match (zoned, local) {
+        (false, _) => Ok(LogicalType::Timestamp(precision)),
+        (true, true) => Ok(LogicalType::TimestampLtz(precision)),
+        (true, false) => wrong(parser, "TIMESTAMP WITH TIME ZONE is not supported; write TIMESTAMP_LTZ"),
+    }
+}
+
+/// Intervals print as Flink's two kinds, whatever units were written.
+fn interval(parser: &mut Parser<'_>) -> Result<LogicalType, ParserError> {
+    let mut last = None;
+    loop {
+        let Some(unit) = word(parser) else { return parser.expected("a unit of time", parser.peek_token()) };
+        let months = match unit.as_str() {
+            "YEAR" | "MONTH" => true,
+            "DAY" | "HOUR" | "MINUTE" | "SECOND" => false,
+            _ => return parser.expected("a unit of time", parser.peek_token()),
+        };
+        if last.is_some_and(|last| last != months) {
+            return parser.expected("a unit of the same kind", parser.peek_token());
+        }
+        last = Some(months);
+        parser.advance_token();
+        drop(numbers(parser)?);
+        if !eat(parser, "TO") {
+            return Ok(if months { LogicalType::IntervalMonth } else { LogicalType::IntervalSecond });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn types_survive_their_travel() {
+        for text in [
+            "ROW<`x` INT NOT NULL, `y y` ARRAY<MAP<STRING, TIMESTAMP_LTZ(3)>> NOT NULL>",
+            "DECIMAL(38, 18) NOT NULL",
+            "INTERVAL SECOND(3)",
+            "MULTISET<CHAR(3)>",
+            "BYTES",
+        ] {
+            let name = Ident::with_quote('`', text);
+            let written = Written::Custom(ObjectName(vec![ObjectNamePart::Identifier(name)]), Vec::new());
+            let read = from_name(&written).unwrap();
+            assert_eq!(read.to_string(), text);
+            assert_eq!(from_name(&wrapped(read)), Some(read));
+        }
+    }
+}
