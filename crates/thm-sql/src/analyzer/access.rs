@@ -44,7 +44,8 @@ pub(super) fn chain(typer: &mut Typer<'_>, root: &Ast, steps: &[AccessExpr], spa
 /// A field of a row; NULL if the row is.
 pub(super) fn field(value: Expr, name: &Ident) -> SqlResult<Expr> {
     let LogicalType::Row(fields) = value.data_type.kind else {
-        let message = format!("Incompatible types: '{}' is of type {}, which has no fields", name.value, value.data_type.kind);
+        let message =
+            format!("Incompatible types: '{}' is of type {}, which has no fields", name.value, value.data_type.kind);
         return Err(SqlDiagnostic::new(name.span, message).with_hint("Only ROW has fields."));
     };
     let Some(position) = fields.iter().position(|field| field.name == name.value) else {

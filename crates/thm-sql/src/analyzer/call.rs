@@ -12,8 +12,24 @@ use crate::types::LogicalType;
 
 /// Names that are expressions here, for suggestions.
 const REWRITTEN: &[&str] = &[
-    "COALESCE", "IFNULL", "NULLIF", "IF", "MOD", "TYPEOF", "TIMESTAMPADD", "CURRENT_DATABASE", "YEAR", "QUARTER", "MONTH",
-    "WEEK", "DAYOFYEAR", "DAYOFMONTH", "DAYOFWEEK", "HOUR", "MINUTE", "SECOND",
+    "COALESCE",
+    "IFNULL",
+    "NULLIF",
+    "IF",
+    "MOD",
+    "TYPEOF",
+    "TIMESTAMPADD",
+    "CURRENT_DATABASE",
+    "YEAR",
+    "QUARTER",
+    "MONTH",
+    "WEEK",
+    "DAYOFYEAR",
+    "DAYOFMONTH",
+    "DAYOFWEEK",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
 ];
 
 /// Types a call.

@@ -228,8 +228,11 @@ impl<'a> Typer<'a> {
                     // 0 - 0 would lose the sign of a zero.
                     let minus = literal::int_literal(-1).cast(kind);
                     let data_type = value.data_type;
-                    let kind =
-                        ExprKind::Arithmetic { op: ArithmeticOp::Multiply, left: Box::new(value), right: Box::new(minus) };
+                    let kind = ExprKind::Arithmetic {
+                        op: ArithmeticOp::Multiply,
+                        left: Box::new(value),
+                        right: Box::new(minus),
+                    };
                     return Ok(Expr { kind, data_type });
                 }
                 if !kind.is_numeric() && !kind.is_interval() {

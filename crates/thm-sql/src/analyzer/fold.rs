@@ -35,11 +35,14 @@ fn folds(expr: &Expr) -> bool {
     let kind = expr.data_type.kind;
     let plain = kind.is_numeric() || kind == LogicalType::Boolean;
     let known = !matches!(expr.kind, ExprKind::Column(_) | ExprKind::Call { .. });
-    known && (plain || matches!(expr.kind, ExprKind::Literal(_)) && kind.is_text()) && expr.children().into_iter().all(folds)
+    known
+        && (plain || matches!(expr.kind, ExprKind::Literal(_)) && kind.is_text())
+        && expr.children().into_iter().all(folds)
 }
 
 fn divides(expr: &Expr) -> bool {
-    matches!(expr.kind, ExprKind::Arithmetic { op: ArithmeticOp::Divide, .. }) || expr.children().into_iter().any(divides)
+    matches!(expr.kind, ExprKind::Arithmetic { op: ArithmeticOp::Divide, .. })
+        || expr.children().into_iter().any(divides)
 }
 
 /// Flink's literals have no negative zero.
@@ -80,9 +83,9 @@ fn width(kind: LogicalType) -> Option<u32> {
     match kind {
         LogicalType::Float => Some(8),
         LogicalType::Double => Some(16),
-        _ => kind.as_decimal().map(|(precision, scale)| {
-            u32::from(precision) + 1 + if scale > 0 { u32::from(scale) + 1 } else { 0 }
-        }),
+        _ => kind
+            .as_decimal()
+            .map(|(precision, scale)| u32::from(precision) + 1 + if scale > 0 { u32::from(scale) + 1 } else { 0 }),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use arrow::array::{Array, AsArray, Int32Array, Int64Array};
 use arrow::datatypes::Int64Type;
-use sqlparser::ast::{BinaryOperator, Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned, Value};
+use sqlparser::ast::{
+    BinaryOperator, Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned, Value,
+};
 use sqlparser::tokenizer::Span;
 
 use super::expr::{Typer, cannot_apply, compare};
@@ -68,8 +70,9 @@ pub(super) fn literal(arguments: &[Expr], span: Span) -> SqlResult<Expr> {
     let digits = leading_precision(first, span)?;
     let (first, last) = (plain(first), plain(last));
     let wrong = || {
-        SqlDiagnostic::new(span, format!("Illegal interval literal format '{text}' for INTERVAL {units}"))
-            .with_hint("Write INTERVAL '1' DAY, INTERVAL '1 02:03:04.5' DAY TO SECOND, or INTERVAL '1-2' YEAR TO MONTH.")
+        SqlDiagnostic::new(span, format!("Illegal interval literal format '{text}' for INTERVAL {units}")).with_hint(
+            "Write INTERVAL '1' DAY, INTERVAL '1 02:03:04.5' DAY TO SECOND, or INTERVAL '1-2' YEAR TO MONTH.",
+        )
     };
     const ORDER: [&str; 4] = ["DAY", "HOUR", "MINUTE", "SECOND"];
     let unsigned = text.trim();
@@ -88,7 +91,8 @@ pub(super) fn literal(arguments: &[Expr], span: Span) -> SqlResult<Expr> {
             return Ok(value);
         }
         let message = format!("Interval field value {value} exceeds precision of {unit}({digits}) field");
-        Err(SqlDiagnostic::new(span, message).with_hint(format!("Write {unit}({}) for longer values.", value.to_string().len())))
+        Err(SqlDiagnostic::new(span, message)
+            .with_hint(format!("Write {unit}({}) for longer values.", value.to_string().len())))
     };
     if matches!(first.as_str(), "YEAR" | "MONTH") {
         let months = match (first.as_str(), last.as_str()) {
@@ -139,7 +143,8 @@ fn leading_precision(unit: &str, span: Span) -> SqlResult<usize> {
     let Some((name, rest)) = unit.split_once('(') else { return Ok(2) };
     let digits = rest.trim_end_matches(')').split(',').next().unwrap_or_default().trim();
     let digits: usize = digits.parse().map_err(|_| SqlDiagnostic::new(span, format!("'{unit}' has no precision")))?;
-    let (family, most) = if matches!(name, "YEAR" | "MONTH") { ("YEAR_INTERVAL_TYPES", 4) } else { ("DAY_INTERVAL_TYPES", 3) };
+    let (family, most) =
+        if matches!(name, "YEAR" | "MONTH") { ("YEAR_INTERVAL_TYPES", 4) } else { ("DAY_INTERVAL_TYPES", 3) };
     if digits == 0 || digits > most {
         return Err(SqlDiagnostic::new(span, format!("{family} precision is not supported: {digits}")));
     }
@@ -167,11 +172,7 @@ pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlR
         ArithmeticOp::Add if ka.is_interval() && is_time(kb) => plus(b, a),
         ArithmeticOp::Add if is_time(ka) => plus(a, b),
         ArithmeticOp::Subtract if is_time(ka) => {
-            let kind = ExprKind::Arithmetic {
-                op,
-                left: Box::new(zero(kb)),
-                right: Box::new(b),
-            };
+            let kind = ExprKind::Arithmetic { op, left: Box::new(zero(kb)), right: Box::new(b) };
             plus(a, Expr { kind, data_type: kb.nullable(nullable) })
         }
         ArithmeticOp::Multiply if kb.is_numeric() => {
@@ -222,8 +223,9 @@ pub(super) fn add_units(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
     let [unit, count, time] = <[Expr; 3]>::try_from(arguments).expect("the caller has counted three arguments");
     let unit = constant_text(&unit).unwrap_or_default();
     if !count.data_type.kind.is_integer() || !is_time(time.data_type.kind) {
-        return Err(cannot_apply("TIMESTAMPADD", &[&count, &time], span)
-            .with_hint("Write TIMESTAMPADD(UNIT, integer, time)."));
+        return Err(
+            cannot_apply("TIMESTAMPADD", &[&count, &time], span).with_hint("Write TIMESTAMPADD(UNIT, integer, time).")
+        );
     }
     let (kind, size) = match unit.as_str() {
         "YEAR" => (LogicalType::IntervalMonth, 12),
@@ -259,7 +261,18 @@ pub(super) fn difference(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
 pub(super) fn extract(unit: &str, value: Expr, span: Span) -> SqlResult<Expr> {
     let unit = unit.trim_matches(['"', '`']);
     const DATES: &[&str] = &[
-        "YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DOY", "DOW", "ISODOW", "ISOYEAR", "DECADE", "CENTURY", "MILLENNIUM",
+        "YEAR",
+        "QUARTER",
+        "MONTH",
+        "WEEK",
+        "DAY",
+        "DOY",
+        "DOW",
+        "ISODOW",
+        "ISOYEAR",
+        "DECADE",
+        "CENTURY",
+        "MILLENNIUM",
         "EPOCH",
     ];
     const TIMES: &[&str] = &["HOUR", "MINUTE", "SECOND", "MILLISECOND"];
@@ -270,7 +283,9 @@ pub(super) fn extract(unit: &str, value: Expr, span: Span) -> SqlResult<Expr> {
         LogicalType::Timestamp(_) | LogicalType::TimestampLtz(_) => known,
         LogicalType::Date => DATES.contains(&unit) || TIMES.contains(&unit),
         LogicalType::Time(_) => TIMES.contains(&unit),
-        LogicalType::IntervalMonth => matches!(unit, "YEAR" | "QUARTER" | "MONTH" | "DECADE" | "CENTURY" | "MILLENNIUM"),
+        LogicalType::IntervalMonth => {
+            matches!(unit, "YEAR" | "QUARTER" | "MONTH" | "DECADE" | "CENTURY" | "MILLENNIUM")
+        }
         LogicalType::IntervalSecond => unit == "DAY" || unit == "EPOCH" || TIMES.contains(&unit),
         _ => false,
     };
@@ -289,8 +304,20 @@ pub(super) fn extract(unit: &str, value: Expr, span: Span) -> SqlResult<Expr> {
 /// `FLOOR(time TO UNIT)` and `CEIL`.
 pub(super) fn to_unit(name: &str, unit: &str, value: Expr, span: Span) -> SqlResult<Expr> {
     const UNITS: &[&str] = &[
-        "NANOSECOND", "MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR",
-        "DECADE", "CENTURY", "MILLENNIUM",
+        "NANOSECOND",
+        "MICROSECOND",
+        "MILLISECOND",
+        "SECOND",
+        "MINUTE",
+        "HOUR",
+        "DAY",
+        "WEEK",
+        "MONTH",
+        "QUARTER",
+        "YEAR",
+        "DECADE",
+        "CENTURY",
+        "MILLENNIUM",
     ];
     let data_type = value.data_type;
     if !is_time(data_type.kind) || !UNITS.contains(&unit) {

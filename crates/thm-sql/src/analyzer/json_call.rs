@@ -1,7 +1,10 @@
 //! JSON functions and their clauses: what is no value is put behind the arguments as constant texts, as the library
 //! wants it.
 
-use sqlparser::ast::{DataType as Written, Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Value};
+use sqlparser::ast::{
+    DataType as Written, Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    ObjectNamePart, Value,
+};
 use sqlparser::tokenizer::Span;
 
 use super::expr::Typer;
@@ -44,7 +47,9 @@ pub(super) fn bound(typer: &mut Typer<'_>, name: &str, ast: &Function, span: Spa
     for argument in &list.args {
         match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => parts.values.push(typer.expr(value)?),
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => parts.clauses.push((&name.value, value)),
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                parts.clauses.push((&name.value, value))
+            }
             _ => return Err(SqlDiagnostic::new(span, format!("{name} takes values only"))),
         }
     }
@@ -62,7 +67,9 @@ fn call(name: &str, arguments: Vec<Expr>, data_type: DataType) -> Expr {
 fn found(typer: &mut Typer<'_>, name: &str, parts: Parts<'_>, span: Span) -> SqlResult<Expr> {
     for value in &parts.values {
         if value.data_type.kind == LogicalType::Null {
-            return Err(SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING)."));
+            return Err(
+                SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING).")
+            );
         }
         if !value.data_type.kind.is_text() {
             let message = format!("Cannot apply '{name}' to arguments of type '{name}(<{}>)'", value.data_type.kind);
@@ -97,13 +104,15 @@ fn found(typer: &mut Typer<'_>, name: &str, parts: Parts<'_>, span: Span) -> Sql
 
 /// The type behind RETURNING.
 fn returned(text: &str, name: &str, span: Span) -> SqlResult<LogicalType> {
-    let written = Written::Custom(ObjectName(vec![ObjectNamePart::Identifier(Ident::with_quote('`', text))]), Vec::new());
+    let written =
+        Written::Custom(ObjectName(vec![ObjectNamePart::Identifier(Ident::with_quote('`', text))]), Vec::new());
     let kind = data_type::from_name(&written).map_or(LogicalType::Null, |data_type| data_type.kind);
     if name == "JSON_QUERY" {
         return match kind {
             LogicalType::Array(of) if of.kind.is_text() => Ok(kind),
             LogicalType::Array(of) => {
-                let message = format!("Unsupported array element type '{}' for RETURNING ARRAY in JSON_QUERY().", of.kind);
+                let message =
+                    format!("Unsupported array element type '{}' for RETURNING ARRAY in JSON_QUERY().", of.kind);
                 Err(SqlDiagnostic::new(span, message).with_hint("Write RETURNING ARRAY<STRING>."))
             }
             _ if kind.is_text() => Ok(kind),
@@ -126,7 +135,9 @@ fn made(name: &str, parts: Parts<'_>, span: Span) -> SqlResult<Expr> {
     for (position, value) in parts.values.iter().enumerate() {
         let kind = value.data_type.kind;
         if kind == LogicalType::Null {
-            return Err(SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING)."));
+            return Err(
+                SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING).")
+            );
         }
         let key = object && position % 2 == 0;
         if key && !kind.is_text() || !key && !json_writes(kind) {

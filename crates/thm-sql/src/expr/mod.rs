@@ -175,9 +175,9 @@ impl<'a> Input<'a> {
     /// The time now: one for the whole batch, in milliseconds as Flink has it.
     #[must_use]
     pub fn now(&self) -> Moment {
-        *self.now.get_or_init(|| {
-            Moment::of(chrono::Utc::now().timestamp_millis(), arrow::datatypes::TimeUnit::Millisecond)
-        })
+        *self
+            .now
+            .get_or_init(|| Moment::of(chrono::Utc::now().timestamp_millis(), arrow::datatypes::TimeUnit::Millisecond))
     }
 }
 
@@ -311,9 +311,7 @@ impl Expr {
             ExprKind::Case { branches, otherwise } => {
                 logic::case(branches, otherwise, self.data_type.kind, input, mask)
             }
-            ExprKind::Call { function, arguments } => {
-                call(function, arguments, self.data_type.kind, input, mask)
-            }
+            ExprKind::Call { function, arguments } => call(function, arguments, self.data_type.kind, input, mask),
         }
     }
 

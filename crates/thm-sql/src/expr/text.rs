@@ -102,8 +102,8 @@ pub fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) 
         }
         // Integers: writing to a String never fails.
         _ => {
- let _ = write!(out, "{}", integer(array, row, kind));
- }
+            let _ = write!(out, "{}", integer(array, row, kind));
+        }
     }
 }
 

@@ -9,35 +9,60 @@ use crate::expr::{EvalError, Expr, Vector};
 use crate::types::LogicalType;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("ENCODE", "Write ENCODE(text, 'UTF-8').", |a| maybe(take(a, &["tt"])?, LogicalType::Binary(1)), encode),
+    Function::new(
+        "ENCODE",
+        "Write ENCODE(text, 'UTF-8').",
+        |a| maybe(take(a, &["tt"])?, LogicalType::Binary(1)),
+        encode,
+    ),
     Function::new("DECODE", "Write DECODE(bytes, 'UTF-8').", bind_decode, decode),
-    Function::new("TO_BASE64", "Write TO_BASE64(text).", |a| strict(take(a, &["x"])?, LogicalType::STRING), |call| {
-        call.texts(|row, out| {
-            STANDARD.encode_string(call.bytes(0, row), out);
-            Ok(Some(()))
-        })
-    }),
-    Function::new("FROM_BASE64", "Write FROM_BASE64(text).", |a| strict(take(a, &["t"])?, LogicalType::STRING), |call| {
-        // What is no base64 is NULL: the real one kills the job.
-        call.texts(|row, out| {
-            let Ok(bytes) = STANDARD.decode(call.text(0, row)) else { return Ok(None) };
-            out.push_str(&String::from_utf8_lossy(&bytes));
-            Ok(Some(()))
-        })
-    }),
+    Function::new(
+        "TO_BASE64",
+        "Write TO_BASE64(text).",
+        |a| strict(take(a, &["x"])?, LogicalType::STRING),
+        |call| {
+            call.texts(|row, out| {
+                STANDARD.encode_string(call.bytes(0, row), out);
+                Ok(Some(()))
+            })
+        },
+    ),
+    Function::new(
+        "FROM_BASE64",
+        "Write FROM_BASE64(text).",
+        |a| strict(take(a, &["t"])?, LogicalType::STRING),
+        |call| {
+            // What is no base64 is NULL: the real one kills the job.
+            call.texts(|row, out| {
+                let Ok(bytes) = STANDARD.decode(call.text(0, row)) else { return Ok(None) };
+                out.push_str(&String::from_utf8_lossy(&bytes));
+                Ok(Some(()))
+            })
+        },
+    ),
     Function::new("HEX", "Write HEX(number) or HEX(text).", bind_hex, hex),
-    Function::new("BIN", "Write BIN(integer).", |a| strict(take(a, &["l"])?, LogicalType::STRING), |call| {
-        call.texts(|row, out| {
-            out.push_str(&format!("{:b}", call.long(0, row)));
-            Ok(Some(()))
-        })
-    }),
-    Function::new("UUID", "Write UUID().", |a| never(take(a, &[""])?, LogicalType::Char(36)), |call| {
-        call.texts(|_, out| {
-            out.push_str(uuid::Uuid::new_v4().as_hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
-            Ok(Some(()))
-        })
-    })
+    Function::new(
+        "BIN",
+        "Write BIN(integer).",
+        |a| strict(take(a, &["l"])?, LogicalType::STRING),
+        |call| {
+            call.texts(|row, out| {
+                out.push_str(&format!("{:b}", call.long(0, row)));
+                Ok(Some(()))
+            })
+        },
+    ),
+    Function::new(
+        "UUID",
+        "Write UUID().",
+        |a| never(take(a, &[""])?, LogicalType::Char(36)),
+        |call| {
+            call.texts(|_, out| {
+                out.push_str(uuid::Uuid::new_v4().as_hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+                Ok(Some(()))
+            })
+        },
+    )
     .changing(Changes::PerRow),
 ];
 
@@ -57,7 +82,8 @@ fn unsupported(call: &Call<'_>, row: usize, charset: &str) -> Result<Option<()>,
 fn encode(call: &Call<'_>) -> Result<Vector, EvalError> {
     call.binaries(|row, out| {
         let (text, charset) = (call.text(0, row), call.text(1, row));
-        let single = |limit: u32| text.chars().map(move |letter| if u32::from(letter) < limit { letter as u8 } else { b'?' });
+        let single =
+            |limit: u32| text.chars().map(move |letter| if u32::from(letter) < limit { letter as u8 } else { b'?' });
         match charset.to_ascii_uppercase().as_str() {
             "UTF-8" | "UTF8" => out.extend_from_slice(text.as_bytes()),
             "US-ASCII" | "ASCII" => out.extend(single(0x80)),
@@ -84,7 +110,11 @@ fn decode(call: &Call<'_>) -> Result<Vector, EvalError> {
         match charset.to_ascii_uppercase().as_str() {
             "UTF-8" | "UTF8" => out.push_str(&String::from_utf8_lossy(bytes)),
             "US-ASCII" | "ASCII" => {
-                out.extend(bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER }));
+                out.extend(
+                    bytes
+                        .iter()
+                        .map(|byte| if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER }),
+                );
             }
             "ISO-8859-1" | "ISO8859_1" | "LATIN1" => out.extend(bytes.iter().map(|byte| char::from(*byte))),
             "UTF-16LE" => out.push_str(&units(u16::from_le_bytes, bytes)),
@@ -104,7 +134,9 @@ fn hex(call: &Call<'_>) -> Result<Vector, EvalError> {
     call.texts(|row, out| {
         use std::fmt::Write;
         if text {
-            call.bytes(0, row).iter().for_each(|byte| let _ = write!(out, "{byte:02X}"));
+            for byte in call.bytes(0, row) {
+                let _ = write!(out, "{byte:02X}");
+            }
         } else {
             let _ = write!(out, "{:X}", call.long(0, row));
         }

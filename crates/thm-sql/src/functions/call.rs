@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrowPrimitiveType, AsArray, BinaryBuilder, BooleanBuilder, PrimitiveArray, StringBuilder,
-};
+use arrow::array::{Array, ArrowPrimitiveType, AsArray, BinaryBuilder, BooleanBuilder, PrimitiveArray, StringBuilder};
 use arrow::datatypes::{DataType as ArrowType, Date32Type, Float64Type, Int32Type, Int64Type};
 
 use crate::expr::{EvalError, Input, Mask, Vector, counts, text};

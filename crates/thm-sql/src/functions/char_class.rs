@@ -6,9 +6,13 @@ use crate::expr::{EvalError, Expr, Vector};
 use crate::types::LogicalType;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("IS_ALPHA", "Write IS_ALPHA(text).", bind, |call| holds(call, |text| text.chars().all(char::is_alphabetic))),
+    Function::new("IS_ALPHA", "Write IS_ALPHA(text).", bind, |call| {
+        holds(call, |text| text.chars().all(char::is_alphabetic))
+    }),
     Function::new("IS_DIGIT", "Write IS_DIGIT(text).", bind, |call| {
-        holds(call, |text| text.chars().all(|letter| letter.is_ascii_digit() || letter.is_numeric() && letter.to_digit(10).is_some()))
+        holds(call, |text| {
+            text.chars().all(|letter| letter.is_ascii_digit() || letter.is_numeric() && letter.to_digit(10).is_some())
+        })
     }),
     Function::new("IS_DECIMAL", "Write IS_DECIMAL(text).", bind, |call| holds(call, decimal)),
 ];

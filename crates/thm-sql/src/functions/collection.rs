@@ -6,18 +6,17 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, StructArray, UInt64Array, new_empty_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt64Array, new_empty_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType as ArrowType, Int32Type};
 
-use super::bind::{Bound, maybe, never, strict, take};
+use super::bind::{strict, take};
+use super::collection_types::*;
 use super::{Call, Function};
 use crate::expr::nested::{self, comparator};
-use crate::expr::{EvalError, Expr, Vector};
-use crate::types::nested::{RowField, entry_fields, row_fields};
-use crate::types::{DataType, LogicalType, coerce};
+use crate::expr::{EvalError, Vector};
+use crate::types::LogicalType;
+use crate::types::nested::{entry_fields, row_fields};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("ARRAY", "Write ARRAY[value, value, …].", bind_array, make_array).takes_null(),
@@ -25,13 +24,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("ROW", "Write ROW(value, value, …).", bind_row, make_row).takes_null(),
     Function::new("ITEM", "Write array[position from 1] or map[key].", bind_item, item),
     Function::new("FIELD", "Write row.field.", |_| None, field),
-    Function::new("CARDINALITY", "Write CARDINALITY(array or map).", |a| strict(take(a, &["a", "m"])?, LogicalType::Int), |call| {
-        call.numbers::<Int32Type>(|row| Ok(i32::try_from(items(call, 0, row).len()).ok()))
-    }),
+    Function::new(
+        "CARDINALITY",
+        "Write CARDINALITY(array or map).",
+        |a| strict(take(a, &["a", "m"])?, LogicalType::Int),
+        |call| call.numbers::<Int32Type>(|row| Ok(i32::try_from(items(call, 0, row).len()).ok())),
+    ),
     Function::new("ELEMENT", "Write ELEMENT(array of one).", bind_element, element),
     Function::new("ARRAY_CONTAINS", "Write ARRAY_CONTAINS(array, value).", bind_contains, contains).takes_null(),
     Function::new("ARRAY_POSITION", "Write ARRAY_POSITION(array, value).", bind_position, position).takes_null(),
-    Function::new("ARRAY_DISTINCT", "Write ARRAY_DISTINCT(array).", same, |call| chosen(call, |found| found.distinct())),
+    Function::new("ARRAY_DISTINCT", "Write ARRAY_DISTINCT(array).", same, |call| {
+        chosen(call, |found| found.distinct())
+    }),
     Function::new("ARRAY_REVERSE", "Write ARRAY_REVERSE(array).", same, |call| {
         chosen(call, |found| {
             found.places.reverse();
@@ -41,8 +45,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("ARRAY_REMOVE", "Write ARRAY_REMOVE(array, value).", with_value, remove).takes_null(),
     Function::new("ARRAY_APPEND", "Write ARRAY_APPEND(array, value).", adding, |call| add(call, false)).takes_null(),
     Function::new("ARRAY_PREPEND", "Write ARRAY_PREPEND(array, value).", adding, |call| add(call, true)).takes_null(),
-    Function::new("ARRAY_CONCAT", "Write ARRAY_CONCAT(array, array, …).", bind_arrays, |call| combined(call, |_, _| Ok(()))),
-    Function::new("ARRAY_UNION", "Write ARRAY_UNION(array, array).", bind_arrays, |call| combined(call, |found, _| found.distinct())),
+    Function::new("ARRAY_CONCAT", "Write ARRAY_CONCAT(array, array, …).", bind_arrays, |call| {
+        combined(call, |_, _| Ok(()))
+    }),
+    Function::new("ARRAY_UNION", "Write ARRAY_UNION(array, array).", bind_arrays, |call| {
+        combined(call, |found, _| found.distinct())
+    }),
     Function::new("ARRAY_EXCEPT", "Write ARRAY_EXCEPT(array, array).", bind_arrays, |call| {
         combined(call, |found, first| {
             let others = found.places.split_off(first);
@@ -70,165 +78,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn failed(error: arrow::error::ArrowError) -> EvalError {
     EvalError { message: error.to_string(), row: 0 }
-}
-
-fn common(arguments: &[Expr]) -> Option<DataType> {
-    let types: Vec<DataType> = arguments.iter().map(|argument| argument.data_type).collect();
-    coerce::common_type(&types).filter(|common| common.kind != LogicalType::Null)
-}
-
-fn bind_array(arguments: Vec<Expr>) -> Bound {
-    let of = common(&arguments)?;
-    let arguments = arguments.into_iter().map(|argument| argument.cast(of.kind)).collect();
-    never(arguments, LogicalType::array(of))
-}
-
-fn bind_map(arguments: Vec<Expr>) -> Bound {
-    if arguments.is_empty() || arguments.len() % 2 == 1 {
-        return None;
-    }
-    let side = |odd: usize| -> Vec<Expr> { arguments.iter().skip(odd).step_by(2).cloned().collect() };
-    let (key, value) = (common(&side(0))?, common(&side(1))?);
-    let cast = |(position, argument): (usize, Expr)| argument.cast(if position % 2 == 0 { key.kind } else { value.kind });
-    let arguments = arguments.into_iter().enumerate().map(cast).collect();
-    never(arguments, LogicalType::map(key, value))
-}
-
-fn bind_row(arguments: Vec<Expr>) -> Bound {
-    let name = |(position, argument): (usize, &Expr)| RowField { name: format!("EXPR${position}"), data_type: argument.data_type };
-    let fields: Vec<RowField> = arguments.iter().enumerate().map(name).collect();
-    if fields.is_empty() || fields.iter().any(|field| field.data_type.kind == LogicalType::Null) {
-        return None;
-    }
-    never(arguments, LogicalType::row(fields))
-}
-
-fn bind_item(mut arguments: Vec<Expr>) -> Bound {
-    let [container, at] = arguments.as_slice() else { return None };
-    let of = match container.data_type.kind {
-        LogicalType::Array(of) if at.data_type.kind.is_integer() => {
-            let at = arguments.remove(1).cast(LogicalType::Int);
-            arguments.push(at);
-            *of
-        }
-        LogicalType::Map(entry) => {
-            coerce::comparison_type(entry.key, at.data_type)?;
-            let at = arguments.remove(1).cast(entry.key.kind);
-            arguments.push(at);
-            entry.value
-        }
-        _ => return None,
-    };
-    maybe(arguments, of.kind)
-}
-
-fn bind_element(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["a"])?;
-    let of = arguments[0].data_type.kind.element()?;
-    let nullable = of.nullable || arguments[0].data_type.nullable;
-    Some((arguments, of.kind.nullable(nullable)))
-}
-
-fn same(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["a"])?;
-    let kind = arguments[0].data_type.kind;
-    strict(arguments, kind)
-}
-
-/// The second argument in the type of the first one's elements.
-fn value_cast(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
-    let [array, value] = <[Expr; 2]>::try_from(arguments).ok()?;
-    let of = array.data_type.kind.element()?;
-    let common = coerce::common_type(&[of, value.data_type])?;
-    let nullable = of.nullable || value.data_type.nullable;
-    let array = array.cast(LogicalType::array(common.kind.nullable(of.nullable)));
-    Some((vec![array, value.cast(common.kind)], common.kind.nullable(nullable)))
-}
-
-fn of_array(arguments: Vec<Expr>, kind: LogicalType) -> Bound {
-    let nullable = arguments.first()?.data_type.nullable;
-    Some((arguments, kind.nullable(nullable)))
-}
-
-fn bind_contains(arguments: Vec<Expr>) -> Bound {
-    let (arguments, _) = value_cast(arguments)?;
-    of_array(arguments, LogicalType::Boolean)
-}
-
-fn bind_position(arguments: Vec<Expr>) -> Bound {
-    let (arguments, _) = value_cast(arguments)?;
-    strict(arguments, LogicalType::Int)
-}
-
-fn with_value(arguments: Vec<Expr>) -> Bound {
-    let (arguments, _) = value_cast(arguments)?;
-    let kind = arguments[0].data_type.kind;
-    of_array(arguments, kind)
-}
-
-fn adding(arguments: Vec<Expr>) -> Bound {
-    let (mut arguments, of) = value_cast(arguments)?;
-    let kind = LogicalType::array(of);
-    let array = arguments.remove(0).cast(kind);
-    arguments.insert(0, array);
-    of_array(arguments, kind)
-}
-
-fn bind_arrays(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["aa*"])?;
-    let kind = common(&arguments)?.kind;
-    strict(arguments.into_iter().map(|argument| argument.cast(kind)).collect(), kind)
-}
-
-fn bind_slice(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["ai", "aii"])?;
-    let kind = arguments[0].data_type.kind;
-    strict(arguments, kind)
-}
-
-fn bind_extreme(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["a"])?;
-    let of = arguments[0].data_type.kind.element()?;
-    if of.kind.is_nested() { None } else { maybe(arguments, of.kind) }
-}
-
-fn bind_sort(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["a", "ab", "abb"])?;
-    let kind = arguments[0].data_type.kind;
-    if kind.element()?.kind.is_nested() { None } else { strict(arguments, kind) }
-}
-
-fn bind_join(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["at", "att"])?;
-    if arguments[0].data_type.kind.element()?.kind.is_text() { strict(arguments, LogicalType::STRING) } else { None }
-}
-
-fn bind_side(arguments: Vec<Expr>, keys: bool) -> Bound {
-    let arguments = take(arguments, &["m"])?;
-    let entry = arguments[0].data_type.kind.entry()?;
-    strict(arguments, LogicalType::array(if keys { entry.key } else { entry.value }))
-}
-
-fn bind_entries(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["m"])?;
-    let entry = arguments[0].data_type.kind.entry()?;
-    let fields = vec![
-        RowField { name: "key".to_owned(), data_type: entry.key },
-        RowField { name: "value".to_owned(), data_type: entry.value },
-    ];
-    strict(arguments, LogicalType::array(LogicalType::row(fields).nullable(true)))
-}
-
-fn bind_from_arrays(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["aa"])?;
-    let (key, value) = (arguments[0].data_type.kind.element()?, arguments[1].data_type.kind.element()?);
-    strict(arguments, LogicalType::map(key, value))
-}
-
-fn bind_union(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["mm*"])?;
-    let kind = common(&arguments)?.kind;
-    strict(arguments.into_iter().map(|argument| argument.cast(kind)).collect(), kind)
 }
 
 /// Elements of an ARRAY, or entries of a MAP, of a row.
@@ -336,7 +185,8 @@ fn place(call: &Call<'_>, row: usize) -> Result<Option<usize>, EvalError> {
     let length = usize::try_from(list.value_length(at)).unwrap_or(0);
     if let Some(entry) = call.kind(0).entry() {
         let entries = list.value(at);
-        let found = nested::find(entries.as_struct().column(0), &call.values[1].array, call.at(1, row), entry.key.kind)?;
+        let found =
+            nested::find(entries.as_struct().column(0), &call.values[1].array, call.at(1, row), entry.key.kind)?;
         return Ok(found.map(|found| start + found));
     }
     if call.is_null(1, row) {
@@ -378,7 +228,8 @@ fn contains(call: &Call<'_>) -> Result<Vector, EvalError> {
         if call.is_null(0, row) {
             return Ok(None);
         }
-        nested::find(&items(call, 0, row), &call.values[1].array, call.at(1, row), of.kind).map(|found| Some(found.is_some()))
+        nested::find(&items(call, 0, row), &call.values[1].array, call.at(1, row), of.kind)
+            .map(|found| Some(found.is_some()))
     })
 }
 
@@ -459,7 +310,10 @@ fn chosen(call: &Call<'_>, change: impl Fn(&mut Chosen<'_>) -> Result<(), EvalEr
 }
 
 /// Arrays made of the elements of all arguments; `change` also gets how many the first one has.
-fn combined(call: &Call<'_>, change: impl Fn(&mut Chosen<'_>, usize) -> Result<(), EvalError>) -> Result<Vector, EvalError> {
+fn combined(
+    call: &Call<'_>,
+    change: impl Fn(&mut Chosen<'_>, usize) -> Result<(), EvalError>,
+) -> Result<Vector, EvalError> {
     let all: Vec<usize> = (0..call.len()).collect();
     gathered(call, &all, |_, found, first| change(found, first))
 }
@@ -472,8 +326,13 @@ fn gathered(
     let Some(of) = call.to.element() else { return Err(EvalError { message: "no array".to_owned(), row: 0 }) };
     let lists: Vec<&ListArray> = arrays.iter().map(|argument| call.values[*argument].array.as_list::<i32>()).collect();
     let parts: Vec<&dyn Array> = lists.iter().map(|list| list.values().as_ref()).collect();
-    let pool = if parts.is_empty() { new_empty_array(&of.kind.to_arrow()) } else { arrow::compute::concat(&parts).map_err(failed)? };
-    let (mut places, mut lengths, mut valid) = (Vec::new(), Vec::with_capacity(call.count), Vec::with_capacity(call.count));
+    let pool = if parts.is_empty() {
+        new_empty_array(&of.kind.to_arrow())
+    } else {
+        arrow::compute::concat(&parts).map_err(failed)?
+    };
+    let (mut places, mut lengths, mut valid) =
+        (Vec::new(), Vec::with_capacity(call.count), Vec::with_capacity(call.count));
     for row in 0..call.count {
         valid.push(!arrays.iter().any(|argument| call.is_null(*argument, row)));
         let mut found = Chosen { pool: &pool, kind: of.kind, places: Vec::new() };
@@ -604,8 +463,20 @@ fn sort(call: &Call<'_>) -> Result<Vector, EvalError> {
         let nulls_first = if call.len() == 3 { call.boolean(2, row) } else { ascending };
         found.places.sort_by(|a, b| match (found.pool.is_null(*a), found.pool.is_null(*b)) {
             (true, true) => Ordering::Equal,
-            (true, false) => if nulls_first { Ordering::Less } else { Ordering::Greater },
-            (false, true) => if nulls_first { Ordering::Greater } else { Ordering::Less },
+            (true, false) => {
+                if nulls_first {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                }
+            }
+            (false, true) => {
+                if nulls_first {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
             _ if ascending => compare(*a, *b),
             _ => compare(*b, *a),
         });
@@ -670,7 +541,9 @@ fn from_arrays(call: &Call<'_>) -> Result<Vector, EvalError> {
         let (length, other) = (keys.value_length(i), values.value_length(j));
         if length != other {
             let message = || {
-                format!("Invalid function MAP_FROM_ARRAYS call:\nThe length of the keys array {length} is not equal to the length of the values array {other}")
+                format!(
+                    "Invalid function MAP_FROM_ARRAYS call:\nThe length of the keys array {length} is not equal to the length of the values array {other}"
+                )
             };
             bounds.push(call.failed::<std::ops::Range<usize>>(row, message)?);
             continue;

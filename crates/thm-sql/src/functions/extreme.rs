@@ -12,7 +12,9 @@ use crate::expr::{EvalError, Expr, Vector};
 use crate::types::{DataType, LogicalType, coerce};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("GREATEST", "Write GREATEST(value, value, …), all of one type.", bind, |call| pick(call, Ordering::Greater)),
+    Function::new("GREATEST", "Write GREATEST(value, value, …), all of one type.", bind, |call| {
+        pick(call, Ordering::Greater)
+    }),
     Function::new("LEAST", "Write LEAST(value, value, …), all of one type.", bind, |call| pick(call, Ordering::Less)),
 ];
 
@@ -55,8 +57,10 @@ fn pick(call: &Call<'_>, wanted: Ordering) -> Result<Vector, EvalError> {
     let parts: Vec<&dyn arrow::array::Array> = columns.iter().map(AsRef::as_ref).collect();
     let failed = |error: arrow::error::ArrowError| EvalError { message: error.to_string(), row: 0 };
     let all = arrow::compute::concat(&parts).map_err(failed)?;
-    let indices: UInt64Array =
-        places.into_iter().map(|place| place.and_then(|(column, at)| u64::try_from(starts[column] + at).ok())).collect();
+    let indices: UInt64Array = places
+        .into_iter()
+        .map(|place| place.and_then(|(column, at)| u64::try_from(starts[column] + at).ok()))
+        .collect();
     let array = arrow::compute::take(&all, &indices, None).map_err(failed)?;
     Ok(Vector { array, scalar: call.scalar })
 }

@@ -40,7 +40,9 @@ const LINE_ENDS: &str = r"\n\r\x{85}\x{2028}\x{2029}";
 /// `\h`, `\R`, `\uXXXX`, `\p{Alpha}` and their like.
 #[must_use]
 pub fn translated(pattern: &str) -> String {
-    let flags = |letter: char| pattern.starts_with("(?") && pattern.split([')', ':']).next().is_some_and(|flags| flags.contains(letter));
+    let flags = |letter: char| {
+        pattern.starts_with("(?") && pattern.split([')', ':']).next().is_some_and(|flags| flags.contains(letter))
+    };
     let (dot_all, multi_line) = (flags('s'), flags('m'));
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut rest = pattern.chars().peekable();
@@ -64,15 +66,15 @@ pub fn translated(pattern: &str) -> String {
                 out.push(']');
             }
             '.' if depth == 0 && !dot_all => {
- let _ = write!(out, "[^{LINE_ENDS}]");
- }
+                let _ = write!(out, "[^{LINE_ENDS}]");
+            }
             '$' if depth == 0 && !multi_line => {
- let _ = write!(out, r"(?=(?:\r\n|[{LINE_ENDS}])?\z)");
- }
+                let _ = write!(out, r"(?=(?:\r\n|[{LINE_ENDS}])?\z)");
+            }
             // Only Java's && has a meaning in a class; these are plain there.
             '~' | '-' if depth > 0 && rest.peek() == Some(&letter) => {
- let _ = write!(out, r"\{letter}");
- }
+                let _ = write!(out, r"\{letter}");
+            }
             other => out.push(other),
         }
     }
@@ -95,11 +97,11 @@ fn escape(out: &mut String, rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
         'W' => out.push_str("[^a-zA-Z_0-9]"),
         'S' => out.push_str(r"[^ \t\n\x0B\f\r]"),
         'R' => {
- let _ = write!(out, r"(?:\r\n|[\x0B\f{LINE_ENDS}])");
- }
+            let _ = write!(out, r"(?:\r\n|[\x0B\f{LINE_ENDS}])");
+        }
         'Z' => {
- let _ = write!(out, r"(?=(?:\r\n|[{LINE_ENDS}])?\z)");
- }
+            let _ = write!(out, r"(?=(?:\r\n|[{LINE_ENDS}])?\z)");
+        }
         'e' => out.push_str(r"\x1B"),
         'u' => hexadecimal(out, rest, 4),
         'x' if rest.peek() != Some(&'{') => hexadecimal(out, rest, 2),

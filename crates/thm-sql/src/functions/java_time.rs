@@ -3,7 +3,17 @@
 use crate::types::time::{self, Moment, civil_from_days, days_from_civil};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -209,7 +219,10 @@ impl Fields {
             'e' | 'c' if width > 2 => out.push_str(name(DAYS[self.weekday()], width)),
             'Q' | 'q' => match width {
                 3 => out.push_str(&format!("Q{}", (self.month - 1) / 3 + 1)),
-                4 => out.push_str(["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"][usize::try_from((self.month - 1) / 3).unwrap_or(0)]),
+                4 => out.push_str(
+                    ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"]
+                        [usize::try_from((self.month - 1) / 3).unwrap_or(0)],
+                ),
                 _ => number(out, i64::from((self.month - 1) / 3 + 1), width.min(2)),
             },
             'a' => out.push_str(if hour < 12 { "AM" } else { "PM" }),

@@ -15,12 +15,42 @@ use crate::types::time;
 use crate::types::{LogicalType, decimal};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("JSON_VALUE", "Write JSON_VALUE(json, '$.path' [RETURNING type] [NULL | ERROR | DEFAULT value ON EMPTY] [… ON ERROR]).", |a| maybe(a, LogicalType::STRING), value),
-    Function::new("JSON_QUERY", "Write JSON_QUERY(json, '$.path' [WITH WRAPPER] [NULL | EMPTY ARRAY | EMPTY OBJECT | ERROR ON EMPTY] [… ON ERROR]).", |a| maybe(a, LogicalType::STRING), query),
-    Function::new("JSON_EXISTS", "Write JSON_EXISTS(json, '$.path' [TRUE | FALSE | UNKNOWN | ERROR ON ERROR]).", |a| maybe(a, LogicalType::Boolean), exists),
-    Function::new("IS JSON", "Write text IS JSON [VALUE | SCALAR | ARRAY | OBJECT].", |a| strict(a, LogicalType::Boolean), is_json),
-    Function::new("JSON_OBJECT", "Write JSON_OBJECT('key' VALUE value, … [NULL | ABSENT ON NULL]).", |a| Some((a, LogicalType::STRING.nullable(false))), object),
-    Function::new("JSON_ARRAY", "Write JSON_ARRAY(value, … [NULL | ABSENT ON NULL]).", |a| Some((a, LogicalType::STRING.nullable(false))), array),
+    Function::new(
+        "JSON_VALUE",
+        "Write JSON_VALUE(json, '$.path' [RETURNING type] [NULL | ERROR | DEFAULT value ON EMPTY] [… ON ERROR]).",
+        |a| maybe(a, LogicalType::STRING),
+        value,
+    ),
+    Function::new(
+        "JSON_QUERY",
+        "Write JSON_QUERY(json, '$.path' [WITH WRAPPER] [NULL | EMPTY ARRAY | EMPTY OBJECT | ERROR ON EMPTY] [… ON ERROR]).",
+        |a| maybe(a, LogicalType::STRING),
+        query,
+    ),
+    Function::new(
+        "JSON_EXISTS",
+        "Write JSON_EXISTS(json, '$.path' [TRUE | FALSE | UNKNOWN | ERROR ON ERROR]).",
+        |a| maybe(a, LogicalType::Boolean),
+        exists,
+    ),
+    Function::new(
+        "IS JSON",
+        "Write text IS JSON [VALUE | SCALAR | ARRAY | OBJECT].",
+        |a| strict(a, LogicalType::Boolean),
+        is_json,
+    ),
+    Function::new(
+        "JSON_OBJECT",
+        "Write JSON_OBJECT('key' VALUE value, … [NULL | ABSENT ON NULL]).",
+        |a| Some((a, LogicalType::STRING.nullable(false))),
+        object,
+    ),
+    Function::new(
+        "JSON_ARRAY",
+        "Write JSON_ARRAY(value, … [NULL | ABSENT ON NULL]).",
+        |a| Some((a, LogicalType::STRING.nullable(false))),
+        array,
+    ),
     Function::new("JSON_STRING", "Write JSON_STRING(value).", bind_string, string).takes_null(),
 ];
 
@@ -77,7 +107,12 @@ enum Source {
     Null,
 }
 
-fn behaviour(call: &Call<'_>, row: usize, argument: usize, message: impl FnOnce() -> String) -> Result<Source, EvalError> {
+fn behaviour(
+    call: &Call<'_>,
+    row: usize,
+    argument: usize,
+    message: impl FnOnce() -> String,
+) -> Result<Source, EvalError> {
     match call.text(argument, row) {
         "ERROR" => call.failed(row, message).map(|_: Option<()>| Source::Null),
         "DEFAULT" => Ok(Source::Default(argument + 1)),
@@ -97,11 +132,16 @@ fn value(call: &Call<'_>) -> Result<Vector, EvalError> {
             continue;
         }
         sources.push(match finder.find(call, row) {
-            Ok(Found { value: None, .. }) => {
-                behaviour(call, row, 2, || format!("Empty result of JSON_VALUE function is not allowed; path '{}'", call.text(1, row)))?
-            }
+            Ok(Found { value: None, .. }) => behaviour(call, row, 2, || {
+                format!("Empty result of JSON_VALUE function is not allowed; path '{}'", call.text(1, row))
+            })?,
             Ok(Found { value: Some(value), lax }) if !value.is_scalar() => {
-                let message = || format!("Strict jsonpath mode requires scalar value, and the actual value is: ''{}''", value.shown());
+                let message = || {
+                    format!(
+                        "Strict jsonpath mode requires scalar value, and the actual value is: ''{}''",
+                        value.shown()
+                    )
+                };
                 behaviour(call, row, if lax { 2 } else { 4 }, message)?
             }
             Ok(Found { value: Some(value), .. }) => Source::Value(value),
@@ -190,9 +230,16 @@ fn query(call: &Call<'_>) -> Result<Vector, EvalError> {
                     _ => value,
                 });
                 match wrapped {
-                    None => behaviour(call, row, 3, || "Empty result of JSON_QUERY function is not allowed".to_owned())?,
+                    None => {
+                        behaviour(call, row, 3, || "Empty result of JSON_QUERY function is not allowed".to_owned())?
+                    }
                     Some(value) if value.is_scalar() => {
-                        let message = || format!("Strict jsonpath mode requires array or object value, and the actual value is: '{}'", value.shown());
+                        let message = || {
+                            format!(
+                                "Strict jsonpath mode requires array or object value, and the actual value is: '{}'",
+                                value.shown()
+                            )
+                        };
                         behaviour(call, row, if lax { 3 } else { 4 }, message)?
                     }
                     Some(value) => Source::Value(value),
@@ -204,13 +251,14 @@ fn query(call: &Call<'_>) -> Result<Vector, EvalError> {
     if call.to.element().is_some() {
         return query_array(call, found);
     }
-    call.texts_or_null(|row, out| {
-        Ok(found(row)?.map(|value| value.write(out)))
-    })
+    call.texts_or_null(|row, out| Ok(found(row)?.map(|value| value.write(out))))
 }
 
 /// RETURNING ARRAY<STRING>: what is no text is JSON.
-fn query_array(call: &Call<'_>, mut found: impl FnMut(usize) -> Result<Option<Json>, EvalError>) -> Result<Vector, EvalError> {
+fn query_array(
+    call: &Call<'_>,
+    mut found: impl FnMut(usize) -> Result<Option<Json>, EvalError>,
+) -> Result<Vector, EvalError> {
     let mut out = ListBuilder::new(StringBuilder::new()).with_field(item_field(LogicalType::STRING));
     for row in 0..call.count {
         let Some(Json::Array(items)) = found(row)? else {
@@ -330,7 +378,9 @@ pub fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) 
     }
     match kind {
         LogicalType::Boolean => out.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
-        LogicalType::Decimal { scale, .. } => write_decimal(out, array.as_primitive::<Decimal128Type>().value(row), scale),
+        LogicalType::Decimal { scale, .. } => {
+            write_decimal(out, array.as_primitive::<Decimal128Type>().value(row), scale)
+        }
         LogicalType::Float => {
             let mut bytes = Vec::with_capacity(16);
             thm_codec::java_json::write_f32(&mut bytes, array.as_primitive::<Float32Type>().value(row));

@@ -144,14 +144,20 @@ fn bracket(inner: &str) -> Result<Step, String> {
     }
     if let Some(filter) = inner.strip_prefix('?') {
         let filter = filter.trim().strip_prefix('(').and_then(|filter| filter.strip_suffix(')')).ok_or_else(wrong)?;
-        return filter.split("||").map(|part| part.split("&&").map(test).collect()).collect::<Result<_, _>>().map(Step::Filter);
+        return filter
+            .split("||")
+            .map(|part| part.split("&&").map(test).collect())
+            .collect::<Result<_, _>>()
+            .map(Step::Filter);
     }
     if inner.starts_with(['\'', '"']) {
         let mut keys = quoted_names(inner).ok_or_else(wrong)?;
         return Ok(if keys.len() == 1 { Step::Key(keys.remove(0)) } else { Step::Keys(keys) });
     }
     if let Some((from, to)) = inner.split_once(':') {
-        let bound = |text: &str| if text.trim().is_empty() { Ok(None) } else { text.trim().parse().map(Some).map_err(|_| wrong()) };
+        let bound = |text: &str| {
+            if text.trim().is_empty() { Ok(None) } else { text.trim().parse().map(Some).map_err(|_| wrong()) }
+        };
         return Ok(Step::Slice(bound(from)?, bound(to)?));
     }
     let numbers: Result<Vec<i64>, _> = inner.split(',').map(|number| number.trim().parse()).collect();
@@ -221,11 +227,13 @@ fn compares(found: &Json, sign: &str, wanted: &Json) -> bool {
         (Some(a), Some(b)) => a.partial_cmp(&b),
         _ => match (found, wanted) {
             (Json::Text(a), Json::Text(b)) => Some(a.cmp(b)),
-            (a, b) => return match sign {
-                "==" => a == b,
-                "!=" | "<>" => a != b,
-                _ => false,
-            },
+            (a, b) => {
+                return match sign {
+                    "==" => a == b,
+                    "!=" | "<>" => a != b,
+                    _ => false,
+                };
+            }
         },
     };
     match sign {
@@ -294,18 +302,24 @@ fn walk(value: &Json, steps: &[Step]) -> Result<Json, String> {
         }
         (Step::Slice(from, to), Json::Array(items)) => {
             let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
-            let bound = |at: Option<i64>, open: i64| at.map_or(open, |at| if at < 0 { length + at } else { at }).clamp(0, length);
+            let bound = |at: Option<i64>, open: i64| {
+                at.map_or(open, |at| if at < 0 { length + at } else { at }).clamp(0, length)
+            };
             let (from, to) = (bound(*from, 0), bound(*to, length));
             let skip = usize::try_from(from).unwrap_or(0);
             several(items.iter().skip(skip).take(usize::try_from(to - from).unwrap_or(0)).collect())
         }
         (Step::All, Json::Array(items)) => several(items.iter().collect()),
         (Step::All, Json::Object(fields)) => several(fields.iter().map(|(_, value)| value).collect()),
-        (Step::Filter(tests), Json::Array(items)) => {
-            several(items.iter().filter(|item| tests.iter().any(|all| all.iter().all(|test| test.holds(item)))).collect())
-        }
+        (Step::Filter(tests), Json::Array(items)) => several(
+            items.iter().filter(|item| tests.iter().any(|all| all.iter().all(|test| test.holds(item)))).collect(),
+        ),
         (Step::Filter(tests), item @ Json::Object(_)) => {
-            several(if tests.iter().any(|all| all.iter().all(|test| test.holds(item))) { vec![item] } else { Vec::new() })
+            several(if tests.iter().any(|all| all.iter().all(|test| test.holds(item))) {
+                vec![item]
+            } else {
+                Vec::new()
+            })
         }
         (Step::Deep, _) => {
             let mut all = Vec::new();
@@ -319,9 +333,9 @@ fn walk(value: &Json, steps: &[Step]) -> Result<Json, String> {
 
 /// Whether the rest of a path finds several things itself.
 fn several_follow(steps: &[Step]) -> bool {
-    steps.iter().any(|step| {
-        matches!(step, Step::All | Step::Deep | Step::Filter(_) | Step::Slice(..) | Step::Indices(_))
-    })
+    steps
+        .iter()
+        .any(|step| matches!(step, Step::All | Step::Deep | Step::Filter(_) | Step::Slice(..) | Step::Indices(_)))
 }
 
 fn descend<'a>(value: &'a Json, out: &mut Vec<&'a Json>) {
@@ -345,7 +359,9 @@ fn function(name: &str, value: &Json) -> Result<Json, String> {
         ("length" | "size", Json::Array(items)) => count(items.len()),
         ("length" | "size", Json::Object(fields)) => count(fields.len()),
         ("length" | "size", Json::Text(text)) => count(text.encode_utf16().count()),
-        ("keys", Json::Object(fields)) => Ok(Json::Array(fields.iter().map(|(name, _)| Json::Text(name.clone())).collect())),
+        ("keys", Json::Object(fields)) => {
+            Ok(Json::Array(fields.iter().map(|(name, _)| Json::Text(name.clone())).collect()))
+        }
         ("first", Json::Array(items)) => items.first().cloned().ok_or_else(|| "no first element".to_owned()),
         ("last", Json::Array(items)) => items.last().cloned().ok_or_else(|| "no last element".to_owned()),
         ("min" | "max" | "sum" | "avg", Json::Array(_)) => {

@@ -149,7 +149,9 @@ impl Reader<'_> {
 
     fn unexpected(&self, wanted: &str) -> String {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
-            Some(letter) => format!("Unexpected character ('{letter}' (code {})): was expecting {wanted}", u32::from(letter)),
+            Some(letter) => {
+                format!("Unexpected character ('{letter}' (code {})): was expecting {wanted}", u32::from(letter))
+            }
             None => format!("Unexpected end-of-input: was expecting {wanted}"),
         }
     }
@@ -177,7 +179,9 @@ impl Reader<'_> {
             "null" => Ok(Json::Null),
             "true" => Ok(Json::Bool(true)),
             "false" => Ok(Json::Bool(false)),
-            _ => Err(format!("Unrecognized token '{word}': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')")),
+            _ => Err(format!(
+                "Unrecognized token '{word}': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+            )),
         }
     }
 
@@ -258,7 +262,9 @@ impl Reader<'_> {
                 if pair {
                     self.at += 2;
                     let low = self.unit()?;
-                    out.extend(char::decode_utf16([high, low]).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)));
+                    out.extend(
+                        char::decode_utf16([high, low]).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)),
+                    );
                     return Ok(());
                 }
                 char::from_u32(u32::from(high)).unwrap_or(char::REPLACEMENT_CHARACTER)
@@ -336,7 +342,10 @@ mod tests {
 
     #[test]
     fn reads_what_jackson_reads() {
-        assert_eq!(round(r#" {"a":1,"b":[true,null,"x\u00e9\ud83d\ude00"],"a":2} rest"#), r#"{"a":2,"b":[true,null,"xé😀"]}"#);
+        assert_eq!(
+            round(r#" {"a":1,"b":[true,null,"x\u00e9\ud83d\ude00"],"a":2} rest"#),
+            r#"{"a":2,"b":[true,null,"xé😀"]}"#
+        );
         assert_eq!(round("[1.0,100000000.0,123456789012345678901]"), "[1.0,1.0E8,123456789012345678901]");
         for wrong in ["", " ", "{a:1}", "{\"a\":1", "01", "[1,]", "abc", "'a'", "\"\n\""] {
             assert!(Json::parse(wrong).is_err(), "{wrong}");

@@ -2,7 +2,7 @@
 
 use super::bind::{Bound, strict, take};
 use super::java_regex::compiled;
-use super::pattern::{similar_to_regex, Like};
+use super::pattern::{Like, similar_to_regex};
 use super::{Call, Function};
 use crate::expr::{EvalError, Expr, Vector};
 use crate::types::LogicalType;

@@ -42,12 +42,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("ATAN2", "Write ATAN2(y, x).", two, |call| {
         call.numbers::<Float64Type>(|row| Ok(Some(call.double(0, row).atan2(call.double(1, row)))))
     }),
-    Function::new("LOG", "Write LOG(number) or LOG(base, number).", |a| strict(take(a, &["d", "dd"])?, LogicalType::Double), |call| {
-        call.numbers::<Float64Type>(|row| {
-            let first = call.double(0, row).ln();
-            Ok(Some(if call.len() == 2 { call.double(1, row).ln() / first } else { first }))
-        })
-    }),
+    Function::new(
+        "LOG",
+        "Write LOG(number) or LOG(base, number).",
+        |a| strict(take(a, &["d", "dd"])?, LogicalType::Double),
+        |call| {
+            call.numbers::<Float64Type>(|row| {
+                let first = call.double(0, row).ln();
+                Ok(Some(if call.len() == 2 { call.double(1, row).ln() / first } else { first }))
+            })
+        },
+    ),
     Function::new("PI", "Write PI().", nothing, |call| call.numbers::<Float64Type>(|_| Ok(Some(std::f64::consts::PI)))),
     Function::new("E", "Write E().", nothing, |call| call.numbers::<Float64Type>(|_| Ok(Some(std::f64::consts::E)))),
     Function::new("RAND", "Write RAND() or RAND(seed).", |a| strict(take(a, &["", "i"])?, LogicalType::Double), rand)

@@ -5,11 +5,12 @@
 //! ```
 //! Which function there is, which arguments it takes, and which type and nullability its result has are Flink's.
 
-pub mod bind;
 mod binary;
+pub mod bind;
 pub mod call;
 mod char_class;
 mod collection;
+mod collection_types;
 mod extreme;
 mod hash;
 pub mod java_regex;
@@ -113,11 +114,7 @@ const FAMILIES: &[&[Function]] = &[
 ];
 
 /// Other names of a function.
-const ALIASES: &[(&str, &str)] = &[
-    ("SUBSTR", "SUBSTRING"),
-    ("CHARACTER_LENGTH", "CHAR_LENGTH"),
-    ("CEILING", "CEIL"),
-];
+const ALIASES: &[(&str, &str)] = &[("SUBSTR", "SUBSTRING"), ("CHARACTER_LENGTH", "CHAR_LENGTH"), ("CEILING", "CEIL")];
 
 /// The function of that name, which is in upper case.
 #[must_use]

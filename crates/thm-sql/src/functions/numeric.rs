@@ -162,11 +162,7 @@ fn wrong_count() -> EvalError {
 }
 
 /// Applies a function to each number, whatever its width.
-fn each(
-    call: &Call<'_>,
-    exact: fn(i128, u8) -> i128,
-    approximate: fn(f64) -> f64,
-) -> Result<Vector, EvalError> {
+fn each(call: &Call<'_>, exact: fn(i128, u8) -> i128, approximate: fn(f64) -> f64) -> Result<Vector, EvalError> {
     let [value] = call.values else { return Err(wrong_count()) };
     let kind = call.to;
     fn unary<T: ArrowPrimitiveType>(value: &Vector, f: impl Fn(T::Native) -> T::Native) -> arrow::array::ArrayRef {

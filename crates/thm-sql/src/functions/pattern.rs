@@ -64,9 +64,7 @@ impl Like {
                     continue;
                 }
                 Some(Part::Text(wanted)) if text[at..].starts_with(wanted.as_str()) => Some(wanted.len()),
-                Some(Part::One) => {
-                    text[at..].chars().next().filter(|letter| !is_line_end(*letter)).map(char::len_utf8)
-                }
+                Some(Part::One) => text[at..].chars().next().filter(|letter| !is_line_end(*letter)).map(char::len_utf8),
                 None if at == text.len() => return true,
                 _ => None,
             };

@@ -7,12 +7,18 @@ use crate::expr::{EvalError, Vector};
 use crate::types::LogicalType;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("REGEXP", "Write REGEXP(text, 'pattern').", |a| strict(take(a, &["tt"])?, LogicalType::Boolean), |call| {
-        call.booleans(|row| {
-            let found = compiled(call.text(1, row)).is_ok_and(|regex| regex.is_match(call.text(0, row)).unwrap_or(false));
-            Ok(Some(found))
-        })
-    }),
+    Function::new(
+        "REGEXP",
+        "Write REGEXP(text, 'pattern').",
+        |a| strict(take(a, &["tt"])?, LogicalType::Boolean),
+        |call| {
+            call.booleans(|row| {
+                let found =
+                    compiled(call.text(1, row)).is_ok_and(|regex| regex.is_match(call.text(0, row)).unwrap_or(false));
+                Ok(Some(found))
+            })
+        },
+    ),
     Function::new(
         "REGEXP_REPLACE",
         "Write REGEXP_REPLACE(text, 'pattern', 'replacement').",

@@ -32,14 +32,24 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     Function::new("CONCAT", "Write CONCAT(text, text, …).", |a| strict(take(a, &["t*"])?, LogicalType::STRING), concat),
     Function::new("||", "Write text || text.", bind_joined, joined),
-    Function::new("CONCAT_WS", "Write CONCAT_WS(separator, text, …).", |a| strict(take(a, &["tt*"])?, LogicalType::STRING), concat_ws),
-    Function::new("SUBSTRING", "Write SUBSTRING(text, start) or SUBSTRING(text, start, length).", bind_substring, |call| {
-        let all = i32::MAX;
-        call.slices(|row| {
-            let length = if call.len() == 3 { call.int(2, row) } else { all };
-            substring(call.text(0, row), call.int(1, row), length)
-        })
-    }),
+    Function::new(
+        "CONCAT_WS",
+        "Write CONCAT_WS(separator, text, …).",
+        |a| strict(take(a, &["tt*"])?, LogicalType::STRING),
+        concat_ws,
+    ),
+    Function::new(
+        "SUBSTRING",
+        "Write SUBSTRING(text, start) or SUBSTRING(text, start, length).",
+        bind_substring,
+        |call| {
+            let all = i32::MAX;
+            call.slices(|row| {
+                let length = if call.len() == 3 { call.int(2, row) } else { all };
+                substring(call.text(0, row), call.int(1, row), length)
+            })
+        },
+    ),
     Function::new("LEFT", "Write LEFT(text, length).", cut, |call| {
         call.slices(|row| {
             let text = call.text(0, row);
@@ -54,29 +64,48 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Some(&text[text.char_indices().nth(skipped).map_or(text.len(), |(at, _)| at)..])
         })
     }),
-    Function::new("REVERSE", "Write REVERSE(text).", |a| maybe(take(a, &["t"])?, LogicalType::STRING), |call| {
-        call.texts(|row, out| {
-            out.extend(call.text(0, row).chars().rev());
-            Ok(Some(()))
-        })
-    }),
+    Function::new(
+        "REVERSE",
+        "Write REVERSE(text).",
+        |a| maybe(take(a, &["t"])?, LogicalType::STRING),
+        |call| {
+            call.texts(|row, out| {
+                out.extend(call.text(0, row).chars().rev());
+                Ok(Some(()))
+            })
+        },
+    ),
     Function::new("REPEAT", "Write REPEAT(text, times).", |a| strict(take(a, &["ti"])?, LogicalType::STRING), repeat),
-    Function::new("LPAD", "Write LPAD(text, length, padding).", |a| strict(take(a, &["tit"])?, LogicalType::STRING), |call| {
-        pad(call, true)
-    }),
-    Function::new("RPAD", "Write RPAD(text, length, padding).", |a| strict(take(a, &["tit"])?, LogicalType::STRING), |call| {
-        pad(call, false)
-    }),
-    Function::new("REPLACE", "Write REPLACE(text, what, by).", |a| strict(take(a, &["ttt"])?, LogicalType::STRING), |call| {
-        call.texts(|row, out| {
-            out.push_str(&call.text(0, row).replace(call.text(1, row), call.text(2, row)));
-            Ok(Some(()))
-        })
-    }),
+    Function::new(
+        "LPAD",
+        "Write LPAD(text, length, padding).",
+        |a| strict(take(a, &["tit"])?, LogicalType::STRING),
+        |call| pad(call, true),
+    ),
+    Function::new(
+        "RPAD",
+        "Write RPAD(text, length, padding).",
+        |a| strict(take(a, &["tit"])?, LogicalType::STRING),
+        |call| pad(call, false),
+    ),
+    Function::new(
+        "REPLACE",
+        "Write REPLACE(text, what, by).",
+        |a| strict(take(a, &["ttt"])?, LogicalType::STRING),
+        |call| {
+            call.texts(|row, out| {
+                out.push_str(&call.text(0, row).replace(call.text(1, row), call.text(2, row)));
+                Ok(Some(()))
+            })
+        },
+    ),
     Function::new("OVERLAY", "Write OVERLAY(text PLACING text FROM start FOR length).", bind_overlay, overlay),
-    Function::new("CHAR_LENGTH", "Write CHAR_LENGTH(text).", |a| strict(take(a, &["t"])?, LogicalType::Int), |call| {
-        call.numbers::<Int32Type>(|row| Ok(i32::try_from(call.text(0, row).chars().count()).ok()))
-    }),
+    Function::new(
+        "CHAR_LENGTH",
+        "Write CHAR_LENGTH(text).",
+        |a| strict(take(a, &["t"])?, LogicalType::Int),
+        |call| call.numbers::<Int32Type>(|row| Ok(i32::try_from(call.text(0, row).chars().count()).ok())),
+    ),
 ];
 
 /// Longest text that one call makes: more would not fit memory's budget.
@@ -223,7 +252,11 @@ fn pad(call: &Call<'_>, left: bool) -> Result<Vector, EvalError> {
         let kept = text.chars().take(length);
         let missing = length.saturating_sub(text.chars().count());
         let filler = padding.chars().cycle().take(missing);
-        if left { out.extend(filler.chain(kept)) } else { out.extend(kept.chain(filler)) }
+        if left {
+            out.extend(filler.chain(kept))
+        } else {
+            out.extend(kept.chain(filler))
+        }
         Ok(Some(()))
     })
 }

@@ -9,8 +9,8 @@ use arrow::datatypes::Int32Type;
 use super::bind::{Bound, maybe, strict, take};
 use super::{Call, Function};
 use crate::expr::{EvalError, Expr, Vector};
-use crate::types::nested::{entries_field, entry_fields, item_field};
 use crate::types::LogicalType;
+use crate::types::nested::{entries_field, entry_fields, item_field};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("POSITION", "Write POSITION(part IN text).", bind_locate, locate),
@@ -19,19 +19,31 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("SPLIT_INDEX", "Write SPLIT_INDEX(text, separator, index from 0).", bind_split_index, split_index),
     Function::new("SPLIT", "Write SPLIT(text, separator).", bind_split, split),
     Function::new("STR_TO_MAP", "Write STR_TO_MAP(text, ',', '=').", bind_str_to_map, str_to_map),
-    Function::new("ASCII", "Write ASCII(text).", |a| maybe(take(a, &["t"])?, LogicalType::Int), |call| {
-        // The first byte, signed, as Java has it.
-        call.numbers::<Int32Type>(|row| Ok(Some(call.bytes(0, row).first().map_or(0, |byte| i32::from(byte.cast_signed())))))
-    }),
-    Function::new("CHR", "Write CHR(code).", |a| maybe(take(a, &["l"])?, LogicalType::STRING), |call| {
-        call.texts(|row, out| {
-            let code = call.long(0, row);
-            if code >= 0 {
-                out.push(char::from(u8::try_from(code & 0xFF).unwrap_or(0)));
-            }
-            Ok(Some(()))
-        })
-    }),
+    Function::new(
+        "ASCII",
+        "Write ASCII(text).",
+        |a| maybe(take(a, &["t"])?, LogicalType::Int),
+        |call| {
+            // The first byte, signed, as Java has it.
+            call.numbers::<Int32Type>(|row| {
+                Ok(Some(call.bytes(0, row).first().map_or(0, |byte| i32::from(byte.cast_signed()))))
+            })
+        },
+    ),
+    Function::new(
+        "CHR",
+        "Write CHR(code).",
+        |a| maybe(take(a, &["l"])?, LogicalType::STRING),
+        |call| {
+            call.texts(|row, out| {
+                let code = call.long(0, row);
+                if code >= 0 {
+                    out.push(char::from(u8::try_from(code & 0xFF).unwrap_or(0)));
+                }
+                Ok(Some(()))
+            })
+        },
+    ),
 ];
 
 fn bind_locate(arguments: Vec<Expr>) -> Bound {

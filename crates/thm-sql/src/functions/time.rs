@@ -15,20 +15,60 @@ use crate::types::zone::Zone;
 const STANDARD: &str = "yyyy-MM-dd HH:mm:ss";
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("DATE_FORMAT", "Write DATE_FORMAT(timestamp, 'yyyy-MM-dd HH:mm:ss.SSS').", |a| maybe(take(a, &["st", "tt"])?, LogicalType::STRING), date_format),
-    Function::new("TO_TIMESTAMP", "Write TO_TIMESTAMP(text) or TO_TIMESTAMP(text, 'yyyy-MM-dd HH:mm:ss').", |a| maybe(take(a, &["t", "tt"])?, LogicalType::Timestamp(3)), to_timestamp),
-    Function::new("TO_DATE", "Write TO_DATE(text) or TO_DATE(text, 'yyyy-MM-dd').", |a| maybe(take(a, &["t", "tt"])?, LogicalType::Date), to_date),
-    Function::new("TO_TIMESTAMP_LTZ", "Write TO_TIMESTAMP_LTZ(milliseconds, 3) or TO_TIMESTAMP_LTZ(seconds, 0).", bind_to_ltz, to_ltz),
-    Function::new("UNIX_TIMESTAMP", "Write UNIX_TIMESTAMP(text) or UNIX_TIMESTAMP(text, 'yyyy-MM-dd HH:mm:ss').", |a| strict(take(a, &["t", "tt"])?, LogicalType::BigInt), unix_timestamp),
-    Function::new("UNIX_TIMESTAMP NOW", "Write UNIX_TIMESTAMP().", |a| never(take(a, &[""])?, LogicalType::BigInt), |call| {
-        call.numbers::<Int64Type>(|_| Ok(Some(call.input.now().seconds)))
-    })
+    Function::new(
+        "DATE_FORMAT",
+        "Write DATE_FORMAT(timestamp, 'yyyy-MM-dd HH:mm:ss.SSS').",
+        |a| maybe(take(a, &["st", "tt"])?, LogicalType::STRING),
+        date_format,
+    ),
+    Function::new(
+        "TO_TIMESTAMP",
+        "Write TO_TIMESTAMP(text) or TO_TIMESTAMP(text, 'yyyy-MM-dd HH:mm:ss').",
+        |a| maybe(take(a, &["t", "tt"])?, LogicalType::Timestamp(3)),
+        to_timestamp,
+    ),
+    Function::new(
+        "TO_DATE",
+        "Write TO_DATE(text) or TO_DATE(text, 'yyyy-MM-dd').",
+        |a| maybe(take(a, &["t", "tt"])?, LogicalType::Date),
+        to_date,
+    ),
+    Function::new(
+        "TO_TIMESTAMP_LTZ",
+        "Write TO_TIMESTAMP_LTZ(milliseconds, 3) or TO_TIMESTAMP_LTZ(seconds, 0).",
+        bind_to_ltz,
+        to_ltz,
+    ),
+    Function::new(
+        "UNIX_TIMESTAMP",
+        "Write UNIX_TIMESTAMP(text) or UNIX_TIMESTAMP(text, 'yyyy-MM-dd HH:mm:ss').",
+        |a| strict(take(a, &["t", "tt"])?, LogicalType::BigInt),
+        unix_timestamp,
+    ),
+    Function::new(
+        "UNIX_TIMESTAMP NOW",
+        "Write UNIX_TIMESTAMP().",
+        |a| never(take(a, &[""])?, LogicalType::BigInt),
+        |call| call.numbers::<Int64Type>(|_| Ok(Some(call.input.now().seconds))),
+    )
     .changing(Changes::PerBatch),
-    Function::new("FROM_UNIXTIME", "Write FROM_UNIXTIME(seconds) or FROM_UNIXTIME(seconds, 'yyyy-MM-dd HH:mm:ss').", |a| maybe(take(a, &["l", "lt"])?, LogicalType::STRING), from_unixtime),
-    Function::new("CONVERT_TZ", "Write CONVERT_TZ('2020-01-01 00:00:00', 'UTC', 'Asia/Riyadh').", |a| maybe(take(a, &["ttt"])?, LogicalType::STRING), convert_tz),
+    Function::new(
+        "FROM_UNIXTIME",
+        "Write FROM_UNIXTIME(seconds) or FROM_UNIXTIME(seconds, 'yyyy-MM-dd HH:mm:ss').",
+        |a| maybe(take(a, &["l", "lt"])?, LogicalType::STRING),
+        from_unixtime,
+    ),
+    Function::new(
+        "CONVERT_TZ",
+        "Write CONVERT_TZ('2020-01-01 00:00:00', 'UTC', 'Asia/Riyadh').",
+        |a| maybe(take(a, &["ttt"])?, LogicalType::STRING),
+        convert_tz,
+    ),
     now("CURRENT_TIMESTAMP", "Write CURRENT_TIMESTAMP.", |a| never(take(a, &[""])?, LogicalType::TimestampLtz(3))),
     now("NOW", "Write NOW().", |a| never(take(a, &[""])?, LogicalType::TimestampLtz(3))),
-    now("CURRENT_ROW_TIMESTAMP", "Write CURRENT_ROW_TIMESTAMP().", |a| never(take(a, &[""])?, LogicalType::TimestampLtz(3))),
+    now("CURRENT_ROW_TIMESTAMP", "Write CURRENT_ROW_TIMESTAMP().", |a| {
+        never(take(a, &[""])?, LogicalType::TimestampLtz(3))
+    }),
     now("PROCTIME", "Write PROCTIME().", |a| never(take(a, &[""])?, LogicalType::TimestampLtz(3))),
     now("LOCALTIMESTAMP", "Write LOCALTIMESTAMP.", |a| never(take(a, &[""])?, LogicalType::Timestamp(3))),
     now("CURRENT_DATE", "Write CURRENT_DATE.", |a| never(take(a, &[""])?, LogicalType::Date)),
@@ -82,7 +122,9 @@ fn zone_name(zone: Zone) -> String {
     match zone {
         Zone::Utc => "UTC".to_owned(),
         Zone::Named(zone) => zone.name().to_owned(),
-        Zone::Fixed(offset) => format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, offset.abs() / 3_600, offset.abs() / 60 % 60),
+        Zone::Fixed(offset) => {
+            format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, offset.abs() / 3_600, offset.abs() / 60 % 60)
+        }
     }
 }
 
@@ -117,7 +159,9 @@ fn to_timestamp(call: &Call<'_>) -> Result<Vector, EvalError> {
     moments(call, |row| {
         let text = call.text(0, row);
         if call.len() == 1 {
-            let date = || Some(text).filter(|text| text.matches('-').count() == 2 && text.len() >= 8).and_then(time::parse_date);
+            let date = || {
+                Some(text).filter(|text| text.matches('-').count() == 2 && text.len() >= 8).and_then(time::parse_date)
+            };
             let whole = time::parse_timestamp(text, b" ", Width::Any);
             return Ok(whole.or_else(|| date().filter(|_| !text.contains([' ', 'T'])).map(Moment::midnight)));
         }

@@ -19,21 +19,34 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("EXTRACT", "Write EXTRACT(YEAR FROM time).", |a| strict(a, LogicalType::BigInt), extract),
     Function::new("FLOOR TO", "Write FLOOR(time TO HOUR).", same_as_second, |call| to_unit(call, false)),
     Function::new("CEIL TO", "Write CEIL(time TO HOUR).", same_as_second, |call| to_unit(call, true)),
-    Function::new("TIMESTAMPDIFF", "Write TIMESTAMPDIFF(SECOND, earlier, later).", |a| strict(a, LogicalType::Int), |call| {
-        call.numbers::<Int32Type>(|row| {
-            let (from, to) = (point(call, 1, row), point(call, 2, row));
-            // As Java cuts a long to an int.
-            Ok(Some(difference(call.text(0, row), from, to) as i32))
-        })
-    }),
-    Function::new("MINUS TIMES", "Write (later - earlier) DAY.", |a| strict(a, LogicalType::IntervalSecond), |call| {
-        call.numbers::<Int64Type>(|row| Ok(Some(millis_between(point(call, 1, row), point(call, 0, row)))))
-    }),
-    Function::new("MINUS TIMES MONTH", "Write (later - earlier) MONTH.", |a| strict(a, LogicalType::IntervalMonth), |call| {
-        call.numbers::<Int32Type>(|row| {
-            Ok(i32::try_from(months_between(point(call, 1, row), point(call, 0, row))).ok())
-        })
-    }),
+    Function::new(
+        "TIMESTAMPDIFF",
+        "Write TIMESTAMPDIFF(SECOND, earlier, later).",
+        |a| strict(a, LogicalType::Int),
+        |call| {
+            call.numbers::<Int32Type>(|row| {
+                let (from, to) = (point(call, 1, row), point(call, 2, row));
+                // As Java cuts a long to an int.
+                Ok(Some(difference(call.text(0, row), from, to) as i32))
+            })
+        },
+    ),
+    Function::new(
+        "MINUS TIMES",
+        "Write (later - earlier) DAY.",
+        |a| strict(a, LogicalType::IntervalSecond),
+        |call| call.numbers::<Int64Type>(|row| Ok(Some(millis_between(point(call, 1, row), point(call, 0, row))))),
+    ),
+    Function::new(
+        "MINUS TIMES MONTH",
+        "Write (later - earlier) MONTH.",
+        |a| strict(a, LogicalType::IntervalMonth),
+        |call| {
+            call.numbers::<Int32Type>(|row| {
+                Ok(i32::try_from(months_between(point(call, 1, row), point(call, 0, row))).ok())
+            })
+        },
+    ),
     // time, interval; the result's type may have a time where the first has none.
     Function::new("PLUS INTERVAL", "Write time + INTERVAL '1' DAY.", |_| None, plus),
 ];

@@ -67,7 +67,8 @@ fn parse_url(call: &Call<'_>) -> Result<Vector, EvalError> {
         if call.len() == 3 {
             let wanted = call.text(2, row);
             let mut pairs = url.query.filter(|_| part == "QUERY")?.split('&');
-            return pairs.find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == wanted).map(|(_, value)| value));
+            return pairs
+                .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == wanted).map(|(_, value)| value));
         }
         match part {
             "HOST" => Some(url.host),

@@ -185,7 +185,9 @@ fn numbers(parser: &mut Parser<'_>) -> Result<Vec<u64>, ParserError> {
     }
     loop {
         let found = parser.peek_token();
-        let Token::Number(digits, _) = &found.token else { return parser.expected("<UNSIGNED_INTEGER_LITERAL>", found) };
+        let Token::Number(digits, _) = &found.token else {
+            return parser.expected("<UNSIGNED_INTEGER_LITERAL>", found);
+        };
         let Ok(number) = digits.parse() else { return parser.expected("<UNSIGNED_INTEGER_LITERAL>", found) };
         out.push(number);
         parser.advance_token();

@@ -24,7 +24,8 @@ fn word_at(parser: &Parser<'_>, ahead: usize) -> Option<String> {
 }
 
 fn eat(parser: &mut Parser<'_>, words: &[&str]) -> bool {
-    let found = words.iter().enumerate().all(|(ahead, word)| word_at(parser, ahead).is_some_and(|found| found == *word));
+    let found =
+        words.iter().enumerate().all(|(ahead, word)| word_at(parser, ahead).is_some_and(|found| found == *word));
     if found {
         words.iter().for_each(|_| parser.advance_token());
     }
@@ -171,7 +172,9 @@ fn interval(parser: &mut Parser<'_>, span: Span, _: &str) -> Read {
     let negative = parser.consume_token(&Token::Minus);
     let _ = !negative && parser.consume_token(&Token::Plus);
     let found = parser.next_token();
-    let Token::SingleQuotedString(value) = &found.token else { return parser.expected("a text in single quotes", found) };
+    let Token::SingleQuotedString(value) = &found.token else {
+        return parser.expected("a text in single quotes", found);
+    };
     let units = qualifier(parser)?;
     let literal = call("$INTERVAL", span, vec![plain(text(value)), plain(text(&units))]);
     Ok(if negative { Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(literal) } } else { literal })
@@ -195,7 +198,9 @@ fn json_path(parser: &mut Parser<'_>, span: Span, word: &str) -> Read {
     while !parser.consume_token(&Token::RParen) {
         let (behaviour, default) = behaviour(parser, word)?;
         expect(parser, &["ON"])?;
-        let place = if word != "JSON_EXISTS" && eat(parser, &["EMPTY"]) { "EMPTY" } else {
+        let place = if word != "JSON_EXISTS" && eat(parser, &["EMPTY"]) {
+            "EMPTY"
+        } else {
             expect(parser, &["ERROR"])?;
             "ERROR"
         };
@@ -224,7 +229,9 @@ fn wrapper(parser: &mut Parser<'_>) -> Result<Option<&'static str>, ParserError>
 
 fn behaviour(parser: &mut Parser<'_>, word: &str) -> Result<(&'static str, Option<Expr>), ParserError> {
     let known: &[(&[&str], &str)] = match word {
-        "JSON_EXISTS" => &[(&["TRUE"], "TRUE"), (&["FALSE"], "FALSE"), (&["UNKNOWN"], "UNKNOWN"), (&["ERROR"], "ERROR")],
+        "JSON_EXISTS" => {
+            &[(&["TRUE"], "TRUE"), (&["FALSE"], "FALSE"), (&["UNKNOWN"], "UNKNOWN"), (&["ERROR"], "ERROR")]
+        }
         "JSON_QUERY" => &[
             (&["NULL"], "NULL"),
             (&["ERROR"], "ERROR"),
@@ -247,7 +254,8 @@ fn behaviour(parser: &mut Parser<'_>, word: &str) -> Result<(&'static str, Optio
 fn json_made(parser: &mut Parser<'_>, span: Span, word: &str) -> Read {
     parser.expect_token(&Token::LParen)?;
     let mut arguments = Vec::new();
-    let ends = |parser: &mut Parser<'_>| ["NULL", "ABSENT"].into_iter().find(|found| eat(parser, &[found, "ON", "NULL"]));
+    let ends =
+        |parser: &mut Parser<'_>| ["NULL", "ABSENT"].into_iter().find(|found| eat(parser, &[found, "ON", "NULL"]));
     let mut nulls = ends(parser);
     while nulls.is_none() && parser.peek_token_ref().token != Token::RParen {
         if word == "JSON_OBJECT" {
@@ -295,9 +303,9 @@ pub(super) fn infix(parser: &mut Parser<'_>, left: &Expr) -> Option<Read> {
             let found = call("IS JSON", span, vec![plain(left.clone()), plain(text(kind))]);
             Some(Ok(negate(found, negated)))
         }
-        "YEAR" | "MONTH" | "DAY" | "HOUR" | "MINUTE" | "SECOND" => {
-            Some(qualifier(parser).map(|units| call("$DIFFERENCE", span, vec![plain(left.clone()), plain(text(&units))])))
-        }
+        "YEAR" | "MONTH" | "DAY" | "HOUR" | "MINUTE" | "SECOND" => Some(
+            qualifier(parser).map(|units| call("$DIFFERENCE", span, vec![plain(left.clone()), plain(text(&units))])),
+        ),
         "BETWEEN" | "NOT" => between(parser, left, span),
         _ => None,
     }

@@ -44,7 +44,8 @@ pub fn answer(text: &str) -> Result<Answer, BoundedError> {
 pub fn answer_in(zone: &str, text: &str) -> Result<Answer, BoundedError> {
     let source = Arc::new(text.to_owned());
     let zone = Zone::parse(zone).ok_or_else(|| {
-        SqlDiagnostic::new(Span::empty(), format!("'{zone}' is not a time zone")).with_hint("Write a name such as 'Asia/Riyadh'.")
+        SqlDiagnostic::new(Span::empty(), format!("'{zone}' is not a time zone"))
+            .with_hint("Write a name such as 'Asia/Riyadh'.")
     })?;
     plan_and_run(text, zone).map_err(|error| match error {
         BoundedError::Plan(error) => BoundedError::Plan(error.in_text("query", &source)),

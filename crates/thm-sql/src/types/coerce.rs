@@ -94,9 +94,7 @@ pub fn explicit_cast(from: LogicalType, to: LogicalType) -> bool {
         (T::Null, _) => true,
         _ if from == to => true,
         (T::Char(_) | T::VarChar(_), _) => !to.is_nested(),
-        (T::IntervalMonth | T::IntervalSecond, _) => {
-            to.is_text() || to.is_integer() || matches!(to, T::Decimal { .. })
-        }
+        (T::IntervalMonth | T::IntervalSecond, _) => to.is_text() || to.is_integer() || matches!(to, T::Decimal { .. }),
         (_, T::IntervalMonth | T::IntervalSecond) => from.is_integer(),
         _ if from.is_nested() || to.is_nested() => coerce_nested::explicit(from, to),
         (T::Boolean, _) => to.is_text() || to.is_numeric(),

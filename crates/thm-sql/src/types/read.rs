@@ -4,8 +4,8 @@ use sqlparser::ast::{BinaryLength, CharacterLength, DataType as Written, ExactNu
 use sqlparser::tokenizer::Span;
 
 use super::{LogicalType, MAX_LENGTH};
-use crate::parser::data_type;
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::parser::data_type;
 
 /// Flink's default precision of TIMESTAMP and TIMESTAMP_LTZ.
 const DEFAULT_TIMESTAMP_PRECISION: u64 = 6;

@@ -21,9 +21,9 @@ pub(super) fn cast(value: &Vector, context: &Context<'_>) -> Result<ArrayRef, Ev
         wide.push(if text::is_null(array, row, context.from) { None } else { one(array, row, context)? });
     }
     Ok(match context.to {
-        LogicalType::IntervalMonth => {
-            Arc::new(wide.into_iter().map(|value| value.and_then(|value| i32::try_from(value).ok())).collect::<Int32Array>())
-        }
+        LogicalType::IntervalMonth => Arc::new(
+            wide.into_iter().map(|value| value.and_then(|value| i32::try_from(value).ok())).collect::<Int32Array>(),
+        ),
         _ => Arc::new(wide.into_iter().collect::<Int64Array>()),
     })
 }
