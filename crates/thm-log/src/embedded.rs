@@ -75,7 +75,8 @@ impl EmbeddedLog {
             None => storage::from_environment().map_err(failed)?,
         };
         let window_bytes = config.tail_cache_bytes / PARTS_OF_TAIL_CACHE;
-        let folder = TopicFolder { dir: config.dir.clone(), storage, segment_bytes: config.segment_bytes, window_bytes };
+        let folder =
+            TopicFolder { dir: config.dir.clone(), storage, segment_bytes: config.segment_bytes, window_bytes };
         let topics = folder.open_all()?.into_iter().map(|topic| (Arc::from(topic.spec.name.as_str()), Arc::new(topic)));
         let disk = Arc::new(Disk {
             work: WorkList::default(),
