@@ -113,26 +113,8 @@ fn shift(expr: &mut Expr, by: usize, outer: bool) {
     if outer {
         expr.data_type.nullable = true;
     }
-    match &mut expr.kind {
-        ExprKind::Column(index) => *index += by,
-        ExprKind::Literal(_) => {}
-        ExprKind::Cast { input, .. } => shift(input, by, outer),
-        ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) => shift(inner, by, outer),
-        ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {
-            shift(left, by, outer);
-            shift(right, by, outer);
-        }
-        ExprKind::And(left, right) | ExprKind::Or(left, right) => {
-            shift(left, by, outer);
-            shift(right, by, outer);
-        }
-        ExprKind::Case { branches, otherwise } => {
-            for (condition, result) in branches {
-                shift(condition, by, outer);
-                shift(result, by, outer);
-            }
-            shift(otherwise, by, outer);
-        }
-        ExprKind::Call { arguments, .. } => arguments.iter_mut().for_each(|argument| shift(argument, by, outer)),
+    if let ExprKind::Column(index) = &mut expr.kind {
+        *index += by;
     }
+    expr.children_mut().into_iter().for_each(|child| shift(child, by, outer));
 }

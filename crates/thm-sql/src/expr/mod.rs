@@ -304,28 +304,56 @@ impl Expr {
 
     /// Adds the columns it reads.
     pub fn columns(&self, out: &mut Vec<usize>) {
-        match &self.kind {
-            ExprKind::Column(index) => out.push(*index),
-            ExprKind::Literal(_) => {}
-            ExprKind::Cast { input, .. } => input.columns(out),
-            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) => inner.columns(out),
-            ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {
-                left.columns(out);
-                right.columns(out);
-            }
-            ExprKind::And(left, right) | ExprKind::Or(left, right) => {
-                left.columns(out);
-                right.columns(out);
-            }
-            ExprKind::Case { branches, otherwise } => {
-                for (condition, result) in branches {
-                    condition.columns(out);
-                    result.columns(out);
-                }
-                otherwise.columns(out);
-            }
-            ExprKind::Call { arguments, .. } => arguments.iter().for_each(|argument| argument.columns(out)),
+        if let ExprKind::Column(index) = &self.kind {
+            out.push(*index);
         }
+        self.children().into_iter().for_each(|child| child.columns(out));
+    }
+
+    /// The expressions that it is computed from.
+    #[must_use]
+    pub fn children(&self) -> Vec<&Self> {
+        match &self.kind {
+            ExprKind::Column(_) | ExprKind::Literal(_) => Vec::new(),
+            ExprKind::Cast { input, .. } => vec![input],
+            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) => vec![inner],
+            ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => vec![left, right],
+            ExprKind::And(left, right) | ExprKind::Or(left, right) => vec![left, right],
+            ExprKind::Case { branches, otherwise } => {
+                let branches = branches.iter().flat_map(|(condition, result)| [condition, result]);
+                branches.chain(std::iter::once(&**otherwise)).collect()
+            }
+            ExprKind::Call { arguments, .. } => arguments.iter().collect(),
+        }
+    }
+
+    /// The expressions that it is computed from, to be changed in place.
+    pub fn children_mut(&mut self) -> Vec<&mut Self> {
+        match &mut self.kind {
+            ExprKind::Column(_) | ExprKind::Literal(_) => Vec::new(),
+            ExprKind::Cast { input, .. } => vec![input],
+            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) => vec![inner],
+            ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => vec![left, right],
+            ExprKind::And(left, right) | ExprKind::Or(left, right) => vec![left, right],
+            ExprKind::Case { branches, otherwise } => {
+                let branches = branches.iter_mut().flat_map(|(condition, result)| [condition, result]);
+                branches.chain(std::iter::once(&mut **otherwise)).collect()
+            }
+            ExprKind::Call { arguments, .. } => arguments.iter_mut().collect(),
+        }
+    }
+
+    /// The same expression with every column replaced.
+    #[must_use]
+    pub fn with_columns(mut self, replace: &impl Fn(usize, DataType) -> Self) -> Self {
+        if let ExprKind::Column(index) = self.kind {
+            return replace(index, self.data_type);
+        }
+        for child in self.children_mut() {
+            let taken = std::mem::replace(child, Self::null(LogicalType::Null));
+            *child = taken.with_columns(replace);
+        }
+        self
     }
 }
 
