@@ -79,7 +79,14 @@ impl Cells {
             return Self::Unneeded(kind, 0);
         }
         match kind {
-            LogicalType::Null => Self::Unneeded(kind, 0),
+            // No table has columns of these types: the catalog refuses them.
+            LogicalType::Null
+            | LogicalType::IntervalMonth
+            | LogicalType::IntervalSecond
+            | LogicalType::Array(_)
+            | LogicalType::Map(_)
+            | LogicalType::Multiset(_)
+            | LogicalType::Row(_) => Self::Unneeded(kind, 0),
             LogicalType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),
             LogicalType::TinyInt => Self::TinyInt(Int8Builder::with_capacity(rows)),
             LogicalType::SmallInt => Self::SmallInt(Int16Builder::with_capacity(rows)),

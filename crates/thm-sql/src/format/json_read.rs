@@ -132,7 +132,12 @@ pub fn cell<'a>(
         LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
             Cell::Bytes(base64::engine::general_purpose::STANDARD.decode(word).map_err(|_| Unreadable)?)
         }
+        // Texts are read above; the catalog refuses columns of the others.
         LogicalType::Null | LogicalType::Char(_) | LogicalType::VarChar(_) => return Ok(None),
+        LogicalType::IntervalMonth | LogicalType::IntervalSecond => return Err(Unreadable),
+        LogicalType::Array(_) | LogicalType::Map(_) | LogicalType::Multiset(_) | LogicalType::Row(_) => {
+            return Err(Unreadable);
+        }
     };
     Ok(Some(cell))
 }

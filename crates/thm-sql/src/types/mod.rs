@@ -5,12 +5,15 @@
 
 pub mod coerce;
 pub mod decimal;
+pub mod nested;
 pub mod read;
 pub mod time;
 
 use std::fmt;
 
 use arrow::datatypes::{DataType as ArrowType, TimeUnit};
+
+use nested::{Entry, RowField};
 
 /// Longest VARCHAR and VARBINARY: Flink's STRING and BYTES.
 pub const MAX_LENGTH: u32 = 2_147_483_647;
@@ -57,6 +60,18 @@ pub enum LogicalType {
     Timestamp(u8),
     /// TIMESTAMP_LTZ(p)
     TimestampLtz(u8),
+    /// An interval of YEAR and MONTH: whole months
+    IntervalMonth,
+    /// An interval of DAY to SECOND: milliseconds
+    IntervalSecond,
+    /// ARRAY<element>
+    Array(&'static DataType),
+    /// MAP<key, value>
+    Map(&'static Entry),
+    /// MULTISET<element>
+    Multiset(&'static DataType),
+    /// ROW<…>
+    Row(&'static [RowField]),
 }
 
 impl LogicalType {
@@ -93,6 +108,12 @@ impl LogicalType {
     #[must_use]
     pub const fn is_numeric(self) -> bool {
         self.is_integer() || self.is_approximate() || matches!(self, Self::Decimal { .. })
+    }
+
+    /// Whether it is an INTERVAL.
+    #[must_use]
+    pub const fn is_interval(self) -> bool {
+        matches!(self, Self::IntervalMonth | Self::IntervalSecond)
     }
 
     /// Whether it is a point in time with date.
@@ -133,6 +154,15 @@ impl LogicalType {
             Self::Time(_) => ArrowType::Time32(TimeUnit::Millisecond),
             Self::Timestamp(p) => ArrowType::Timestamp(unit_for(p), None),
             Self::TimestampLtz(p) => ArrowType::Timestamp(unit_for(p), Some("UTC".into())),
+            Self::IntervalMonth => ArrowType::Int32,
+            Self::IntervalSecond => ArrowType::Int64,
+            Self::Array(of) => ArrowType::List(nested::item_field(of.kind)),
+            Self::Map(entry) => ArrowType::List(nested::entries_field(*entry)),
+            Self::Multiset(of) => {
+                let entry = Entry { key: *of, value: Self::Int.nullable(false) };
+                ArrowType::List(nested::entries_field(entry))
+            }
+            Self::Row(fields) => ArrowType::Struct(nested::row_fields(fields)),
         }
     }
 
@@ -175,6 +205,19 @@ impl fmt::Display for LogicalType {
             Self::Time(p) => write!(f, "TIME({p})"),
             Self::Timestamp(p) => write!(f, "TIMESTAMP({p})"),
             Self::TimestampLtz(p) => write!(f, "TIMESTAMP_LTZ({p})"),
+            Self::IntervalMonth => f.write_str("INTERVAL MONTH"),
+            Self::IntervalSecond => f.write_str("INTERVAL SECOND(3)"),
+            Self::Array(of) => write!(f, "ARRAY<{of}>"),
+            Self::Map(entry) => write!(f, "MAP<{}, {}>", entry.key, entry.value),
+            Self::Multiset(of) => write!(f, "MULTISET<{of}>"),
+            Self::Row(fields) => {
+                f.write_str("ROW<")?;
+                for (position, field) in fields.iter().enumerate() {
+                    let comma = if position == 0 { "" } else { ", " };
+                    write!(f, "{comma}`{}` {}", field.name.replace('`', "``"), field.data_type)?;
+                }
+                f.write_str(">")
+            }
         }
     }
 }
