@@ -10,7 +10,7 @@ use tokio_postgres::{Row, SimpleQueryMessage, SimpleQueryRow};
 use crate::copy::CopyReader;
 use crate::failure::from_sql;
 use crate::pgoutput::{Datum, Relation, RelationColumn};
-use crate::session::{Session, literal};
+use crate::session::{Session, identifier, literal};
 use crate::table::{ColumnFacts, TableFacts};
 
 /// What must be known of the server before anything else.
@@ -139,6 +139,27 @@ pub async fn retained(session: &Session, name: &str) -> Result<Option<Retained>>
     let row =
         |row: &SimpleQueryRow| Retained { bytes: text(row, 0).parse().unwrap_or_default(), wal_status: text(row, 1) };
     Ok(found.first().map(row))
+}
+
+/// Largest table whose rows are counted; of a larger one the planner's estimate must do. Reading so much takes no
+/// time beside its `COPY`.
+const DEFAULT_COUNTED_BYTES: u32 = 64 << 20;
+
+/// About how many rows a table has; `None` if nobody knows.
+pub async fn expected_rows(session: &Session, table: &TableName) -> Result<Option<u64>> {
+    let doing = "asking for a table's size";
+    let sql = format!(
+        "SELECT pg_relation_size(oid) <= {DEFAULT_COUNTED_BYTES}, reltuples::bigint FROM pg_class WHERE oid = {}",
+        table.oid
+    );
+    let found = rows(session, doing, &sql).await?;
+    let Some(row) = found.first() else { return Ok(None) };
+    if text(row, 0) != "t" {
+        return Ok(text(row, 1).parse().ok().filter(|estimate| *estimate > 0));
+    }
+    let sql = format!("SELECT count(*) FROM ONLY {}.{}", identifier(&table.schema), identifier(&table.name));
+    let found = rows(session, doing, &sql).await?;
+    Ok(found.first().and_then(|row| text(row, 0).parse().ok()))
 }
 
 /// Drops a slot that nobody uses.

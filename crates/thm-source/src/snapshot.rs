@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
+use metrics::Gauge;
 use thm_api::{Error, ErrorKind, LogBatch, Lsn, Op, Position, Progress, Result, SourceAppend, SourceBatch, TopicSpec};
 use thm_codec::debezium::{Change, SnapshotMarker};
 use tokio::time::Instant;
@@ -56,6 +57,32 @@ struct Current {
     stream: Pin<Box<CopyOutStream>>,
     reader: CopyReader,
     rows: u64,
+    progress: SnapshotMeters,
+}
+
+/// How far a table is, for those who watch.
+struct SnapshotMeters {
+    rows: Gauge,
+    expected: Gauge,
+}
+
+impl SnapshotMeters {
+    fn new(topic: &str, expected: Option<u64>) -> Self {
+        let of = || topic.to_owned();
+        let gauges = Self {
+            rows: metrics::gauge!("thm_source_snapshot_rows", "topic" => of()),
+            expected: metrics::gauge!("thm_source_snapshot_expected_rows", "topic" => of()),
+        };
+        gauges.rows.set(0.0);
+        gauges.expected.set(expected.unwrap_or_default() as f64);
+        gauges
+    }
+
+    /// All of them: the estimate is not needed any more.
+    fn end(&self, rows: u64) {
+        self.rows.set(rows as f64);
+        self.expected.set(rows as f64);
+    }
 }
 
 /// The last row read: whether it is its table's last is not known yet.
@@ -159,6 +186,7 @@ impl Snapshot {
         if current.rows == 0 {
             self.empty.push(Arc::clone(&current.table.topic));
         }
+        current.progress.end(current.rows);
         tracing::info!(table = current.table.full_name(), rows = current.rows, "snapshot of table ends");
         Ok(())
     }
@@ -209,6 +237,9 @@ impl Snapshot {
                 incomplete.push(table.topic.name.clone());
             }
         }
+        if let Some(current) = &self.current {
+            current.progress.rows.set(current.rows as f64);
+        }
         let mut appends = encoder.cut()?;
         let here = Position::snapshot(self.consistent_point);
         appends.extend(self.empty.drain(..).map(|topic| no_records(topic, here)));
@@ -233,10 +264,11 @@ async fn open_table(session: Arc<Session>, options: Arc<Options>, name: TableNam
         identifier(&name.schema),
         identifier(&name.name)
     );
+    let progress = SnapshotMeters::new(&table.topic.name, catalog::expected_rows(&session, &name).await?);
     let stream = session.copy_out(&sql).await;
     let stream = stream.map_err(|error| from_sql(error, "copying a table", table.full_name()))?;
     tracing::info!(table = table.full_name(), "snapshot of table begins");
-    Ok(Some(Current { table, stream: Box::pin(stream), reader: CopyReader::default(), rows: 0 }))
+    Ok(Some(Current { table, stream: Box::pin(stream), reader: CopyReader::default(), rows: 0, progress }))
 }
 
 fn decode(table: &Table, error: crate::pgoutput::DecodeError) -> Error {
