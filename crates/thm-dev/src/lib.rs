@@ -20,6 +20,7 @@ pub mod bench;
 pub mod cli;
 pub mod clickhouse;
 pub mod console;
+pub mod faults;
 pub mod generator;
 pub mod mock_api;
 pub mod process;
@@ -27,8 +28,9 @@ pub mod services;
 pub mod supervisor;
 
 pub use bench::BenchArgs;
-pub use cli::{run_bench, run_clickhouse_engine, run_dev, run_generate, run_mock_api};
+pub use cli::{run_bench, run_clickhouse_engine, run_dev, run_faults, run_generate, run_mock_api};
 pub use clickhouse::EngineArgs as ClickHouseEngineArgs;
+pub use faults::FaultsArgs;
 pub use generator::GenerateArgs;
 pub use mock_api::MockApiArgs;
 pub use supervisor::DevArgs;

@@ -50,6 +50,9 @@ enum Command {
     /// Measure the budget's rows (used by `make bench`).
     #[command(hide = true)]
     Bench(thm_dev::BenchArgs),
+    /// Random changes and random faults on a stack of its own, then verify (used by `make faults`).
+    #[command(hide = true)]
+    Faults(thm_dev::FaultsArgs),
     /// Serve the ClickHouse engine (used by `thm dev`).
     #[command(hide = true)]
     ClickhouseEngine(thm_dev::ClickHouseEngineArgs),
@@ -82,6 +85,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Generate(args) => thm_dev::run_generate(args).await,
         Command::MockApi(args) => thm_dev::run_mock_api(args).await,
         Command::Bench(args) => thm_dev::run_bench(args).await,
+        Command::Faults(args) => thm_dev::run_faults(args).await,
         Command::ClickhouseEngine(_) => Ok(ExitCode::Usage),
     }
 }

@@ -37,6 +37,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use thm_api::ExitCode;
 
+pub(crate) use self::fence::RedisConnection;
 use self::lab::{Lab, Load};
 use self::report::Report;
 pub use self::report::ReportFormat;
