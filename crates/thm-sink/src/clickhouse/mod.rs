@@ -27,8 +27,10 @@ mod statement;
 mod table;
 mod task;
 mod types;
+mod watch;
 
 pub use config::ClickHouseConfig;
 pub use connector::ClickHouseConnector;
 pub use ddl::suggested as suggested_table;
 pub use task::ClickHouseTask;
+pub use watch::TableWatch;
