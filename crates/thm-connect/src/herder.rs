@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use thm_api::{Connector, ConnectorKind, Error, ErrorKind, Result, TaskContext};
+use thm_api::{Connector, ConnectorKind, Error, ErrorKind, Failpoints, Result, TaskContext};
 
 use crate::definition::{self, Definition, RawConfig, Validation};
 use crate::names::ConnectorState;
@@ -215,6 +215,7 @@ impl Herder {
             hosts: Arc::clone(&self.options.hosts),
             state: Arc::new(ConnectorState::new(Arc::clone(&self.options.state), name)),
             budget: self.options.source_budget.clone(),
+            failpoints: Failpoints::default(),
         };
         let Ok(Err(error)) = tokio::time::timeout(PREFLIGHT_TIMEOUT, connector.check(&context)).await else { return };
         // What the server lacks fails the task, where it can be retried; a wrong address or password never works.

@@ -29,9 +29,10 @@ impl TableWatch {
         let mut rows = 0;
         for table in &self.tables {
             let answer = self.client.query("counting rows", table, format!("SELECT count() FROM {table}")).await?;
-            rows += answer.trim().parse::<u64>().map_err(|error| {
-                Error::new(ErrorKind::SinkMismatch, "counting rows", table).with_source(error)
-            })?;
+            rows += answer
+                .trim()
+                .parse::<u64>()
+                .map_err(|error| Error::new(ErrorKind::SinkMismatch, "counting rows", table).with_source(error))?;
         }
         Ok(rows)
     }

@@ -1,5 +1,6 @@
 //! The ClickHouse sink against a real engine: once and only once, odd values, updates, deletes, faults.
 
+mod disorder;
 mod engine;
 mod exactly_once;
 mod faults;
