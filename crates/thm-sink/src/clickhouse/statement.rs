@@ -43,19 +43,16 @@ pub fn token(
     format!("{connector}/{}/{topic_uuid}/{}/{first}-{last}", generation.0, partition.partition)
 }
 
-/// `INSERT INTO … FORMAT ArrowStream`, to be followed by the stream; without a token it is not deduplicated.
+/// `INSERT INTO … FORMAT ArrowStream`, to be followed by the stream.
 #[must_use]
-pub fn insert(table: &Table, columns: &[usize], token: Option<&str>) -> String {
-    let deduplication = match token {
-        Some(token) => format!("insert_deduplicate=1, insert_deduplication_token={}", literal(token)),
-        None => "insert_deduplicate=0".to_owned(),
-    };
+pub fn insert(table: &Table, columns: &[usize], token: &str) -> String {
     let names: Vec<_> = columns.iter().map(|place| identifier(&table.columns[*place].name)).collect();
     format!(
-        "INSERT INTO {} ({}) SETTINGS async_insert=0, {deduplication}, input_format_null_as_default=1 \
-         FORMAT ArrowStream\n",
+        "INSERT INTO {} ({}) SETTINGS async_insert=0, insert_deduplicate=1, insert_deduplication_token={}, \
+         input_format_null_as_default=1 FORMAT ArrowStream\n",
         table.quoted(),
         names.join(", "),
+        literal(token)
     )
 }
 

@@ -263,8 +263,9 @@ impl ClickHouseTask {
         if rows == 0 {
             return Ok(());
         }
-        let remembered = Some(token).filter(|_| !self.off.token);
-        let body = insert_body(&statement::insert(table, &prepared.columns, remembered), &prepared.rows)?;
+        // Some servers take equal rows for a repetition even where told not to, so a token of its own switches it off.
+        let remembered = if self.off.token { uuid::Uuid::new_v4().to_string() } else { token.to_owned() };
+        let body = insert_body(&statement::insert(table, &prepared.columns, &remembered), &prepared.rows)?;
         let bytes = body.len();
         let label = table.label();
         let request = Request {
