@@ -78,32 +78,43 @@ pub(super) enum Emphasis {
     Everything,
     /// Those that show whether this part's sink does things once and in order.
     Delivery(Part),
-    /// Those that give a sink a new generation.
-    Generations,
+    /// Damage to the leaderboard that a reset of its offsets mends.
+    Board,
     /// Refusals of the API and nothing else: nothing may be repeated.
     Refusals,
 }
 
 impl Fault {
     /// The next one.
-    pub(super) fn draw(random: &mut StdRng, emphasis: Emphasis) -> Self {
-        match emphasis {
+    pub(super) fn draw(random: &mut StdRng, emphasis: Emphasis, pace: f64) -> Self {
+        let mut fault = match emphasis {
             Emphasis::Everything => Self::any(random),
             Emphasis::Delivery(part) => Self::of_delivery(random, part),
-            Emphasis::Generations => {
-                if random.random_bool(0.5) {
-                    Self::DamageBoard
-                } else {
-                    Self::RefillClickHouse
-                }
-            }
+            Emphasis::Board => Self::DamageBoard,
             Emphasis::Refusals => {
                 let status = if random.random_bool(0.5) { 503 } else { 429 };
                 let count = random.random_range(1..20);
                 let control = json!({"fail": {"status": status, "count": count}});
                 Self::Api { control, lasting: seconds(random, 0.5..2.0) }
             }
-        }
+        };
+        fault.quicken(pace);
+        fault
+    }
+
+    /// Multiplies its times.
+    fn quicken(&mut self, pace: f64) {
+        let times: [Option<&mut Duration>; 2] = match self {
+            Self::Kill { down, .. } => [Some(down), None],
+            Self::Freeze { frozen, .. } => [Some(frozen), None],
+            Self::LoseAnswers { lasting, .. }
+            | Self::LoseAnswersAndKill { lasting, .. }
+            | Self::Api { lasting, .. } => [Some(lasting), None],
+            Self::LateRequests { hold, lasting, .. } => [Some(hold), Some(lasting)],
+            Self::OldRedis { age } => [Some(age), None],
+            _ => [None, None],
+        };
+        times.into_iter().flatten().for_each(|time| *time = time.mul_f64(pace));
     }
 
     fn any(random: &mut StdRng) -> Self {
@@ -139,7 +150,10 @@ impl Fault {
     }
 
     fn of_delivery(random: &mut StdRng, part: Part) -> Self {
-        match random.random_range(0..6) {
+        match random.random_range(0..8) {
+            // Answers that are lost are not for Redis alone to survive, but what it holds may be another's.
+            6 if part == Part::Redis => Self::FlushAll,
+            7 if part == Part::Redis => Self::OldRedis { age: seconds(random, 2.0..6.0) },
             0 | 1 => Self::late(random, part),
             2 => Self::LoseAnswers { part, lasting: seconds(random, 0.3..2.0) },
             3 => Self::LoseAnswersAndKill { part, lasting: seconds(random, 0.2..1.0) },

@@ -49,6 +49,10 @@ const SHORT: Duration = Duration::from_secs(12);
 const FULL_INTERVAL: Duration = Duration::from_secs(10);
 /// The same in a short run.
 const SHORT_INTERVAL: Duration = Duration::from_secs(2);
+/// Time in which all is well between two faults, at least.
+const LEAST_PAUSE: Duration = Duration::from_millis(400);
+/// Faults of a short run last this part of those of a full one.
+const SHORT_PACE: f64 = 0.3;
 /// Windows of the leaderboard, one of which a seed draws: the contract's, and one that slides within a run.
 const WINDOWS_MS: [u64; 2] = [600_000, 45_000];
 
@@ -98,6 +102,8 @@ struct Plan {
     seed: u64,
     duration: Duration,
     interval: Duration,
+    /// By what the durations of faults are multiplied.
+    pace: f64,
     rate: f64,
     repertoire: Repertoire,
     emphasis: Emphasis,
@@ -142,6 +148,7 @@ fn plans(args: &FaultsArgs, first: u64) -> Vec<Plan> {
             seed,
             duration: pick(args.duration, SHORT, FULL),
             interval: pick(args.interval, SHORT_INTERVAL, FULL_INTERVAL),
+            pace: if is_short { SHORT_PACE } else { 1.0 },
             rate: args.rate,
             repertoire: Repertoire { large_values: !args.no_large_values },
             emphasis: without.map_or(Emphasis::Everything, Mechanism::emphasis),
@@ -214,13 +221,16 @@ async fn exercise(plan: &Plan, program: &Path, project: &Project, folder: &Path)
     let workload = Workload::start(&stack.postgres.url(), plan.seed, plan.rate, plan.repertoire);
     let (mut faults, mut may_repeat) = (0, false);
     let until = Instant::now() + plan.duration;
+    let mut next = Instant::now();
     loop {
-        let pause = plan.interval.mul_f64(random.random_range(0.6..1.4));
-        tokio::time::sleep(pause.min(until.saturating_duration_since(Instant::now()))).await;
-        if Instant::now() >= until {
+        next += plan.interval.mul_f64(random.random_range(0.6..1.4));
+        // A fault that takes longer than its turn does not make the next one come at once.
+        let at = next.max(Instant::now() + LEAST_PAUSE);
+        tokio::time::sleep(at.min(until).saturating_duration_since(Instant::now())).await;
+        if at >= until {
             break;
         }
-        let fault = Fault::draw(&mut random, plan.emphasis);
+        let fault = Fault::draw(&mut random, plan.emphasis, plan.pace);
         may_repeat |= fault.may_repeat();
         happen(&fault, &stack, &rest, &console).await?;
         faults += 1;

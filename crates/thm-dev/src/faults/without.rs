@@ -17,6 +17,9 @@ pub(super) enum Mechanism {
     /// The order of insert and delete: a repeated insert is deduplicated, and its row is gone
     #[value(name = "clickhouse.delete-before-insert")]
     ClickHouseOrder,
+    /// The commit before a range with deletes: it comes again after later ranges, and takes their rows
+    #[value(name = "clickhouse.no-early-commit")]
+    ClickHouseCommit,
     /// The fence: an attempt whose answer was lost counts twice
     #[value(name = "redis.no-fence")]
     RedisFence,
@@ -41,6 +44,7 @@ impl Mechanism {
             Self::ClickHouseToken => "clickhouse.no-token",
             Self::ClickHouseDelete => "clickhouse.no-delete",
             Self::ClickHouseOrder => "clickhouse.delete-before-insert",
+            Self::ClickHouseCommit => "clickhouse.no-early-commit",
             Self::RedisFence => "redis.no-fence",
             Self::RedisTakeBack => "redis.no-take-back",
             Self::RedisGeneration => "redis.no-generation",
@@ -52,11 +56,11 @@ impl Mechanism {
     /// The faults that show it.
     pub(super) fn emphasis(self) -> Emphasis {
         match self {
-            Self::ClickHouseToken | Self::ClickHouseDelete | Self::ClickHouseOrder => {
+            Self::ClickHouseToken | Self::ClickHouseDelete | Self::ClickHouseOrder | Self::ClickHouseCommit => {
                 Emphasis::Delivery(Part::ClickHouse)
             }
             Self::RedisFence | Self::RedisTakeBack => Emphasis::Delivery(Part::Redis),
-            Self::RedisGeneration => Emphasis::Generations,
+            Self::RedisGeneration => Emphasis::Board,
             Self::HttpOrder => Emphasis::Delivery(Part::Api),
             Self::HttpCompleted => Emphasis::Refusals,
         }

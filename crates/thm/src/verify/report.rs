@@ -81,6 +81,7 @@ impl Report {
         }
         line(&format!("barrier      {}", self.barrier));
         line(&format!("PostgreSQL   {} events, {} content versions", self.events, self.content_versions));
+        line(&format!("topic        {}", said(&by_sink, "topic")));
         line(&format!("ClickHouse   {} rows, {}", self.clickhouse_rows, said(&by_sink, "ClickHouse")));
         line(&format!("Redis        {} members, {}", self.leaderboard_members, said(&by_sink, "Redis")));
         line(&format!(
