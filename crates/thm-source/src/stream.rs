@@ -148,20 +148,21 @@ impl Stream {
                 // The batch is full in the middle of a transaction: it says nothing of completeness.
                 return Ok(SourceBatch { appends: encoder.cut()?, ..SourceBatch::default() });
             }
+            if self.phase == Phase::Idle && encoder.bytes() >= DEFAULT_POLL_BYTES {
+                return self.batch(encoder);
+            }
+            if let Some(event) = self.transport.next()? {
+                take(event, &mut self.phase, &mut self.buffer, &mut self.rows, &mut self.given)?;
+                continue;
+            }
             let ready = encoder.bytes() > 0 || self.given > self.said;
-            let event = match self.transport.try_recv()? {
-                Some(event) if self.phase != Phase::Idle || encoder.bytes() < DEFAULT_POLL_BYTES => event,
-                Some(event) => {
-                    self.take(event)?;
-                    return self.batch(encoder);
-                }
-                None if ready && self.phase == Phase::Idle => return self.batch(encoder),
-                None => match tokio::time::timeout_at(deadline, self.transport.recv()).await {
-                    Ok(event) => event?,
-                    Err(_late) => return Ok(SourceBatch::default()),
-                },
-            };
-            self.take(event)?;
+            if ready && self.phase == Phase::Idle {
+                return self.batch(encoder);
+            }
+            match tokio::time::timeout_at(deadline, self.transport.fill()).await {
+                Ok(filled) => filled?,
+                Err(_late) => return Ok(SourceBatch::default()),
+            }
         }
     }
 
@@ -169,31 +170,6 @@ impl Stream {
         self.said = self.given;
         let complete = (self.given > Lsn(0)).then(|| Position::end_of(self.given));
         Ok(SourceBatch { appends: encoder.cut()?, complete, incomplete: Vec::new() })
-    }
-
-    fn take(&mut self, event: Event) -> Result<()> {
-        match (event, self.phase) {
-            (Event::Begin { xid, commit_us }, Phase::Idle) => {
-                self.rows.transaction = Transaction { xid, commit_us, ..Transaction::default() };
-                self.buffer.clear();
-                self.phase = Phase::Open;
-            }
-            (Event::Change { lsn, data }, Phase::Open) => self.buffer.push(lsn, &data)?,
-            // Outside a transaction only logical messages come, which are of no use here.
-            (Event::Change { .. }, Phase::Idle) => {}
-            (Event::Commit { end }, Phase::Open) => {
-                self.rows.transaction.end = end;
-                self.buffer.finish()?;
-                self.phase = Phase::Giving;
-            }
-            (Event::KeepAlive { wal_end }, Phase::Idle) => self.given = self.given.max(wal_end),
-            (Event::KeepAlive { .. }, _) => {}
-            (event, phase) => {
-                let object = format!("{event:?} while {phase:?}").chars().take(80).collect::<String>();
-                return Err(Error::new(ErrorKind::SourceDecode, "following the replication protocol", object));
-            }
-        }
-        Ok(())
     }
 
     /// Encodes held messages until all are given (true) or the batch is full (false).
@@ -264,6 +240,38 @@ impl Stream {
             TableFacts { key: identity.map(|column| column.name.clone()).collect(), columns: Vec::new() }
         }))
     }
+}
+
+/// Follows the protocol by one event.
+fn take(
+    event: Event<'_>,
+    phase: &mut Phase,
+    buffer: &mut TransactionBuffer,
+    rows: &mut Rows,
+    given: &mut Lsn,
+) -> Result<()> {
+    match (event, *phase) {
+        (Event::Change { lsn, data }, Phase::Open) => buffer.push(lsn, data)?,
+        (Event::Begin { xid, commit_us }, Phase::Idle) => {
+            rows.transaction = Transaction { xid, commit_us, ..Transaction::default() };
+            buffer.clear();
+            *phase = Phase::Open;
+        }
+        // Outside a transaction only logical messages come, which are of no use here.
+        (Event::Change { .. }, Phase::Idle) => {}
+        (Event::Commit { end }, Phase::Open) => {
+            rows.transaction.end = end;
+            buffer.finish()?;
+            *phase = Phase::Giving;
+        }
+        (Event::KeepAlive { wal_end }, Phase::Idle) => *given = (*given).max(wal_end),
+        (Event::KeepAlive { .. }, _) => {}
+        (event, phase) => {
+            let object = format!("{} while {phase:?}", event.name());
+            return Err(Error::new(ErrorKind::SourceDecode, "following the replication protocol", object));
+        }
+    }
+    Ok(())
 }
 
 impl Rows {

@@ -32,12 +32,10 @@ use crate::slot::{self, ACK_LEASE_BYTES, Facts, Phase, Plan, SlotState};
 use crate::snapshot::{Snapshot, no_records};
 use crate::status::Status;
 use crate::stream::Stream;
-use crate::transport::{PgwireTransport, ReplicationTransport};
+use crate::transport::{ReplicationClient, ReplicationTransport};
 
 /// What the trait says: a poll waits at most about this long.
 const DEFAULT_POLL_WAIT: Duration = Duration::from_secs(1);
-/// How long a stop waits for the server to take note of the last acknowledgement.
-const DEFAULT_STOP_WAIT: Duration = Duration::from_secs(2);
 /// A transaction held in memory takes at most this; larger ones go to the spool folder.
 const DEFAULT_TRANSACTION_BYTES: usize = 8 << 20;
 
@@ -100,7 +98,7 @@ impl Running {
         })?;
         tracing::info!(connector = %context.connector, slot = options.slot, ?plan, tables = tables.len(), "source starts");
 
-        let transport = PgwireTransport::connect(options, hosts).await?;
+        let transport = ReplicationClient::connect(options, hosts).await?;
         let fresh = SlotState {
             slot: options.slot.clone(),
             system_id: server.system_id,
@@ -129,7 +127,7 @@ struct Opening<'a> {
     context: &'a TaskContext,
     options: &'a Arc<Options>,
     session: Session,
-    transport: PgwireTransport,
+    transport: ReplicationClient,
     tables: Vec<catalog::TableName>,
     durable: HashMap<String, Position>,
 }
@@ -243,26 +241,6 @@ impl Running {
         self.status.acknowledged(self.acknowledged);
         Ok(())
     }
-
-    /// Waits until the server has taken note of the last acknowledgement, for a bounded time.
-    async fn confirm(&mut self, options: &Options, hosts: &thm_api::Hosts) -> Result<()> {
-        let deadline = Instant::now() + DEFAULT_STOP_WAIT;
-        let session = Session::connect(options, hosts).await?;
-        while Instant::now() < deadline {
-            let confirmed = catalog::slot(&session, &options.slot).await?.map(|slot| slot.confirmed_flush);
-            if confirmed.is_none_or(|lsn| lsn >= self.acknowledged) {
-                return Ok(());
-            }
-            // Reading on keeps the server free to listen; what comes is sent again after the restart.
-            let pause = Instant::now() + Duration::from_millis(20);
-            while tokio::time::timeout_at(pause, self.stream.transport().recv()).await.is_ok_and(|event| event.is_ok())
-            {
-            }
-            tokio::time::sleep_until(pause).await;
-        }
-        tracing::warn!(slot = options.slot, acknowledged = %self.acknowledged, "server has not confirmed the last acknowledgement");
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -284,12 +262,10 @@ impl SourceTask for PostgresTask {
 
     async fn stop(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else { return Ok(()) };
-        if running.streaming && running.acknowledged > Lsn(0) {
-            running.confirm(&self.options, &self.context.hosts).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "the last acknowledgement could not be confirmed");
-            });
+        if !running.stream.transport().close().await && running.streaming {
+            // What comes again after the next start is dropped there.
+            tracing::warn!(slot = self.options.slot, acknowledged = %running.acknowledged, "server has not confirmed the last acknowledgement");
         }
-        running.stream.transport().close().await;
         // Exactly what was told, so that the next start sees any foreign hand on the slot.
         let exact = running.acknowledged.max(running.state.consistent_point);
         if exact < running.state.acknowledged_below && running.acknowledged > Lsn(0) {
