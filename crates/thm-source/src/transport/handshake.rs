@@ -161,3 +161,36 @@ pub async fn message(connection: &mut Connection) -> Result<Frame, WireError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LOGIN: Login<'_> = Login { user: "u", password: "p", database: "d", settings: "" };
+
+    fn answer(number: u32, rest: &[u8]) -> Result<bool, WireError> {
+        let body = [&number.to_be_bytes(), rest].concat();
+        authenticate(&body, LOGIN, &mut None, &mut BytesMut::new())
+    }
+
+    #[test]
+    fn what_we_lack_is_refused_by_name() {
+        let text = |answer: Result<bool, WireError>| answer.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(text(answer(7, b"")).contains("GSSAPI"));
+        assert!(text(answer(2, b"")).contains("Kerberos"));
+        assert!(text(answer(request::SASL, b"OAUTHBEARER\0\0")).contains("OAUTHBEARER"));
+        assert!(matches!(answer(request::SASL_FINAL, b"v=x"), Err(WireError::Frame(_))), "a final without a first");
+        assert!(matches!(answer(request::OK, b""), Ok(true)));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(number in 0_u32..15, rest in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let mut scram = Some(ScramSha256::new(b"p", ChannelBinding::unsupported()));
+            let body = [&number.to_be_bytes(), &rest[..]].concat();
+            let _ = authenticate(&body, LOGIN, &mut scram, &mut BytesMut::new());
+        }
+    }
+}

@@ -9,3 +9,4 @@ mod postgres;
 mod restart;
 mod snapshot;
 mod stream;
+mod transport;
