@@ -113,6 +113,12 @@ impl JobManager {
         self.jobs.lock().get(id).map(|job| job.shared.status())
     }
 
+    /// What a job does.
+    #[must_use]
+    pub fn plan(&self, id: &str) -> Option<JobPlan> {
+        self.jobs.lock().get(id).map(|job| job.plan.clone())
+    }
+
     /// The plan of a job, for people.
     #[must_use]
     pub fn explain(&self, id: &str) -> Option<String> {
