@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything a target needs beyond this clone is installed by tools/setup.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench build clean
+.PHONY: help demo test bench faults outages build clean
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 THM := $(or $(CARGO_TARGET_DIR),target)/release/thm
@@ -35,6 +35,16 @@ else
 	@$(MAKE) --no-print-directory build
 endif
 	@exec $(THM) bench $(ARGS)
+
+faults: ## Random changes and random faults for 3 minutes a seed, then verify (ARGS='--seeds 20 --seed 1 --short')
+	@tools/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@exec $(THM) faults $(ARGS)
+
+outages: ## Each service away for 5 minutes at 2,000 rows/s, then verify (ARGS='--only redis-dead,http-frozen --down 60s')
+	@tools/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@exec $(THM) outages $(ARGS)
 
 clean: ## Remove build products and the demo's data
 	@cargo clean

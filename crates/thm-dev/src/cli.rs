@@ -6,6 +6,7 @@ use thm_api::ExitCode;
 use crate::bench::BenchArgs;
 use crate::clickhouse::EngineArgs;
 use crate::faults::FaultsArgs;
+use crate::faults::outages::OutagesArgs;
 use crate::generator::GenerateArgs;
 use crate::mock_api::MockApiArgs;
 use crate::supervisor::DevArgs;
@@ -49,6 +50,14 @@ pub async fn run_bench(args: BenchArgs) -> Result<ExitCode> {
 /// When a service does not start.
 pub async fn run_faults(args: FaultsArgs) -> Result<ExitCode> {
     faults::run(args).await
+}
+
+/// `thm outages`.
+///
+/// # Errors
+/// When a service does not start.
+pub async fn run_outages(args: OutagesArgs) -> Result<ExitCode> {
+    faults::outages::run(args).await
 }
 
 /// `thm clickhouse-engine`: blocks, and ends the process itself when all went well. To be called outside of a runtime.

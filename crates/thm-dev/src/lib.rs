@@ -28,9 +28,10 @@ pub mod services;
 pub mod supervisor;
 
 pub use bench::BenchArgs;
-pub use cli::{run_bench, run_clickhouse_engine, run_dev, run_faults, run_generate, run_mock_api};
+pub use cli::{run_bench, run_clickhouse_engine, run_dev, run_faults, run_generate, run_mock_api, run_outages};
 pub use clickhouse::EngineArgs as ClickHouseEngineArgs;
 pub use faults::FaultsArgs;
+pub use faults::outages::OutagesArgs;
 pub use generator::GenerateArgs;
 pub use mock_api::MockApiArgs;
 pub use supervisor::DevArgs;

@@ -66,7 +66,7 @@ impl RedisConnection {
     }
 
     /// The next offset that the board has not counted yet; 0 while it has no fence.
-    pub(super) fn board_offset(&mut self) -> Result<i64> {
+    pub(crate) fn board_offset(&mut self) -> Result<i64> {
         let fields = self.command(&["HGETALL", FENCE])?;
         let offsets =
             fields.chunks_exact(2).filter(|pair| pair.first().is_some_and(|name| name.starts_with("offset:")));

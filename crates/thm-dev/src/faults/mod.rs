@@ -13,6 +13,7 @@
 
 mod fault;
 mod judge;
+pub mod outages;
 mod proxy;
 mod rest;
 mod stack;

@@ -220,6 +220,11 @@ impl Stack {
         }
     }
 
+    /// Its process; 0 while it does not run.
+    pub(super) fn pid(&self, part: Part) -> i32 {
+        self.running.lock().get(&part).map_or(0, |running| running.process().identity().pid)
+    }
+
     /// How a part ended that nobody killed; none while it runs.
     pub(super) fn ended(&self, part: Part) -> Option<String> {
         let running = self.running.lock().get(&part).cloned()?;
