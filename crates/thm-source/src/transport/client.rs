@@ -128,8 +128,8 @@ impl ReplicationClient {
                     }
                 },
                 b'E' => return Err(ServerError::parse(body).into()),
-                // CopyDone: it shuts down.
-                b'c' => return Err(WireError::Ended),
+                // CopyDone, or at once the end of the command: it shuts down.
+                b'c' | b'C' => return Err(WireError::Ended),
                 b'N' | b'S' => {}
                 tag => return Err(FrameError::Unexpected(tag).into()),
             }
