@@ -17,6 +17,7 @@ mod config;
 mod connector;
 mod ddl;
 mod encode;
+mod evolve;
 mod fault;
 mod fold;
 mod instant;

@@ -8,7 +8,7 @@
 //! Exactly once: the worker stores a range before its first attempt, so each attempt is the same insert with the same
 //! token, and the table remembers the tokens of its last inserts. Deletes follow the insert and repeat harmlessly.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +24,7 @@ use super::client::{Client, Request};
 use super::config::ClickHouseConfig;
 use super::ddl;
 use super::encode::insert_body;
+use super::evolve;
 use super::fault::Fault;
 use super::fold::Prepared;
 use super::json_cells;
@@ -35,6 +36,9 @@ use crate::failpoints;
 /// From this many records on a batch is converted off the I/O threads: a few hundred rows take less than moving them.
 const OFFLOAD_RECORDS: usize = 1_000;
 
+/// Most fields that the log tells of: their names may be data.
+const MAX_TOLD: usize = 1_000;
+
 /// Writes topics into tables.
 #[derive(Debug)]
 pub struct ClickHouseTask {
@@ -43,6 +47,8 @@ pub struct ClickHouseTask {
     client: Client,
     generation: Generation,
     tables: HashMap<Arc<str>, Arc<Table>>,
+    /// Fields without a column, by table, that the log has told of.
+    told: HashSet<String>,
     written: HashMap<TopicPartition, Offset>,
     /// Whether the last range deleted rows by their keys.
     deleted: bool,
@@ -114,6 +120,7 @@ impl ClickHouseTask {
             config,
             generation: Generation::default(),
             tables: HashMap::new(),
+            told: HashSet::new(),
             written: HashMap::new(),
             deleted: false,
             meters: Meters::new(&context.connector),
@@ -219,6 +226,30 @@ impl ClickHouseTask {
         self.client.query(DOING, &label, ddl::create(database, name, &columns, &key)).await?;
         tracing::info!(table = %label, %topic, "table created");
         Ok(())
+    }
+
+    /// The table with a column for every field of the batch, where `auto.evolve` says so; else the log tells once of
+    /// fields that are left out.
+    async fn evolved(&mut self, table: Arc<Table>, batch: &SinkBatch) -> Result<Arc<Table>> {
+        let (topic, label) = (&batch.partition.partition.topic, table.label());
+        if !self.config.auto_evolve {
+            for field in evolve::left_out(&table, batch) {
+                if self.told.len() < MAX_TOLD && self.told.insert(format!("{label}.{field}")) {
+                    tracing::warn!(table = %label, field, "field has no column and is left out; auto.evolve=true adds one");
+                }
+            }
+            return Ok(table);
+        }
+        let columns = evolve::missing(&table, batch, self.config.schemas_enabled)?;
+        if columns.is_empty() {
+            return Ok(table);
+        }
+        const DOING: &str = "adding columns for new fields";
+        self.client.query(DOING, &label, evolve::statement(&table, &columns)).await?;
+        tracing::info!(table = %label, %topic, ?columns, "columns added");
+        let missing = || Error::new(ErrorKind::SinkMismatch, DOING, &label);
+        let table = self.find_table(topic).await?.ok_or_else(missing)?;
+        self.adopt(topic, table).await
     }
 
     /// Converts and folds, beside the I/O threads if it is much.
@@ -356,6 +387,7 @@ impl SinkTask for ClickHouseTask {
         if !batch.is_empty()
             && let Some(table) = self.table_for(&batch).await?
         {
+            let table = self.evolved(table, &batch).await?;
             self.deleted = self.write_rows(&table, batch).await?;
         }
         self.written.insert(partition, Offset(last.0 + 1));

@@ -2,6 +2,7 @@
 
 mod disorder;
 mod engine;
+mod evolve;
 mod exactly_once;
 mod faults;
 mod singles;
