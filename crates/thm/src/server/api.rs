@@ -1,4 +1,5 @@
-//! Our own JSON: `/api/barrier` and `/api/log` for `thm verify`; `/api/status` is a file of its own.
+//! Our own JSON: `/api/barrier` and `/api/log` for `thm verify`; `/api/status` and `/api/jobs` have files of
+//! their own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,6 +28,7 @@ const BARRIER_WAIT: Duration = Duration::from_secs(5);
 pub fn router(engine: Arc<Engine>) -> Router {
     Router::new()
         .route("/api/status", get(super::status::status))
+        .route("/api/jobs", post(super::jobs::submit))
         .route("/api/barrier", get(barrier))
         .route("/api/log/{topic}", get(topic))
         .route("/api/log/{topic}/{partition}", get(log_page))

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod flink;
+mod jobs;
 pub mod page;
 mod status;
 pub mod watch;

@@ -71,10 +71,6 @@ fn connector_row(engine: &Engine, one: &ConnectorSnapshot, facts: &Facts) -> Val
     let retrying = one.tasks.iter().any(|task| task.retrying);
     let trace = one.tasks.iter().find_map(|task| task.trace.clone().or_else(|| task.last_error.clone()));
     let trace = trace.filter(|_| state == TaskState::Failed || retrying);
-    let board = facts
-        .boards
-        .get(&one.name)
-        .map(|board| board.iter().map(|(member, score)| json!({"member": member, "score": score})).collect::<Vec<_>>());
     let mut row = json!({
         "name": one.name,
         "kind": one.kind.as_str(),
@@ -97,7 +93,7 @@ fn connector_row(engine: &Engine, one: &ConnectorSnapshot, facts: &Facts) -> Val
             "lag_seconds": facts.lag_seconds.get(&one.name),
             "p99_seconds": facts.reading.p99_seconds("thm_connect_latency_seconds", &one.name),
             "rows": facts.rows.get(&one.name),
-            "leaderboard": board,
+            "leaderboard": facts.boards.get(&one.name),
         }),
     };
     if let (Value::Object(row), Value::Object(more)) = (&mut row, more) {

@@ -11,6 +11,7 @@
 mod meters;
 mod rates;
 mod targets;
+mod titles;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
+use serde::Serialize;
 use thm_api::{ConnectorKind, Log, ReadLimits};
 use thm_codec::record_batch;
 use thm_connect::{ConnectorSnapshot, PartitionLag};
@@ -26,6 +28,7 @@ use tokio::sync::Notify;
 use self::meters::{Meters, Reading};
 use self::rates::Rates;
 use self::targets::Targets;
+use self::titles::Titles;
 use crate::engine::Engine;
 
 /// Between two looks: what a person sees as live.
@@ -47,9 +50,20 @@ pub struct Facts {
     /// A ClickHouse connector's rows.
     pub rows: BTreeMap<String, u64>,
     /// A leaderboard connector's first places.
-    pub boards: BTreeMap<String, Vec<(String, f64)>>,
+    pub boards: BTreeMap<String, Vec<Place>>,
     /// Age of the oldest record that a sink has not delivered, in seconds; zero if it has delivered all.
     pub lag_seconds: BTreeMap<String, f64>,
+}
+
+/// A place of a leaderboard.
+#[derive(Clone, Debug, Serialize)]
+pub struct Place {
+    /// Id.
+    pub member: String,
+    /// What people call it, if anybody knows.
+    pub title: Option<String>,
+    /// Points.
+    pub score: f64,
 }
 
 /// The loop's other end.
@@ -103,6 +117,7 @@ struct Looker {
     rates: Rates,
     meters: Meters,
     targets: Targets,
+    titles: Titles,
 }
 
 impl Looker {
@@ -113,11 +128,12 @@ impl Looker {
         let rates = self.rates.take(now, counters);
         let reading = self.meters.take(now, &metrics.render());
         self.targets.look(engine, &connectors).await;
+        self.titles.look(&*engine.log, &engine.jobs.jobs()).await;
         Facts {
             rates,
             reading,
             rows: self.targets.rows(),
-            boards: self.targets.boards(),
+            boards: self.targets.boards(&self.titles),
             lag_seconds: lag_seconds(engine, &connectors).await,
         }
     }

@@ -8,6 +8,8 @@ use thm_connect::ConnectorSnapshot;
 use thm_sink::clickhouse::TableWatch;
 use thm_sink::redis::BoardWatch;
 
+use super::Place;
+use super::titles::Titles;
 use crate::engine::Engine;
 
 /// Places shown.
@@ -73,9 +75,14 @@ impl Targets {
     }
 
     /// First places, by connector.
-    pub fn boards(&self) -> BTreeMap<String, Vec<(String, f64)>> {
+    pub fn boards(&self, titles: &Titles) -> BTreeMap<String, Vec<Place>> {
         let boards = self.by_connector.iter().filter(|(_, target)| matches!(target.eye, Eye::Board(_)));
-        boards.map(|(name, target)| (name.clone(), target.board.clone())).collect()
+        let place = |(member, score): &(String, f64)| Place {
+            member: member.clone(),
+            title: titles.of(member).map(str::to_owned),
+            score: *score,
+        };
+        boards.map(|(name, target)| (name.clone(), target.board.iter().map(place).collect())).collect()
     }
 }
 
