@@ -36,8 +36,8 @@ use crate::console::{Console, JOURNAL};
 const DEFAULT_ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two drawings while something turns.
 const DEFAULT_DRAW_INTERVAL: Duration = Duration::from_millis(125);
-/// Width of what stays when the screen closes.
-const DEFAULT_SUMMARY_COLUMNS: usize = 120;
+/// Width of what stays when the screen closes, where the terminal does not say its own.
+const DEFAULT_SUMMARY_COLUMNS: u16 = 120;
 /// Lines of the journal that the tallest terminal has room for.
 const JOURNAL_LINES: usize = 100;
 
@@ -127,10 +127,11 @@ impl Screen {
         let console = Console::default();
         let shown = self.shown.lock();
         if let Some(figures) = &shown.figures {
-            let up = text::span(self.began.elapsed().as_secs_f64().floor());
+            let up = text::uptime(self.began.elapsed());
             console.plain(&format!("thamanya dev · was up {up}"));
-            for row in tree::rows(figures) {
-                console.plain(&row.plain(DEFAULT_SUMMARY_COLUMNS));
+            let width = ratatui::crossterm::terminal::size().map_or(DEFAULT_SUMMARY_COLUMNS, |(width, _)| width);
+            for row in tree::rows(figures, width.into(), false) {
+                console.plain(&row.plain(width.into()));
             }
         }
         if all {

@@ -125,7 +125,7 @@ fn while_services_start_each_has_its_row() {
     let text: Vec<String> = view.rows(80, 24).iter().map(|row| row.plain(80)).collect();
     let text = text.join("\n");
     for part in [
-        "· starting 1.0 s",
+        "· starting 1 s",
         "postgres      ready on :5432",
         "clickhouse    starting 1.4 s",
         "run           waits for clickhouse",

@@ -1,5 +1,7 @@
 //! Rows of coloured parts that know which of them can be spared when the terminal is narrow.
 
+use std::time::Duration;
+
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
@@ -72,9 +74,12 @@ impl Row {
         let mut parts = self.parts.clone();
         let total = |parts: &[Part]| parts.iter().map(|part| columns(&part.text)).sum::<usize>();
         while total(&parts) > width {
+            // A figure goes with its label.
             let worst = parts.iter().map(|part| part.spare).max().unwrap_or(0);
-            let Some(place) = parts.iter().rposition(|part| part.spare == worst && worst > 0) else { break };
-            parts.remove(place);
+            if worst == 0 {
+                break;
+            }
+            parts.retain(|part| part.spare < worst);
         }
         let mut room = width;
         for part in &mut parts {
@@ -149,12 +154,23 @@ pub(crate) fn bytes(count: f64) -> String {
 /// `1.9 ms`, `0.4 s`, `12 min`.
 pub(crate) fn span(seconds: f64) -> String {
     match seconds {
+        s if s < 0.000_05 => "0 ms".to_owned(),
         s if s < 0.0095 => format!("{:.1} ms", s * 1e3),
         s if s < 0.1 => format!("{:.0} ms", s * 1e3),
         s if s < 9.95 => format!("{s:.1} s"),
         s if s < 119.5 => format!("{s:.0} s"),
         s if s < 7200.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// `41 s`, `2 min 5 s`, `3 h 2 min`.
+pub(crate) fn uptime(time: Duration) -> String {
+    let (hours, minutes, seconds) = (time.as_secs() / 3600, time.as_secs() / 60 % 60, time.as_secs() % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds} s"),
+        (0, _) => format!("{minutes} min {seconds} s"),
+        _ => format!("{hours} h {minutes} min"),
     }
 }
 
@@ -176,8 +192,8 @@ mod tests {
     #[test]
     fn figures_read_well() {
         assert_eq!([bytes(0.0), bytes(999.0), bytes(1_234_567.0)], ["0 B", "999 B", "1.2 MB"]);
-        let spans = [0.0019, 0.012, 0.4, 41.0, 300.0].map(span);
-        assert_eq!(spans, ["1.9 ms", "12 ms", "0.4 s", "41 s", "5 min"]);
+        let spans = [0.0, 0.0019, 0.012, 0.4, 41.0, 300.0].map(span);
+        assert_eq!(spans, ["0 ms", "1.9 ms", "12 ms", "0.4 s", "41 s", "5 min"]);
     }
 
     #[test]

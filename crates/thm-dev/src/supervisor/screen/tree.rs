@@ -5,16 +5,25 @@
 //! ```
 
 use super::figures::{Connector, Figures, Job, Postgres, Problem, Topic};
-use super::text::{Row, Tone, bytes, cut, span};
+use super::text::{Row, Tone, bytes, columns, cut, span, wrapped};
 use crate::console::grouped;
 
 /// Width of names: the longest of the contract's topics.
 const NAME_COLUMNS: usize = 30;
+/// Width of a title.
+const TITLE_COLUMNS: usize = 18;
 /// Places of the leaderboard that fit on a line.
 const PLACES: usize = 3;
 
-/// All stations, from source to sinks.
-pub(super) fn rows(figures: &Figures) -> Vec<Row> {
+/// Rows that the message of a problem may take where there is room.
+const PROBLEM_ROWS: usize = 3;
+
+/// All stations, from source to sinks. `brief` spends one row on a problem, not several.
+pub(super) fn rows(figures: &Figures, width: usize, brief: bool) -> Vec<Row> {
+    let problem_rows = |indent: &str, problem: Option<&Problem>, down: bool| match problem {
+        Some(problem) => self::problem_rows(indent, problem, down, if brief { 0 } else { width }),
+        None => Vec::new(),
+    };
     let mut rows = Vec::new();
     let of_kind = |kind: &'static str| figures.connectors.iter().filter(move |one| one.kind == kind);
     for source in of_kind("source") {
@@ -125,17 +134,17 @@ fn sink_row(branch: &str, sink: &Connector, all: &[Connector]) -> Row {
     };
     row = row.spare(2, Tone::Dim, "  lag ").spare(2, Tone::Plain, format!("{lag:<8}"));
     if let Some(p99) = sink.p99_seconds {
-        row = row.spare(5, Tone::Dim, " p99 ").spare(5, Tone::Plain, format!("{:<7}", span(p99)));
+        row = row.spare(6, Tone::Dim, " p99 ").spare(6, Tone::Plain, format!("{:<7}", span(p99)));
     }
     if let Some(rows) = sink.rows {
         row = row.spare(1, Tone::Plain, format!("  {} rows", grouped(rows)));
     }
     if let Some(board) = &sink.leaderboard {
         for (place, one) in board.iter().take(PLACES).enumerate() {
-            let spare = if place == 0 { 3 } else { 4 };
+            let spare = 3 + u8::try_from(place).unwrap_or(0);
             let lead = if place == 0 { "  " } else { " · " };
             let name = one.title.as_deref().unwrap_or(&one.member);
-            row = row.spare(spare, Tone::Dim, format!("{lead}{} ", cut(name, 14)));
+            row = row.spare(spare, Tone::Dim, format!("{lead}{} ", cut(name, TITLE_COLUMNS)));
             row = row.spare(spare, Tone::Plain, format!("{:.1}", one.score));
         }
     }
@@ -149,16 +158,24 @@ fn sink_row(branch: &str, sink: &Connector, all: &[Connector]) -> Row {
     row
 }
 
-/// What is wrong with the station above, and the next step.
-fn problem_rows(indent: &str, problem: Option<&Problem>, is_down: bool) -> Vec<Row> {
-    let Some(problem) = problem else { return Vec::new() };
+/// What is wrong with the station above, and the next step. Without a width: in one row.
+fn problem_rows(indent: &str, problem: &Problem, is_down: bool, width: usize) -> Vec<Row> {
     let tone = if is_down { Tone::Bad } else { Tone::Wait };
     let code = problem.code.as_deref().map(|code| format!("{code} ")).unwrap_or_default();
-    let first = Row::new().with(Tone::Dim, indent).with(tone, code).with(Tone::Plain, problem.message.clone());
-    let hints = problem
-        .hint
-        .lines()
-        .take(2)
-        .map(|hint| Row::new().with(Tone::Dim, indent).with(tone, "→ ").with(Tone::Plain, hint.trim().to_owned()));
-    std::iter::once(first).chain(hints).collect()
+    let row = || Row::new().with(Tone::Dim, indent);
+    if width == 0 {
+        return vec![row().with(tone, code).with(Tone::Plain, problem.message.clone())];
+    }
+    let room = width.saturating_sub(columns(indent) + columns(&code) + 1);
+    let mut lines = wrapped(&problem.message, room, "").into_iter().take(PROBLEM_ROWS);
+    let mut rows = vec![row().with(tone, code.clone()).with(Tone::Plain, lines.next().unwrap_or_default())];
+    let under = " ".repeat(columns(&code));
+    rows.extend(lines.map(|line| row().with(Tone::Plain, under.clone()).with(Tone::Plain, line)));
+    // The state says already that it tries again.
+    let hints = problem.hint.lines().take(if is_down { 2 } else { 1 });
+    let steps = hints.flat_map(|hint| wrapped(hint, room, "").into_iter().enumerate());
+    rows.extend(
+        steps.map(|(place, line)| row().with(tone, if place == 0 { "→ " } else { "  " }).with(Tone::Plain, line)),
+    );
+    rows
 }

@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use super::figures::Figures;
-use super::text::{Row, Tone, bytes, columns, span, wrapped};
+use super::text::{Row, Tone, bytes, columns, span, uptime, wrapped};
 use super::tree;
 
 /// What happened lately is worth this many rows before links and things to try are.
@@ -71,7 +71,11 @@ impl View<'_> {
         if self.announced {
             rows.push(self.services());
             rows.push(Row::new());
-            rows.extend(self.tree());
+            let mut tree = self.tree(width, false);
+            if rows.len() + tree.len() > height {
+                tree = self.tree(width, true);
+            }
+            rows.extend(tree);
             let guide = self.guide_rows(width);
             if rows.len() + guide.len() + JOURNAL_ROWS <= height {
                 tail = guide;
@@ -93,8 +97,8 @@ impl View<'_> {
         rows
     }
 
-    fn tree(&self) -> Vec<Row> {
-        let mut rows = self.figures.map(tree::rows).unwrap_or_default();
+    fn tree(&self, width: usize, brief: bool) -> Vec<Row> {
+        let mut rows = self.figures.map(|figures| tree::rows(figures, width, brief)).unwrap_or_default();
         if !self.is_fresh {
             let text = if self.figures.is_some() { "the figures are old" } else { "no figures yet" };
             let text = format!(" the engine does not answer; {text}");
@@ -106,12 +110,12 @@ impl View<'_> {
     fn title(&self, width: usize) -> Row {
         let up = self.now.duration_since(self.began);
         let mut text = if self.announced { "up" } else { "starting" }.to_owned();
-        text += &format!(" {}", span(up.as_secs_f64().floor()));
+        text += &format!(" {}", uptime(up));
         if let Some(memory) = self.figures.and_then(|figures| figures.memory_bytes) {
             text += &format!(" · engine {}", bytes(memory as f64));
         }
         if let Some(left) = self.deadline.map(|deadline| deadline.saturating_duration_since(self.now)) {
-            text += &format!(" · verifies in {}", span(left.as_secs_f64().ceil()));
+            text += &format!(" · verifies in {}", uptime(left));
         }
         let (name, quit) = (" thamanya dev ", "q or Ctrl-C stops everything ");
         let used = columns(name) + 2 + columns(&text) + columns(quit);
@@ -128,14 +132,16 @@ impl View<'_> {
         let mut row = Row::new().with(Tone::Plain, " ");
         for unit in self.units {
             let (mark, tone) = mark(unit.state);
-            row = row.with(tone, format!("{mark} ")).with(Tone::Plain, unit.name);
-            if !matches!(unit.state, "running") {
-                row = row.with(tone, format!(" {}", unit.state));
+            // Those that run are named where there is room.
+            let is_up = unit.state == "running";
+            let spare = if is_up { 2 } else { 0 };
+            row = row.with(tone, format!("{mark} ")).spare(spare, Tone::Plain, format!("{}  ", unit.name));
+            if !is_up {
+                row = row.with(tone, format!("{}  ", unit.state));
             }
             if unit.restarts > 0 {
-                row = row.spare(1, Tone::Dim, format!(" ({} restarts)", unit.restarts));
+                row = row.spare(1, Tone::Dim, format!("({} restarts)  ", unit.restarts));
             }
-            row = row.with(Tone::Plain, "  ");
         }
         row
     }
