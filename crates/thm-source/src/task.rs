@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use thm_api::{
-    Error, ErrorKind, Lsn, PartitionProgress, Position, Result, SourceAppend, SourceBatch, SourceTask, TaskContext,
-    TopicSpec,
+    Error, ErrorKind, Lsn, PartitionProgress, Position, Result, SourceAppend, SourceBatch, SourceTask, StateStore,
+    TaskContext, TopicSpec,
 };
 use thm_codec::debezium::ContextHeaders;
 use tokio::time::Instant;
@@ -32,6 +32,7 @@ use crate::slot::{self, ACK_LEASE_BYTES, Facts, Phase, Plan, SlotState};
 use crate::snapshot::{Snapshot, no_records};
 use crate::status::Status;
 use crate::stream::Stream;
+use crate::toast::{Hydrator, Store};
 use crate::transport::{ReplicationClient, ReplicationTransport};
 
 /// What the trait says: a poll waits at most about this long.
@@ -56,6 +57,9 @@ struct Running {
     /// Topics that a start without a snapshot makes.
     announced: Vec<SourceAppend>,
     state: SlotState,
+    /// Durable in the log.
+    durable: Position,
+    /// Durable in the log and in the TOAST store: what the slot was told.
     acknowledged: Lsn,
     status: Status,
 }
@@ -106,6 +110,7 @@ impl Running {
             phase: Phase::Creating,
             consistent_point: Lsn(0),
             acknowledged_below: Lsn(0),
+            toast_epoch: None,
             obeyed: options.start.as_ref().map(|(_, text)| text.clone()).or(obeyed),
         };
         let opening = Opening { context, options, session, transport, tables, durable };
@@ -133,11 +138,36 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    async fn resume(mut self, state: SlotState, at: Lsn) -> Result<Running> {
+    /// Opens what completes updated rows. A store that was not fed by everything since its epoch began is not used: it
+    /// begins anew, and what it lacks is looked for in the database.
+    fn hydrator(&self, state: &mut SlotState) -> Result<Option<Hydrator>> {
+        let (toast, connector, store) = (&self.options.toast, &self.context.connector, &*self.context.state);
+        let file = toast.file(connector);
+        if !toast.hydrate {
+            if state.toast_epoch.take().is_some() {
+                state.store(store)?;
+                file.as_deref().map_or(Ok(()), Store::remove)?;
+            }
+            return Ok(None);
+        }
+        let Some(file) = file else {
+            let error = Error::new(ErrorKind::InvalidConfig, "opening the TOAST store", "thm.toast.dir");
+            return Err(error.with_hint("Say with thm.toast.dir where large values are kept."));
+        };
+        if state.toast_epoch.is_none() {
+            state.toast_epoch = Some(Uuid::now_v7().to_string());
+            state.store(store)?;
+        }
+        let epoch = state.toast_epoch.as_deref().unwrap_or_default();
+        Hydrator::open(&file, epoch, connector).map(Some)
+    }
+
+    async fn resume(mut self, mut state: SlotState, at: Lsn) -> Result<Running> {
+        let toast = self.hydrator(&mut state)?;
         self.tables.retain(|table| !self.durable.contains_key(&self.options.topic(&table.schema, &table.name)));
         self.transport.start().await?;
         let last_commit = Some(at).filter(|at| *at > state.consistent_point);
-        Ok(self.running(state, None, last_commit, true))
+        Ok(self.running(state, toast, None, last_commit, true))
     }
 
     async fn fresh(mut self, mut state: SlotState, drop_first: bool) -> Result<Running> {
@@ -153,6 +183,7 @@ impl Opening<'_> {
         state.acknowledged_below = created.consistent_point;
         state.phase = if with_rows { Phase::Started } else { Phase::Finished };
         state.store(store)?;
+        let toast = self.hydrator(&mut state)?;
         let snapshot = match &created.snapshot {
             Some(name) => {
                 let session = Session::connect(&options, &self.context.hosts).await?;
@@ -165,12 +196,13 @@ impl Opening<'_> {
             }
         };
         let streaming = snapshot.is_none();
-        Ok(self.running(state, snapshot, None, streaming))
+        Ok(self.running(state, toast, snapshot, None, streaming))
     }
 
     fn running(
         self,
         state: SlotState,
+        toast: Option<Hydrator>,
         snapshot: Option<Snapshot>,
         last_commit: Option<Lsn>,
         streaming: bool,
@@ -182,7 +214,8 @@ impl Opening<'_> {
         let headers = ContextHeaders::new(version, options.context_headers, &options.prefix, context.task, &run_id);
         let status = Status::new(&context.connector, Arc::clone(&options), Arc::clone(&context.hosts));
         let memory_bytes = (context.budget.bytes() / 2).clamp(1 << 16, DEFAULT_TRANSACTION_BYTES);
-        let encoder = Encoder::new(headers, Rules { tombstones: options.tombstones, skipped: options.skipped.clone() });
+        let rules = Rules { tombstones: options.tombstones, skipped: options.skipped.clone() };
+        let encoder = Encoder::new(headers, rules).hydrating(toast);
         let hosts = Arc::clone(&context.hosts);
         // Without a snapshot nothing else says which topics there will be.
         let announced = tables.iter().map(|table| {
@@ -192,7 +225,8 @@ impl Opening<'_> {
         });
         let announced = announced.collect();
         let stream = Stream::new(Box::new(transport), options, hosts, session, memory_bytes, durable, last_commit);
-        Running { encoder, snapshot, stream, streaming, announced, acknowledged: Lsn(0), state, status }
+        let durable = Position::default();
+        Running { encoder, snapshot, stream, streaming, announced, durable, acknowledged: Lsn(0), state, status }
     }
 }
 
@@ -222,8 +256,27 @@ impl Running {
         Ok(batch)
     }
 
+    /// Takes note that the log has everything up to `position`, and tells the slot as far as the TOAST store has too.
+    async fn acknowledge(&mut self, position: Position, store: &dyn StateStore) -> Result<()> {
+        self.durable = position;
+        let told = match self.encoder.toast() {
+            Some(toast) => toast.durable(position).await?,
+            None => position,
+        };
+        self.tell(told, store)
+    }
+
+    /// Makes the TOAST store durable as far as the log is, if that has waited long enough.
+    async fn catch_up(&mut self, store: &dyn StateStore) -> Result<()> {
+        let waits = self.durable.commit_end > self.acknowledged;
+        match self.encoder.toast().is_some_and(|toast| waits && toast.is_due()) {
+            true => self.acknowledge(self.durable, store).await,
+            false => Ok(()),
+        }
+    }
+
     /// Tells the slot, after our state allows it to be told.
-    fn acknowledge(&mut self, position: Position, store: &dyn thm_api::StateStore) -> Result<()> {
+    fn tell(&mut self, position: Position, store: &dyn StateStore) -> Result<()> {
         let lsn = position.commit_end;
         if self.state.phase == Phase::Started && position >= Position::end_of(self.state.consistent_point) {
             self.state.phase = Phase::Finished;
@@ -252,16 +305,24 @@ impl SourceTask for PostgresTask {
     }
 
     async fn poll(&mut self) -> Result<SourceBatch> {
-        self.running()?.poll().await
+        let store = Arc::clone(&self.context.state);
+        let running = self.running()?;
+        running.catch_up(&*store).await?;
+        running.poll().await
     }
 
     async fn acknowledge(&mut self, position: Position) -> Result<()> {
         let store = Arc::clone(&self.context.state);
-        self.running()?.acknowledge(position, &*store)
+        self.running()?.acknowledge(position, &*store).await
     }
 
     async fn stop(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else { return Ok(()) };
+        let durable = running.durable;
+        if let Some(toast) = running.encoder.toast().filter(|_| durable > Position::default()) {
+            toast.flush(durable).await?;
+            running.acknowledge(durable, &*self.context.state).await?;
+        }
         if !running.stream.transport().close().await && running.streaming {
             // What comes again after the next start is dropped there.
             tracing::warn!(slot = self.options.slot, acknowledged = %running.acknowledged, "server has not confirmed the last acknowledgement");
