@@ -81,6 +81,9 @@ pub struct FaultsArgs {
     /// Switch these mechanisms off, one run each, and expect differences
     #[arg(long, value_enum, value_delimiter = ',', value_name = "MECHANISMS")]
     without: Vec<Mechanism>,
+    /// Only what shows whether things are done once and in order at this service
+    #[arg(long, value_enum, value_name = "SERVICE")]
+    aim: Option<Part>,
     /// Leave out payloads that PostgreSQL stores apart
     #[arg(long)]
     no_large_values: bool,
@@ -152,7 +155,7 @@ fn plans(args: &FaultsArgs, first: u64) -> Vec<Plan> {
             pace: if is_short { SHORT_PACE } else { 1.0 },
             rate: args.rate,
             repertoire: Repertoire { large_values: !args.no_large_values },
-            emphasis: without.map_or(Emphasis::Everything, Mechanism::emphasis),
+            emphasis: without.map_or(args.aim.map_or(Emphasis::Everything, Emphasis::Delivery), Mechanism::emphasis),
             without,
         }
     };

@@ -4,11 +4,14 @@
 //!                 healthy        ───────────────▶ ◀───────────────
 //!   engine ──▶ relay ──▶ service
 //!                 lose answers   ───────────────▶ ✕  reset: done, but the engine does not know
-//!                 late requests  ✕ reset … later ─▶   the engine tries again, the first attempt comes after it
+//!                 late requests  ✕ reset … later ─▶   the engine tries again, the first attempt comes after it;
+//!                                                     every other request, so that each kind has its turn
 //! ```
 //! Resets are real ones (`RST`), so that clients see what a crashed peer or a firewall shows them.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -33,7 +36,7 @@ pub(super) enum Weather {
     Fair,
     /// Delivers requests; resets the connection instead of delivering an answer.
     LoseAnswers,
-    /// Resets the connection upon a request, and delivers that request this much later.
+    /// Resets the connection upon every other request, and delivers that request this much later.
     LateRequests(Duration),
 }
 
@@ -53,9 +56,11 @@ impl Proxy {
         let port = listener.local_addr()?.port();
         let (weather, resets) = (watch::channel(Weather::Fair).0, watch::channel(0).0);
         let (weathers, resetting) = (weather.subscribe(), resets.subscribe());
+        let requests = Arc::new(AtomicU64::new(0));
         let acceptor = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let relay = Relay { weather: weathers.clone(), resets: resetting.clone() };
+                let relay =
+                    Relay { weather: weathers.clone(), resets: resetting.clone(), requests: Arc::clone(&requests) };
                 tokio::spawn(relay.run(client, target));
             }
         });
@@ -86,6 +91,8 @@ impl Drop for Proxy {
 struct Relay {
     weather: watch::Receiver<Weather>,
     resets: watch::Receiver<u64>,
+    /// Requests of all connections that came while requests were to be late.
+    requests: Arc<AtomicU64>,
 }
 
 impl Relay {
@@ -109,7 +116,9 @@ impl Relay {
                 read = client.read(&mut up) => {
                     let Some(bytes) = some(read, &up) else { return };
                     let weather = *self.weather.borrow();
-                    if let Weather::LateRequests(hold) = weather {
+                    if let Weather::LateRequests(hold) = weather
+                        && self.requests.fetch_add(1, Ordering::Relaxed).is_multiple_of(2)
+                    {
                         deliver_late(client, server, bytes.to_vec(), hold).await;
                         return;
                     }

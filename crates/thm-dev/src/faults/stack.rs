@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
+use clap::ValueEnum;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use parking_lot::Mutex;
@@ -31,12 +32,18 @@ const RESTART_PAUSE: Duration = Duration::from_millis(100);
 const FAILPOINT_VARIABLE: &str = "THM_FAILPOINT";
 
 /// A part of the stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(super) enum Part {
+    #[value(skip)]
     Engine,
+    /// The source
     Postgres,
+    /// The leaderboard
     Redis,
+    /// The table
+    #[value(name = "clickhouse")]
     ClickHouse,
+    /// The target of the HTTP sink
     Api,
 }
 
