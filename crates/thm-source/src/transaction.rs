@@ -96,13 +96,13 @@ impl TransactionBuffer {
     /// The messages after the one in front. `None` if some of the transaction is in the file.
     pub fn following(&self) -> Option<impl Iterator<Item = &[u8]>> {
         let mut at = self.at;
-        let mut next = move || {
+        let next = move || {
             let (head, rest) = self.arena.get(at..)?.split_first_chunk::<FRAME_HEAD_BYTES>()?;
             let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
             at += FRAME_HEAD_BYTES + length;
             rest.get(..length)
         };
-        (!self.is_spilled()).then(|| std::iter::from_fn(move || next()).skip(1))
+        (!self.is_spilled()).then(|| std::iter::from_fn(next).skip(1))
     }
 
     /// Takes the message in front away.

@@ -8,8 +8,8 @@ use bytes::BytesMut;
 use postgres_types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use thm_api::Result;
 
-use crate::failure::from_sql;
 use super::Hydrator;
+use crate::failure::from_sql;
 use crate::pgoutput::{Datum, Message, Relation, Tuple};
 use crate::session::{Session, identifier};
 
@@ -45,20 +45,28 @@ pub async fn read_current(
         return Ok(None);
     }
     let (schema, table) = (identifier(&relation.schema), identifier(&relation.name));
-    let sql = format!("SELECT xmin::text, {} FROM {schema}.{table} WHERE {}", wanted.join(", "), conditions.join(" AND "));
+    let sql =
+        format!("SELECT xmin::text, {} FROM {schema}.{table} WHERE {}", wanted.join(", "), conditions.join(" AND "));
     let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
     let found = session.query(&sql, &parameters).await;
     let object = || format!("{}.{}", relation.schema, relation.name);
     let found = found.map_err(|error| from_sql(error, "reading a row's present values", object()))?;
     let [found] = found.as_slice() else { return Ok(None) };
-    let values = columns.iter().zip(1..).map(|(index, place)| (*index, found.get::<_, Option<Raw>>(place).map(|raw| raw.0)));
+    let values =
+        columns.iter().zip(1..).map(|(index, place)| (*index, found.get::<_, Option<Raw>>(place).map(|raw| raw.0)));
     let made_by: String = found.get(0);
     Ok(Some(Current { made_by: made_by.parse().unwrap_or_default(), values: values.collect() }))
 }
 
 /// Whether no message of the same transaction after a row's own touches the row again, or the table's columns.
-pub fn stays<'a>(hydrator: &Hydrator, relation: u32, key: &[u8], mut following: impl Iterator<Item = &'a [u8]>) -> bool {
-    let is = |row: &Tuple<'_>, other: Option<&Tuple<'_>>| hydrator.key(relation, row, other).is_none_or(|it| *it == *key);
+pub fn stays<'a>(
+    hydrator: &Hydrator,
+    relation: u32,
+    key: &[u8],
+    mut following: impl Iterator<Item = &'a [u8]>,
+) -> bool {
+    let is =
+        |row: &Tuple<'_>, other: Option<&Tuple<'_>>| hydrator.key(relation, row, other).is_none_or(|it| *it == *key);
     following.all(|bytes| match Message::decode(bytes) {
         Ok(Message::Insert { relation: of, new }) => of != relation || !is(&new, None),
         Ok(Message::Delete { relation: of, old: (_, old) }) => of != relation || !is(&old, None),

@@ -169,7 +169,9 @@ impl Hydrator {
                 let before = Cell { relation, key: old_key.clone(), attribute: cell.attribute };
                 let value = match told.and_then(|datum| encode(cell.type_oid, datum)) {
                     Some(value) => Some(value),
-                    None => self.get(&before, position, cell.distrusted)?.filter(|value| type_of(value) == cell.type_oid),
+                    None => {
+                        self.get(&before, position, cell.distrusted)?.filter(|value| type_of(value) == cell.type_oid)
+                    }
                 };
                 filled.extend(value.map(|value| (cell.index, Some(value))));
             }
@@ -181,7 +183,8 @@ impl Hydrator {
             self.spill()?;
             return Ok(Found::Whole);
         }
-        let unchanged = new.values().enumerate().filter(|(_, datum)| *datum == Datum::Unchanged).map(|(index, _)| index);
+        let unchanged =
+            new.values().enumerate().filter(|(_, datum)| *datum == Datum::Unchanged).map(|(index, _)| index);
         let lacking: Vec<usize> = unchanged.filter(|index| filled.iter().all(|(at, _)| at != index)).collect();
         let lacking = self.take_supplied(&lacking, position, &mut filled);
         self.fill(new, &filled);

@@ -239,9 +239,9 @@ pub struct KeptCell<'a> {
 /// Joins what the stream, the catalog and the last meeting say of the columns' identity.
 ///
 /// The stream tells names, and the catalog is that of now, not of the row's moment. So a number is only believed where
-/// the names stand in its order; and where a name has another number than before, or its definition is later than the
-/// rows, or changed together with the table's file (a rewrite, `ALTER COLUMN … TYPE … USING`), versions from before now
-/// are not trusted.
+/// the names stand in its order; and where a name has another number than before, or is new with a definition later than
+/// the rows, or its definition changed together with the table's file (a rewrite, `ALTER COLUMN … TYPE … USING`),
+/// versions from before now are not trusted.
 #[must_use]
 pub fn recognise(
     relation: &Relation,
@@ -258,8 +258,17 @@ pub fn recognise(
     });
     let of_before = |name: &str| before.and_then(|known| known.columns.iter().find(|column| column.name == name));
     let Some(found) = by_catalog else {
-        // Dropped, or changed again since: what was known then is as good as it gets; an unknown column is no column.
-        let columns = names().map(|name| of_before(name).cloned().unwrap_or_default());
+        // Dropped, or changed again since: what was known is as good as it gets. A new name in an old one's place is the
+        // same column; should it be a new one after all, no row leaves out its value before it has told it once.
+        let vanished = |other: &&KnownColumn| names().all(|name| name != other.name);
+        let in_place = |index: usize| {
+            before.filter(|known| known.columns.len() == relation.columns.len())?.columns.get(index).filter(vanished)
+        };
+        let column = |(index, name): (usize, &str)| {
+            let found = of_before(name).or_else(|| in_place(index)).cloned().unwrap_or_default();
+            KnownColumn { name: name.to_owned(), ..found }
+        };
+        let columns = names().enumerate().map(column);
         let filenode = before.map(|known| known.filenode).unwrap_or_default();
         return Known { filenode, columns: columns.collect(), truncated };
     };
@@ -267,8 +276,7 @@ pub fn recognise(
     let rewritten = before.is_some_and(|known| known.filenode != filenode);
     let columns = found.iter().map(|column| {
         let mut distrusted = Lsn(0);
-        let by_number =
-            before.and_then(|known| known.columns.iter().find(|other| other.attribute == column.attribute));
+        let by_number = before.and_then(|known| known.columns.iter().find(|other| other.attribute == column.attribute));
         if let Some(other) = by_number {
             distrusted = other.distrusted;
             if rewritten && other.changed_by != column.changed_by {
@@ -276,11 +284,10 @@ pub fn recognise(
             }
         }
         let ahead = xid.map_or(0, |xid| column.changed_by.wrapping_sub(xid));
-        if (1..LATER_TRANSACTIONS).contains(&ahead) {
-            distrusted = now;
-        }
-        if of_before(&column.name).is_some_and(|other| other.attribute != column.attribute) {
-            distrusted = now;
+        match of_before(&column.name) {
+            Some(other) if other.attribute == column.attribute => {}
+            None if !(1..LATER_TRANSACTIONS).contains(&ahead) => {}
+            _ => distrusted = now,
         }
         KnownColumn {
             name: column.name.clone(),

@@ -9,10 +9,13 @@ use super::{Cell, Version};
 /// What a version costs beside its bytes: keys, vectors and tree nodes.
 const OVERHEAD_BYTES: usize = 96;
 
-/// Versions by cell, oldest first.
+/// Versions of one cell, oldest first; `None`: gone.
+type Versions = Vec<(Position, Option<Vec<u8>>)>;
+
+/// Versions by cell.
 #[derive(Debug, Default)]
 pub struct Pending {
-    cells: BTreeMap<Cell, Vec<(Position, Option<Vec<u8>>)>>,
+    cells: BTreeMap<Cell, Versions>,
     bytes: usize,
 }
 
@@ -58,7 +61,7 @@ impl Pending {
         let mut taken = Vec::new();
         for (cell, versions) in &mut self.cells {
             let durable = versions.partition_point(|(at, _)| *at <= position);
-            if let Some((at, value)) = versions.drain(..durable).last() {
+            if let Some((at, value)) = versions.drain(..durable).next_back() {
                 taken.push((cell.clone(), at, value));
             }
         }
@@ -71,14 +74,14 @@ impl Pending {
     pub fn take_all(&mut self) -> Vec<Version> {
         self.bytes = 0;
         let cells = std::mem::take(&mut self.cells);
-        let versions = |(cell, versions): (Cell, Vec<(Position, Option<Vec<u8>>)>)| {
+        let versions = |(cell, versions): (Cell, Versions)| {
             versions.into_iter().map(move |(position, value)| (cell.clone(), position, value))
         };
         cells.into_iter().flat_map(versions).collect()
     }
 
     fn count(&mut self) {
-        let of_cell = |(cell, versions): (&Cell, &Vec<(Position, Option<Vec<u8>>)>)| {
+        let of_cell = |(cell, versions): (&Cell, &Versions)| {
             versions.iter().map(|(_, value)| cost(cell, value.as_deref())).sum::<usize>()
         };
         self.bytes = self.cells.iter().map(of_cell).sum();

@@ -117,14 +117,15 @@ impl Store {
     pub fn get(&self, cell: &Cell, before: Position) -> Result<Option<(Position, Option<Vec<u8>>)>> {
         self.read(|values| {
             let (relation, key, attribute) = (cell.relation, &*cell.key, cell.attribute);
-            let (low, high) = (
-                (relation, key, attribute, 0, 0),
-                (relation, key, attribute, before.commit_end.0, before.ordinal),
-            );
+            let (low, high) =
+                ((relation, key, attribute, 0, 0), (relation, key, attribute, before.commit_end.0, before.ordinal));
             let Some(found) = values.range(low..high)?.next_back() else { return Ok(None) };
             let (at, value) = found?;
             let (_, _, _, commit_end, ordinal) = at.value();
-            Ok(Some((Position::new(Lsn(commit_end), ordinal), Some(value.value().to_vec()).filter(|value| !value.is_empty()))))
+            Ok(Some((
+                Position::new(Lsn(commit_end), ordinal),
+                Some(value.value().to_vec()).filter(|value| !value.is_empty()),
+            )))
         })
     }
 
@@ -153,7 +154,12 @@ impl Store {
 
     /// Writes versions that are durable in the log, and that everything up to `applied` is. Durable when it returns.
     /// Says whether staged versions are left to tidy up.
-    pub fn apply(&self, versions: &[Version], truncated: &[(u32, Position)], applied: Option<Position>) -> Result<bool> {
+    pub fn apply(
+        &self,
+        versions: &[Version],
+        truncated: &[(u32, Position)],
+        applied: Option<Position>,
+    ) -> Result<bool> {
         self.attempt("writing the TOAST store", |write| {
             let mut values = write.open_table(VALUES)?;
             for (cell, position, value) in versions {
@@ -269,9 +275,10 @@ fn remove_before(values: &mut Values<'_>, cell: &Cell, position: Position) -> Do
 /// A truncated table's versions.
 fn forget_before(write: &WriteTransaction, values: &mut Values<'_>, relation: u32, position: Position) -> Done {
     let none: &[u8] = &[];
-    values.retain_in((relation, none, 0, 0, 0)..(relation.saturating_add(1), none, 0, 0, 0), |(_, _, _, commit_end, ordinal), _| {
-        Position::new(Lsn(commit_end), ordinal) >= position
-    })?;
+    values.retain_in(
+        (relation, none, 0, 0, 0)..(relation.saturating_add(1), none, 0, 0, 0),
+        |(_, _, _, commit_end, ordinal), _| Position::new(Lsn(commit_end), ordinal) >= position,
+    )?;
     let mut table = write.open_table(KNOWN)?;
     let known = table.get(relation)?.and_then(|bytes| serde_json::from_slice::<Known>(bytes.value()).ok());
     if let Some(mut known) = known {
