@@ -15,11 +15,11 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use thm_api::Position;
 
+use super::ROUND_PAUSE;
 use super::engine::Engine;
 use super::explain::Versions;
 use super::history::{History, State};
 use super::report::{Difference, Report};
-use super::{ROUND_PAUSE, ROUNDS};
 use crate::config::Config;
 
 /// Class of the connectors whose deliveries are checked.
@@ -157,7 +157,7 @@ pub async fn check(
     report: &mut Report,
 ) -> Result<()> {
     let mut lasting: Option<Vec<Difference>> = None;
-    for _ in 0..ROUNDS {
+    for _ in 0..report.rounds {
         let rules = Rules::of(engine).await?;
         let history = History::read(engine).await?;
         engine.barrier(client).await?;

@@ -6,9 +6,9 @@ use anyhow::Result;
 use thm_api::{ConnectorConfig, Hosts, SinkPartition, TopicPartition};
 use thm_sink::redis::verify::{BoardState, Recount, read_board};
 
+use super::ROUND_PAUSE;
 use super::engine::Engine;
 use super::report::{Difference, Report};
-use super::{ROUND_PAUSE, ROUNDS};
 use crate::config::Config;
 
 /// Class of the connectors whose boards are checked.
@@ -27,7 +27,7 @@ pub async fn check(
     let hosts = Hosts::new(config.hosts.clone());
     for (name, options) in engine.connectors_of(CLASS).await? {
         let mut differing = Vec::new();
-        for round in 0..ROUNDS {
+        for round in 0..report.rounds {
             if round > 0 {
                 tokio::time::sleep(ROUND_PAUSE).await;
             }

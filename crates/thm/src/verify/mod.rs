@@ -39,8 +39,8 @@ use explain::Versions;
 use history::History;
 use report::{Difference, Report};
 
-/// How often differing rows are looked at again.
-const ROUNDS: usize = 6;
+/// How often differing rows are looked at: a row that changes every second is seen equal once in so many looks.
+const DEFAULT_ROUNDS: usize = 6;
 /// Pause between rounds.
 const ROUND_PAUSE: Duration = Duration::from_millis(500);
 /// Events compared at once: bounds memory whatever the table's size.
@@ -58,6 +58,9 @@ pub struct VerifyArgs {
     /// How many differences to print.
     #[arg(long, default_value_t = 20)]
     show: usize,
+    /// How often to look at what differs before it is reported; fewer suffice where nothing changes.
+    #[arg(long, default_value_t = DEFAULT_ROUNDS)]
+    rounds: usize,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -69,7 +72,7 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode> {
     let config = Config::load(&args.config)?;
     let engine = Engine::new(&config, Duration::from_secs(args.timeout))?;
     let postgres = postgres::connect(&config.verify.postgres).await?;
-    let mut report = Report::default();
+    let mut report = Report::new(args.rounds);
 
     progress(args.output, "waiting until every sink is past the source's current position");
     let barrier = engine.barrier(&postgres).await?;
@@ -141,7 +144,7 @@ async fn check_clickhouse(
         let Some(next) = next.into_iter().flatten().min() else { break };
         from = next;
     }
-    for _ in 0..ROUNDS {
+    for _ in 1..report.rounds {
         if differing.is_empty() {
             break;
         }

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod conformance;
+mod faults;
 mod fresh_start;
 mod kills;
 mod published_files;
@@ -12,3 +13,4 @@ mod rest;
 mod smoke;
 mod stack;
 mod values;
+mod verify;
