@@ -9,7 +9,7 @@ mod replay;
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -139,9 +139,5 @@ async fn queue_named(kafka: &mut KafkaClient, name: &str) -> Result<(String, i32
     let of_connector = format!("dlq.{name}");
     let find = |wanted: &str| topics.iter().find(|topic| topic.name == wanted);
     let found = find(name).or_else(|| find(&of_connector)).map(|topic| (topic.name.clone(), topic.partitions));
-    match found {
-        Some(found) => Ok(found),
-        None if topics.is_empty() => bail!("there is no topic at all"),
-        None => Err(anyhow!("there is no queue {name}, nor {of_connector}; `thm dlq list` shows the queues")),
-    }
+    found.ok_or_else(|| anyhow!("there is no queue {name}, nor {of_connector}; `thm dlq list` shows the queues"))
 }
