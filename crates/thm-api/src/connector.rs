@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{ConfigDef, ConfigIssue, ConnectorConfig, Hosts, MemoryBudget, Result, SinkTask, SourceTask, StateStore};
+use crate::{
+    ConfigDef, ConfigIssue, ConnectorConfig, Failpoints, Hosts, MemoryBudget, Result, SinkTask, SourceTask, StateStore,
+};
 
 /// Which side of the log a connector stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct TaskContext {
     pub state: Arc<dyn StateStore>,
     /// Memory for what the task holds between calls.
     pub budget: MemoryBudget,
+    /// Mechanisms that a test switches off.
+    pub failpoints: Failpoints,
 }
 
 /// A task of either kind.

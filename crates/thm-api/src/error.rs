@@ -78,6 +78,8 @@ kinds! {
     SlotUnsafe = "THM-SRC-006", Stop, DataSafety, "Set the source connector's option thm.start (or start once with thm run --resnapshot or --from-slot): resnapshot takes everything anew, from-slot goes on from what the slot still has.";
     /// A message or value from PostgreSQL cannot be decoded.
     SourceDecode = "THM-SRC-007", Stop, DataSafety, "Report the table and column named here; nothing was skipped.";
+    /// An update left a large value out, and it cannot be found any more.
+    ValueUnknown = "THM-SRC-008", Stop, DataSafety, "Set thm.start=resnapshot to take everything anew, or let such rows pass with thm.toast.miss=current (the present value) or placeholder.";
     /// The disk or file system fails; the log stops rather than lie about durability.
     LogIo = "THM-LOG-001", Stop, DataSafety, "Free space or repair the disk, then start again; nothing acknowledged is lost.";
     /// Stored bytes are not what was written.

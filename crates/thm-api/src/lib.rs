@@ -14,6 +14,7 @@ pub mod changelog;
 pub mod config;
 pub mod connector;
 pub mod error;
+pub mod failpoint;
 pub mod hosts;
 pub mod log;
 pub mod lsn;
@@ -29,6 +30,7 @@ pub use changelog::{ChangelogBatch, Op, RowKind, RowMeta};
 pub use config::{ConfigDef, ConfigIssue, ConfigKey, ConfigType, ConnectorConfig, Importance, Support};
 pub use connector::{Connector, ConnectorKind, Registry, Task, TaskContext};
 pub use error::{Error, ErrorKind, ExitCode, Policy, RejectedRecord, Result};
+pub use failpoint::Failpoints;
 pub use hosts::Hosts;
 pub use log::{
     Append, Appended, Cleanup, Complete, Completeness, FetchedBatch, Log, LogBatch, Offset, PartitionInfo, ReadLimits,

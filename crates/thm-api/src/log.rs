@@ -244,6 +244,12 @@ pub trait Log: Send + Sync + 'static {
     /// watermark it is `ErrorKind::OffsetOutOfRange`. Cancel-safe. Waiting readers are woken by appends.
     async fn read(&self, partition: &TopicPartition, from: Offset, limits: ReadLimits) -> Result<ReadResult>;
 
+    /// The reader that goes on at `next` wants decoded rows: while it keeps up, appends to the partition wait for it
+    /// rather than push what it has not read out of the tail cache. They never wait long for one that stands still, nor
+    /// at all for one that reads old records. For readers on this machine that are part of the pipeline, not for
+    /// sinks: one of those must not slow the others down. A log without such a cache does nothing.
+    fn keeps_up(&self, _partition: &TopicPartition, _next: Offset) {}
+
     /// First offset of the first batch whose latest timestamp is at or after `timestamp_ms`; none if all batches
     /// are older. The record itself may lie later in that batch: whoever wants it exactly looks inside.
     async fn batch_at_time(&self, partition: &TopicPartition, timestamp_ms: i64) -> Result<Option<Offset>> {

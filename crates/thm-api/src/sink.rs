@@ -128,6 +128,12 @@ pub trait SinkTask: Send {
     /// after an error, a time-out or a crash; ranges of a partition come in order.
     async fn write(&mut self, batch: SinkBatch) -> Result<()>;
 
+    /// Whether what was just written must be committed before the next range of its partition is written, because a
+    /// repetition after that one would undo it. Asked after each write.
+    fn commit_before_next(&self) -> bool {
+        false
+    }
+
     /// Next offsets that are durable in the target; everything before them may be committed.
     async fn flush(&mut self) -> Result<Vec<(TopicPartition, Offset)>>;
 

@@ -17,6 +17,11 @@ pub const COMMIT_US: &str = "thm.ts";
 /// The old row as JSON, for updates and deletes where it is known.
 pub const OLD: &str = "thm.old";
 
+/// The one connector that a record is for; all others pass it over. `thm dlq replay` writes it.
+pub const TO: &str = "thm.to";
+/// Queue, partition and offset that a record was replayed from, as `dlq.sink/0/17`. `thm dlq replay` writes it.
+pub const REPLAY: &str = "thm.replay";
+
 /// Appends the headers of one record to `block`.
 pub fn push_headers(block: &mut HeaderBlock, op: Op, position: Position, commit_us: i64, old: Option<&[u8]>) {
     let mut text = FixedText::EMPTY;

@@ -29,8 +29,14 @@ pub(crate) struct Decoded {
     pub(crate) next: Offset,
 }
 
-/// Decodes the records of `fetched` at or after `from`.
-pub(crate) fn decode(partition: &TopicPartition, fetched: FetchedBatch, from: Offset) -> Result<Decoded> {
+/// Decodes the records of `fetched` at or after `from`. Those that are for another connector alone are left out, as if
+/// they had been compacted away.
+pub(crate) fn decode(
+    partition: &TopicPartition,
+    connector: &str,
+    fetched: FetchedBatch,
+    from: Offset,
+) -> Result<Decoded> {
     let corrupt = |error: CodecError| {
         let object = format!("{partition} at offset {}", fetched.base_offset);
         Error::new(ErrorKind::LogCorrupt, "decoding a batch", object).with_source(error)
@@ -49,6 +55,9 @@ pub(crate) fn decode(partition: &TopicPartition, fetched: FetchedBatch, from: Of
             if offset >= from {
                 let origin = origin::parse(&record.headers);
                 let headers = header_list(&record.headers, origin.as_ref());
+                if is_for_another(&headers, connector) {
+                    continue;
+                }
                 let SourceRecord { timestamp_ms, key, value, .. } = record;
                 records.push(SinkRecord { offset, timestamp_ms, key, value, headers, origin });
             }
@@ -58,6 +67,12 @@ pub(crate) fn decode(partition: &TopicPartition, fetched: FetchedBatch, from: Of
         chunk: SinkChunk { base_offset: fetched.base_offset, records, columns: fetched.batch.decoded },
         next: Offset(base + i64::from(header.last_offset_delta) + 1),
     })
+}
+
+/// Whether the record was replayed for a connector that is not this one.
+fn is_for_another(headers: &HeaderList, connector: &str) -> bool {
+    let to = headers.iter().find(|(name, _)| name.as_ref() == origin::TO.as_bytes());
+    to.and_then(|(_, value)| value.as_deref()).is_some_and(|name| name != connector.as_bytes())
 }
 
 /// The headers as a list. Those of our own jobs' records are all in the origin, and a list for each would cost more
@@ -113,7 +128,7 @@ mod tests {
     #[test]
     fn records_before_the_offset_are_left_out_and_all_headers_can_be_had_again() {
         let partition = TopicPartition::new("t", 0);
-        let decoded = decode(&partition, fetched(three(), 3), Offset(10)).unwrap();
+        let decoded = decode(&partition, "c", fetched(three(), 3), Offset(10)).unwrap();
         assert_eq!(decoded.next, Offset(13));
         let records = &decoded.chunk.records;
         assert_eq!(records.iter().map(|record| record.offset.0).collect::<Vec<_>>(), [10, 11, 12]);
@@ -127,18 +142,38 @@ mod tests {
             writer.push(record.timestamp_ms, record.key.as_deref(), record.value.as_deref(), &headers);
         }
         assert_eq!(writer.finish(), three());
-        let later = decode(&partition, fetched(three(), 3), Offset(12)).unwrap();
+        let later = decode(&partition, "c", fetched(three(), 3), Offset(12)).unwrap();
         assert_eq!(later.chunk.records.len(), 1);
+    }
+
+    #[test]
+    fn a_record_for_one_connector_is_passed_over_by_all_others() {
+        let partition = TopicPartition::new("t", 0);
+        let mut writer = BatchWriter::new();
+        let mut own = HeaderBlock::default();
+        origin::push_headers(&mut own, Op::Create, Position::new(Lsn(7), 1), 5, None);
+        own.push(origin::TO, Some(b"c"));
+        writer.push(1, None, Some(b"first"), &own);
+        writer.push(1, None, Some(b"second"), &HeaderBlock::default());
+        let batch = writer.finish();
+        let values = |connector: &str| {
+            let decoded = decode(&partition, connector, fetched(batch.clone(), 2), Offset(10)).unwrap();
+            assert_eq!(decoded.next, Offset(12));
+            let values = decoded.chunk.records.into_iter().map(|record| record.value.unwrap());
+            values.collect::<Vec<_>>()
+        };
+        assert_eq!(values("c"), ["first", "second"]);
+        assert_eq!(values("d"), ["second"]);
     }
 
     #[test]
     fn compressed_batches_are_read_and_broken_ones_named() {
         let partition = TopicPartition::new("t", 0);
         let gzip = record_batch::compress(&three(), Compression::Gzip).unwrap();
-        assert_eq!(decode(&partition, fetched(gzip, 3), Offset(10)).unwrap().chunk.records.len(), 3);
+        assert_eq!(decode(&partition, "c", fetched(gzip, 3), Offset(10)).unwrap().chunk.records.len(), 3);
         let mut cut = three();
         cut.truncate(80);
-        let error = decode(&partition, fetched(cut, 3), Offset(10)).unwrap_err();
+        let error = decode(&partition, "c", fetched(cut, 3), Offset(10)).unwrap_err();
         assert_eq!((error.kind(), error.object()), (ErrorKind::LogCorrupt, "t-0 at offset 10"));
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use thm_api::{Connector, ConnectorKind, Error, ErrorKind, Result, TaskContext};
+use thm_api::{Connector, ConnectorKind, Error, ErrorKind, Failpoints, Result, TaskContext};
 
 use crate::definition::{self, Definition, RawConfig, Validation};
 use crate::names::ConnectorState;
@@ -215,6 +215,7 @@ impl Herder {
             hosts: Arc::clone(&self.options.hosts),
             state: Arc::new(ConnectorState::new(Arc::clone(&self.options.state), name)),
             budget: self.options.source_budget.clone(),
+            failpoints: Failpoints::default(),
         };
         let Ok(Err(error)) = tokio::time::timeout(PREFLIGHT_TIMEOUT, connector.check(&context)).await else { return };
         // What the server lacks fails the task, where it can be retried; a wrong address or password never works.
@@ -227,7 +228,14 @@ impl Herder {
     /// All connectors as they are now. Cheap: no I/O.
     #[must_use]
     pub fn snapshot(&self) -> Vec<ConnectorSnapshot> {
-        self.connectors.lock().iter().map(|(name, entry)| entry.snapshot(name)).collect()
+        let mut all: Vec<_> = self.connectors.lock().iter().map(|(name, entry)| entry.snapshot(name)).collect();
+        // A task that waits or tries again has not looked at the log since.
+        for lag in all.iter_mut().flat_map(|one| &mut one.tasks).flat_map(|task| &mut task.lags) {
+            let topic = self.options.log.topic(&lag.partition.topic);
+            let info = topic.as_ref().and_then(|topic| topic.partitions.get(lag.partition.partition as usize));
+            lag.high_watermark = info.map_or(lag.high_watermark, |info| info.high_watermark);
+        }
+        all
     }
 
     /// The state a connector was asked to be in, and its task's.

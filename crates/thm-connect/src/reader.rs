@@ -10,6 +10,7 @@
 //! whole of a range that must be repeated. It never holds more than a batch's worth and one log batch beyond.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thm_api::{
@@ -24,6 +25,7 @@ const IDLE_WAIT: Duration = Duration::from_secs(5);
 /// Reads one partition for one sink.
 #[derive(Debug)]
 pub(crate) struct PartitionReader {
+    connector: Arc<str>,
     partition: SinkPartition,
     /// First offset of the next range.
     cursor: Offset,
@@ -39,8 +41,9 @@ pub(crate) struct PartitionReader {
 
 impl PartitionReader {
     /// Begins at `cursor`.
-    pub(crate) fn new(partition: SinkPartition, cursor: Offset, high_watermark: Offset) -> Self {
+    pub(crate) fn new(connector: Arc<str>, partition: SinkPartition, cursor: Offset, high_watermark: Offset) -> Self {
         Self {
+            connector,
             partition,
             cursor,
             next: cursor,
@@ -66,7 +69,7 @@ impl PartitionReader {
 
     /// Forgets the buffer and goes on at `cursor`.
     pub(crate) fn seek(&mut self, cursor: Offset) {
-        *self = Self::new(self.partition.clone(), cursor, self.high_watermark);
+        *self = Self::new(Arc::clone(&self.connector), self.partition.clone(), cursor, self.high_watermark);
     }
 
     /// Reads until a batch is ready to be cut, `until` being the last offset of a range that must be repeated.
@@ -95,7 +98,7 @@ impl PartitionReader {
             let found = log.read(&self.partition.partition, self.next, limits).await?;
             self.high_watermark = found.high_watermark;
             for fetched in found.batches {
-                self.push(decode(&self.partition.partition, fetched, self.next)?);
+                self.push(decode(&self.partition.partition, &self.connector, fetched, self.next)?);
             }
         }
     }
@@ -209,8 +212,6 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use bytes::Bytes;
     use thm_api::TopicPartition;
     use uuid::Uuid;
@@ -224,7 +225,7 @@ mod tests {
 
     fn reader(offsets: &[i64]) -> PartitionReader {
         let partition = SinkPartition { partition: TopicPartition::new("t", 0), topic_uuid: Uuid::nil() };
-        let mut reader = PartitionReader::new(partition, Offset(0), Offset(100));
+        let mut reader = PartitionReader::new("c".into(), partition, Offset(0), Offset(100));
         for offsets in offsets.chunks(4) {
             let records: Vec<SinkRecord> = offsets.iter().copied().map(record).collect();
             let next = Offset(records.last().map_or(0, |last| last.offset.0 + 1));

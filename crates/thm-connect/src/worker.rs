@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thm_api::{Connector, Error, ErrorKind, Hosts, MemoryBudget, Policy, Result, Task, TaskContext};
+use thm_api::{Connector, Error, ErrorKind, Failpoints, Hosts, MemoryBudget, Policy, Result, Task, TaskContext};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -139,6 +139,7 @@ async fn run_task(around: Surroundings, wish: Wish, stop: CancellationToken) -> 
         hosts: Arc::clone(&around.hosts),
         state: Arc::new(ConnectorState::new(Arc::clone(&context.state), &context.connector)),
         budget: around.budget.clone(),
+        failpoints: Failpoints::from_environment(),
     };
     let mut retry = Retry::new(context.settings.retry);
     loop {

@@ -5,10 +5,12 @@ use thm_api::ExitCode;
 
 use crate::bench::BenchArgs;
 use crate::clickhouse::EngineArgs;
+use crate::faults::FaultsArgs;
+use crate::faults::outages::OutagesArgs;
 use crate::generator::GenerateArgs;
 use crate::mock_api::MockApiArgs;
 use crate::supervisor::DevArgs;
-use crate::{bench, clickhouse, generator, mock_api, supervisor};
+use crate::{bench, clickhouse, faults, generator, mock_api, supervisor};
 
 /// `thm dev`, with its subcommands for the second terminal.
 ///
@@ -40,6 +42,22 @@ pub async fn run_mock_api(args: MockApiArgs) -> Result<ExitCode> {
 /// When a service or the engine does not start or gets stuck.
 pub async fn run_bench(args: BenchArgs) -> Result<ExitCode> {
     bench::run(args).await
+}
+
+/// `thm faults`.
+///
+/// # Errors
+/// When a service does not start.
+pub async fn run_faults(args: FaultsArgs) -> Result<ExitCode> {
+    faults::run(args).await
+}
+
+/// `thm outages`.
+///
+/// # Errors
+/// When a service does not start.
+pub async fn run_outages(args: OutagesArgs) -> Result<ExitCode> {
+    faults::outages::run(args).await
 }
 
 /// `thm clickhouse-engine`: blocks, and ends the process itself when all went well. To be called outside of a runtime.

@@ -35,6 +35,10 @@ use crate::{CompletenessBoard, batch, names};
 /// Longest producer name; it stands in every frame.
 const MAX_PRODUCER_BYTES: usize = 1024;
 
+/// The share of the tail cache by which a producer may be ahead of a reader that keeps up: what the reader itself
+/// writes meanwhile, and the reader of that, need the rest.
+const PARTS_OF_TAIL_CACHE: usize = 3;
+
 /// Topics in segment files on this machine.
 ///
 /// Reads that wait need a tokio runtime with time. Dropping the log is [`EmbeddedLog::close`].
@@ -70,7 +74,9 @@ impl EmbeddedLog {
             Some(storage) => Arc::clone(storage),
             None => storage::from_environment().map_err(failed)?,
         };
-        let folder = TopicFolder { dir: config.dir.clone(), storage, segment_bytes: config.segment_bytes };
+        let window_bytes = config.tail_cache_bytes / PARTS_OF_TAIL_CACHE;
+        let folder =
+            TopicFolder { dir: config.dir.clone(), storage, segment_bytes: config.segment_bytes, window_bytes };
         let topics = folder.open_all()?.into_iter().map(|topic| (Arc::from(topic.spec.name.as_str()), Arc::new(topic)));
         let disk = Arc::new(Disk {
             work: WorkList::default(),
@@ -236,6 +242,7 @@ impl Log for EmbeddedLog {
             let decoded = batch.decoded.as_ref().map_or(0, |rows| rows.bytes());
             batch.bytes.len() + size_of_val(&*batch.positions) + decoded
         });
+        partition.pace.room().await;
         let permit = inner.write_budget.acquire(memory_bytes.max(1)).await;
         // Nothing is awaited from here on: the append is queued whole or not at all.
         inner.disk.poison.check(&partition.id)?;
@@ -273,6 +280,12 @@ impl Log for EmbeddedLog {
             if timeout_at(deadline, changes.changed()).await.is_err() {
                 return Ok(nothing);
             }
+        }
+    }
+
+    fn keeps_up(&self, partition: &TopicPartition, next: Offset) {
+        if let Ok(partition) = self.inner.partition(partition) {
+            partition.reader_at(next.0);
         }
     }
 

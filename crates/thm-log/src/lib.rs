@@ -25,6 +25,7 @@ pub mod kafka;
 mod memory;
 mod meters;
 mod names;
+mod pace;
 mod partition;
 mod poison;
 mod progress;

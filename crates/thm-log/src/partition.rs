@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 use crate::fsync::WorkList;
 use crate::meters::TopicMeters;
 use crate::names;
+use crate::pace::Pace;
 use crate::progress::ProgressMap;
 use crate::queue::Pending;
 use crate::segment::index::Summary;
@@ -43,6 +44,8 @@ pub(crate) struct Partition {
     writer: Mutex<SegmentWriter>,
     segments: RwLock<Vec<Arc<Segment>>>,
     progress: RwLock<ProgressMap>,
+    /// Holds producers back for a reader that keeps up.
+    pub pace: Pace,
     state: watch::Sender<PartitionState>,
 }
 
@@ -80,12 +83,14 @@ pub(crate) struct Parts {
     pub segments: Vec<Arc<Segment>>,
     /// Writes to the active segment.
     pub writer: SegmentWriter,
+    /// How far producers may be ahead of a reader that keeps up, in bytes of memory.
+    pub window_bytes: usize,
 }
 
 impl Partition {
     /// A partition whose files have been opened.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { id, key, meters, dir, storage, segments, writer } = parts;
+        let Parts { id, key, meters, dir, storage, segments, writer, window_bytes } = parts;
         let end = writer.written().next_offset;
         let start = segments.first().map_or(end, |segment| segment.base_offset);
         let info = PartitionInfo { log_start: Offset(start), high_watermark: Offset(end) };
@@ -99,6 +104,7 @@ impl Partition {
             progress: RwLock::new(writer.progress().clone()),
             writer: Mutex::new(writer),
             segments: RwLock::new(segments),
+            pace: Pace::new(window_bytes),
             state: watch::Sender::new(PartitionState { info, deleted: false }),
         }
     }
@@ -125,7 +131,14 @@ impl Partition {
         let pending = Pending { base_offset, batch, progress, memory_bytes, _permit: permit, done };
         queue.next_offset = pending.next_offset();
         queue.pending.push(pending);
+        self.pace.queued(base_offset, memory_bytes);
         Ok((base_offset, durable))
+    }
+
+    /// A reader that wants to keep up goes on at `next`.
+    pub(crate) fn reader_at(&self, next: i64) {
+        let queued = self.queue.lock().next_offset;
+        self.pace.reader_at(next, queued);
     }
 
     /// Durable progress of a producer.

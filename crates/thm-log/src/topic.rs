@@ -63,6 +63,8 @@ pub(crate) struct TopicFolder {
     pub storage: Arc<dyn Storage>,
     /// Size at which segments are closed.
     pub segment_bytes: u64,
+    /// How far producers may be ahead of a reader that keeps up, in bytes of memory.
+    pub window_bytes: usize,
 }
 
 impl TopicState {
@@ -188,7 +190,8 @@ impl TopicFolder {
         let writer = SegmentWriter::new(Arc::clone(&storage), dir.clone(), self.segment_bytes, active, progress)
             .map_err(failed)?;
         let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
-        Ok(Partition::new(Parts { id, key, meters: meters.clone(), dir, storage, segments, writer }))
+        let window_bytes = self.window_bytes;
+        Ok(Partition::new(Parts { id, key, meters: meters.clone(), dir, storage, segments, writer, window_bytes }))
     }
 
     /// Removes temporary files of writes that a crash cut short.

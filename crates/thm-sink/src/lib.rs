@@ -9,9 +9,11 @@
 //! A task makes one attempt and classifies the failure; the worker owns retry, back-off and the dead letter queue.
 
 pub mod clickhouse;
+mod failpoints;
 pub mod http;
 pub mod redis;
 
 pub use clickhouse::ClickHouseConnector;
+pub use failpoints::FAILPOINTS;
 pub use http::HttpConnector;
 pub use redis::LeaderboardConnector;

@@ -10,8 +10,12 @@ use tokio_postgres::{Row, SimpleQueryMessage, SimpleQueryRow};
 use crate::copy::CopyReader;
 use crate::failure::from_sql;
 use crate::pgoutput::{Datum, Relation, RelationColumn};
-use crate::session::{Session, literal};
-use crate::table::{ColumnFacts, TableFacts};
+use crate::session::{Session, identifier, literal};
+use crate::table::{ColumnDefault, ColumnFacts, TableFacts};
+
+mod types;
+
+pub use types::types;
 
 /// What must be known of the server before anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +145,27 @@ pub async fn retained(session: &Session, name: &str) -> Result<Option<Retained>>
     Ok(found.first().map(row))
 }
 
+/// Largest table whose rows are counted; of a larger one the planner's estimate must do. Reading so much takes no
+/// time beside its `COPY`.
+const DEFAULT_COUNTED_BYTES: u32 = 64 << 20;
+
+/// About how many rows a table has; `None` if nobody knows.
+pub async fn expected_rows(session: &Session, table: &TableName) -> Result<Option<u64>> {
+    let doing = "asking for a table's size";
+    let sql = format!(
+        "SELECT pg_relation_size(oid) <= {DEFAULT_COUNTED_BYTES}, reltuples::bigint FROM pg_class WHERE oid = {}",
+        table.oid
+    );
+    let found = rows(session, doing, &sql).await?;
+    let Some(row) = found.first() else { return Ok(None) };
+    if text(row, 0) != "t" {
+        return Ok(text(row, 1).parse().ok().filter(|estimate| *estimate > 0));
+    }
+    let sql = format!("SELECT count(*) FROM ONLY {}.{}", identifier(&table.schema), identifier(&table.name));
+    let found = rows(session, doing, &sql).await?;
+    Ok(found.first().and_then(|row| text(row, 0).parse().ok()))
+}
+
 /// Drops a slot that nobody uses.
 pub async fn drop_slot(session: &Session, name: &str) -> Result<()> {
     let sql = format!("SELECT pg_drop_replication_slot({})", literal(name));
@@ -187,11 +212,10 @@ pub async fn foreign_keys(session: &Session) -> Result<Vec<(u32, u32)>> {
     Ok(found.iter().filter_map(|row| Some((text(row, 0).parse().ok()?, text(row, 1).parse().ok()?))).collect())
 }
 
-const COLUMNS: &str = "SELECT a.attname::text, a.atttypid, a.atttypmod, a.attnotnull, \
-     coalesce(b.oid, t.oid), CASE WHEN t.typtype = 'd' THEN t.typtypmod END, coalesce(b.typtype, t.typtype) = 'e', \
-     format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid) \
+const COLUMNS: &str = "SELECT a.attname::text, a.atttypid, a.atttypmod, a.attnotnull, t.typname::text, \
+     t.typtype = 'd', format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid), \
+     col_description(a.attrelid, a.attnum), a.attgenerated <> '' \
      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
-     LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype \
      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = '' \
      WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
@@ -212,7 +236,9 @@ pub async fn table(session: &Session, name: &TableName) -> Result<Option<(Relati
     }
     let key = session.query_opt(KEY, &[&name.oid]).await.map_err(failed)?;
     let key: Vec<String> = key.and_then(|row| row.get::<_, Option<Vec<String>>>(0)).unwrap_or_default();
-    let mut facts = TableFacts { key, columns: Vec::with_capacity(columns.len()) };
+    let oids: Vec<u32> = columns.iter().map(|row| row.get(1)).collect();
+    let types = types::types(session, &oids).await?;
+    let mut facts = TableFacts { key, columns: Vec::with_capacity(columns.len()), types };
     let mut relation = Relation {
         oid: name.oid,
         schema: name.schema.clone(),
@@ -234,22 +260,42 @@ pub async fn table(session: &Session, name: &TableName) -> Result<Option<(Relati
 }
 
 async fn column_facts(session: &Session, row: &Row) -> Result<ColumnFacts> {
-    let default: Option<String> = row.get(8);
-    let not_null: bool = row.get(3);
-    let literal_default = match default.as_deref().filter(|text| not_null && is_literal(text)) {
-        Some(text) => evaluate(session, text, row.get(7)).await?,
-        None => None,
+    let default: Option<String> = row.get(7);
+    let found = match default.as_deref() {
+        Some(text) if is_literal(text) => {
+            evaluate(session, text, row.get(6)).await?.map_or(ColumnDefault::None, ColumnDefault::Literal)
+        }
+        Some(text) if is_call(text) => ColumnDefault::Call,
+        _ => ColumnDefault::None,
     };
+    let mut type_name: String = row.get(4);
+    if default.is_some_and(|text| text.starts_with("nextval(")) {
+        type_name = match type_name.as_str() {
+            "int2" => "smallserial".to_owned(),
+            "int4" => "serial".to_owned(),
+            "int8" => "bigserial".to_owned(),
+            _ => type_name,
+        };
+    }
     Ok(ColumnFacts {
         name: row.get(0),
-        not_null,
-        base_type: row.get(4),
-        base_modifier: row.get(5),
-        is_enum: row.get(6),
-        type_name: row.get(7),
-        has_default: default.is_some(),
-        literal_default,
+        not_null: row.get(3),
+        type_name,
+        is_domain: row.get(5),
+        default: found,
+        comment: row.get(8),
     })
+}
+
+/// Whether a default is a call, for which Debezium shows the type's zero.
+fn is_call(default: &str) -> bool {
+    const WITHOUT_PARENTHESES: [&str; 5] =
+        ["current_timestamp", "current_time", "current_date", "localtime", "localtimestamp"];
+    let text = default.strip_prefix('(').unwrap_or(default);
+    let name = text.find('(').map(|at| &text[..at]);
+    let plain = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b));
+    WITHOUT_PARENTHESES.iter().any(|word| default.eq_ignore_ascii_case(word))
+        || name.is_some_and(|name| plain(name) && text.contains(')'))
 }
 
 /// Whether a default is a constant: a number, a boolean, or a quoted text with at most a cast.
@@ -260,8 +306,14 @@ fn is_literal(default: &str) -> bool {
     {
         return true;
     }
-    let Some(quoted) = default.strip_prefix('\'') else { return false };
-    let closing = quoted.replace("''", "  ").find('\'');
+    // Bit strings are `B'101'::"bit"`, negative numbers `'-1'::integer` or `(-1)`.
+    let inner = default.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    if inner.is_some_and(|inner| inner.starts_with('-') && !inner.contains(' ')) {
+        return true;
+    }
+    let quoted = default.strip_prefix('B').unwrap_or(default);
+    let Some(quoted) = quoted.strip_prefix('\'') else { return false };
+    let closing = quoted.replace("\'\'", "  ").find('\'');
     let rest = closing.map_or("x", |at| &quoted[at + 1..]);
     rest.is_empty() || rest.strip_prefix("::").is_some_and(|cast| !cast.contains(['\'', '|', '+', ';']))
 }
@@ -270,7 +322,7 @@ fn is_literal(default: &str) -> bool {
 async fn evaluate(session: &Session, constant: &str, type_name: &str) -> Result<Option<Vec<u8>>> {
     let sql = format!("COPY (SELECT CAST({constant} AS {type_name})) TO STDOUT (FORMAT binary)");
     let failed = |error| from_sql(error, "reading a column's default", constant.to_owned());
-    let stream = session.copy_out(&sql).await.map_err(failed)?;
+    let Ok(stream) = session.copy_out(&sql).await else { return Ok(None) };
     let mut all = BytesMut::new();
     let mut stream = std::pin::pin!(stream);
     while let Some(chunk) = stream.try_next().await.map_err(failed)? {
@@ -327,6 +379,10 @@ mod tests {
         for text in ["now()", "(1 + 1)", "nextval('s'::regclass)", "'a'::text || 'b'::text", "gen_random_uuid()", ""] {
             assert!(!is_literal(text), "{text}");
         }
+        for text in ["now()", "nextval('s'::regclass)", "gen_random_uuid()", "CURRENT_DATE", "(now() - '1 day'::interval)"] {
+            assert!(is_call(text), "{text}");
+        }
+        assert!(!is_call("(1 + 1)") && !is_call("'a(b)'::text") && !is_call("NULL::text"));
     }
 
     #[test]

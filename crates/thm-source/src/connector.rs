@@ -27,6 +27,13 @@ impl PostgresConnector {
         self
     }
 
+    /// Large values that updates leave out are kept in this folder (`thm.toast.dir`).
+    #[must_use]
+    pub fn keeping_in(mut self, folder: &Path) -> Self {
+        self.defaults.insert("thm.toast.dir".to_owned(), folder.display().to_string());
+        self
+    }
+
     /// How tasks start where slot and state do not belong together (`thm.start`); obeyed once per text.
     #[must_use]
     pub fn starting_by(mut self, start: &str) -> Self {

@@ -22,6 +22,7 @@ use thm_codec::record_batch::{BatchWriter, HeaderBlock};
 use crate::columns::ColumnBuilder;
 use crate::pgoutput::{OldImage, Tuple};
 use crate::table::{Image, Spans, Table};
+use crate::toast::Hydrator;
 
 /// What happened to a row.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +80,8 @@ pub struct Encoder {
     bytes: usize,
     rows: u64,
     scratch: Scratch,
+    /// Completes updated rows; none where the placeholder is wanted.
+    toast: Option<Hydrator>,
 }
 
 #[derive(Default)]
@@ -103,7 +106,20 @@ impl Encoder {
             bytes: 0,
             rows: 0,
             scratch: Scratch::default(),
+            toast: None,
         }
+    }
+
+    /// With what completes updated rows.
+    #[must_use]
+    pub fn hydrating(mut self, toast: Option<Hydrator>) -> Self {
+        self.toast = toast;
+        self
+    }
+
+    /// What completes updated rows.
+    pub const fn toast(&mut self) -> Option<&mut Hydrator> {
+        self.toast.as_mut()
     }
 
     /// Makes a table known, or known anew: rows of its former shape are sealed.
@@ -206,21 +222,26 @@ impl Output {
         value.clear();
         key.clear();
         let row_of_old = if new.is_none() { Some(self.columns.as_mut_slice()) } else { None };
+        self.table.value_frame.open(value);
         Envelope::open(value);
         match old {
             Some((image, tuple)) => self.table.write_row(tuple, image.into(), None, value, spans, row_of_old)?,
             None => value.extend_from_slice(b"null"),
         }
-        let mut has_key = old.is_some() && new.is_none() && self.table.write_key(value, spans, key);
+        let mut has_key = false;
+        if let Some((image, tuple)) = old.filter(|_| new.is_none()) {
+            has_key = self.table.write_key((tuple, image.into()), value, spans, key)?;
+        }
         Envelope::after(value);
         match new {
             Some(tuple) => {
                 self.table.write_row(tuple, Image::Whole, whole(old), value, spans, Some(&mut self.columns))?;
-                has_key = self.table.write_key(value, spans, key);
+                has_key = self.table.write_key((tuple, Image::Whole), value, spans, key)?;
             }
             None => value.extend_from_slice(b"null"),
         }
         self.table.envelope.close(value, &origin.change, op, origin.now);
+        self.table.value_frame.close(value);
         let kind = match op {
             Op::Create | Op::Read => RowKind::Insert,
             Op::Update => RowKind::UpdateAfter,
@@ -260,7 +281,7 @@ impl Output {
             old_row.clear();
             key.clear();
             self.table.write_row(tuple, image, whole(Some(old)), old_row, spans, None)?;
-            self.table.write_key(old_row, spans, key);
+            self.table.write_key((tuple, image), old_row, spans, key)?;
         }
         Ok(key != old_key)
     }

@@ -1,7 +1,9 @@
 //! What PostgreSQL or the connection to it reports, as an error kind: the one place that reads SQLSTATEs.
 
-use pgwire_replication::PgWireError;
 use thm_api::{Error, ErrorKind};
+
+use crate::transport::WireError;
+use crate::transport::frame::ServerError;
 
 /// The kind behind an SQLSTATE that the server sent.
 fn kind_of_state(state: &str) -> ErrorKind {
@@ -32,23 +34,21 @@ pub fn from_sql(error: tokio_postgres::Error, doing: &'static str, object: impl 
 
 /// An error of the replication session.
 #[must_use]
-pub fn from_replication(error: PgWireError, doing: &'static str, object: impl Into<String>) -> Error {
-    let kind = match &error {
-        PgWireError::Server(message) => kind_of_message(message),
-        PgWireError::Auth(_) => ErrorKind::SourceDenied,
-        PgWireError::Protocol(_) | PgWireError::MessageTooLarge { .. } => ErrorKind::SourceDecode,
-        PgWireError::Tls(_) => ErrorKind::SourceDenied,
-        _ => ErrorKind::SourceUnreachable,
+pub fn from_replication(error: WireError, doing: &'static str, object: impl Into<String>) -> Error {
+    let (kind, message) = match &error {
+        WireError::Server(server) => (kind_of_error(server), Some(server.message.as_str())),
+        WireError::Denied(_) => (ErrorKind::SourceDenied, None),
+        WireError::Frame(_) => (ErrorKind::SourceDecode, None),
+        WireError::Io(_) | WireError::Ended | WireError::Late(_) => (ErrorKind::SourceUnreachable, None),
     };
-    let message = error.to_string();
-    with_sql_hint(Error::new(kind, doing, object), kind, Some(&message)).with_source(error)
+    with_sql_hint(Error::new(kind, doing, object), kind, message).with_source(error)
 }
 
-/// The transport keeps the SQLSTATE only inside its message: `... (SQLSTATE 55006)`.
-fn kind_of_message(message: &str) -> ErrorKind {
-    let state = message.rsplit_once("SQLSTATE ").and_then(|(_, rest)| rest.get(..5)).unwrap_or_default();
+/// WAL that the slot needs may be gone under a state that says less.
+fn kind_of_error(error: &ServerError) -> ErrorKind {
+    let message = &error.message;
     let lost = message.contains("requested WAL segment") || message.contains("can no longer get changes");
-    if lost { ErrorKind::SlotUnsafe } else { kind_of_state(state) }
+    if lost { ErrorKind::SlotUnsafe } else { kind_of_state(&error.code) }
 }
 
 fn with_sql_hint(error: Error, kind: ErrorKind, message: Option<&str>) -> Error {
@@ -70,13 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_state_inside_a_message_decides() {
-        let kind =
-            |text: &str| from_replication(PgWireError::Server(text.to_owned()), "starting replication", "slot").kind();
-        assert_eq!(kind("ERROR: replication slot \"s\" is active for PID 9 (SQLSTATE 55006)"), ErrorKind::SlotInUse);
-        assert_eq!(kind("FATAL: password authentication failed (SQLSTATE 28P01)"), ErrorKind::SourceDenied);
-        assert_eq!(kind("FATAL: shutting down (SQLSTATE 57P01)"), ErrorKind::SourceUnreachable);
-        let lost = "ERROR: can no longer get changes from replication slot \"s\" (SQLSTATE 55000)";
-        assert_eq!(kind(lost), ErrorKind::SlotUnsafe);
+    fn the_state_decides_unless_wal_is_gone() {
+        let kind = |code: &str, message: &str| {
+            let server = ServerError { code: code.to_owned(), message: message.to_owned(), ..ServerError::default() };
+            from_replication(WireError::Server(server), "starting replication", "slot").kind()
+        };
+        assert_eq!(kind("55006", "replication slot \"s\" is active for PID 9"), ErrorKind::SlotInUse);
+        assert_eq!(kind("28P01", "password authentication failed"), ErrorKind::SourceDenied);
+        assert_eq!(kind("57P01", "shutting down"), ErrorKind::SourceUnreachable);
+        assert_eq!(kind("55000", "can no longer get changes from replication slot \"s\""), ErrorKind::SlotUnsafe);
     }
 }

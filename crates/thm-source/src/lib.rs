@@ -11,23 +11,30 @@
 //! | module | what |
 //! |---|---|
 //! | [`connector`], [`options`], `config_def` | the class and its options |
+//! | [`modes`], [`naming`], [`column_rules`], [`output`] | options of values, names, columns and forms |
 //! | [`task`] | start, poll, acknowledge, stop |
 //! | [`session`], [`catalog`], [`preflight`] | SQL session; what the catalog says; what must be right first |
 //! | [`slot`] | whether slot and durable state belong together |
 //! | [`snapshot`], [`copy`] | rows as of the slot's consistent point |
 //! | [`transport`], [`stream`], [`transaction`], [`pgoutput`] | changes after it |
 //! | [`types`], [`columns`], [`table`], [`encoder`] | values, rows, records |
+//! | [`toast`] | large values that updates leave out |
 //! | [`status`], [`failure`] | metrics; errors of PostgreSQL by kind |
 
 mod config_def;
 
 pub mod catalog;
+pub mod column_rules;
+pub mod column;
 pub mod columns;
 pub mod connector;
 pub mod copy;
 pub mod encoder;
 pub mod failure;
+pub mod modes;
+pub mod naming;
 pub mod options;
+pub mod output;
 pub mod pgoutput;
 pub mod preflight;
 pub mod session;
@@ -37,6 +44,7 @@ pub mod status;
 pub mod stream;
 pub mod table;
 pub mod task;
+pub mod toast;
 pub mod transaction;
 pub mod transport;
 pub mod types;

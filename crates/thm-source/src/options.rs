@@ -7,24 +7,12 @@ use regex::{Regex, RegexBuilder};
 use thm_api::{ConfigIssue, ConnectorConfig, Error, ErrorKind, Result, Secret};
 use thm_codec::debezium::EnvelopeVersion;
 
-/// How `numeric` is shown (`decimal.handling.mode`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DecimalMode {
-    /// Unscaled bytes in base64.
-    #[default]
-    Precise,
-    /// Plain text.
-    String,
-    /// A double.
-    Double,
-}
+use crate::column_rules::ColumnRules;
+pub use crate::modes::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, TimeMode, TypeModes};
+use crate::naming::{Adjust, Naming, Strategy};
+use crate::output::Output;
 
-/// Handling modes that the table of types looks at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TypeModes {
-    /// `decimal.handling.mode`
-    pub decimal: DecimalMode,
-}
+use crate::toast::ToastOptions;
 
 /// What to do when the publication is not there (`publication.autocreate.mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +76,20 @@ pub struct Options {
     pub skipped: Vec<u8>,
     /// Handling modes.
     pub modes: TypeModes,
+    /// Which columns show, how, and which make the key.
+    pub columns: ColumnRules,
+    /// Names of topics.
+    pub naming: Naming,
+    /// `schema.name.adjustment.mode`
+    pub adjust_schemas: Adjust,
+    /// `field.name.adjustment.mode`
+    pub adjust_fields: Adjust,
+    /// `include.schema.comments`
+    pub comments: bool,
+    /// `skip.messages.without.change`
+    pub skip_unchanged: bool,
+    /// How keys and values are written.
+    pub output: Output,
     /// `thm.envelope`
     pub envelope: EnvelopeVersion,
     /// `extended.headers.enabled`
@@ -96,6 +98,8 @@ pub struct Options {
     pub start: Option<(StartMode, String)>,
     /// `thm.snapshot.order`: tables to take first, as `schema.table`.
     pub snapshot_order: Vec<String>,
+    /// `thm.toast.*`
+    pub toast: ToastOptions,
     /// `thm.spool.dir`: where a transaction beyond the memory's share waits for its end.
     pub spool: PathBuf,
     /// How often at most the server hears how far we are.
@@ -111,6 +115,7 @@ impl Options {
     /// Reads and checks the options. No network.
     pub fn parse(config: &ConnectorConfig) -> Result<Self> {
         let status_ms: u64 = config.parse("status.update.interval.ms", 500)?;
+        let envelope = choose(config, "thm.envelope", "3.7", EnvelopeVersion::parse)?;
         Ok(Self {
             host: config.require("database.hostname")?.to_owned(),
             port: config.parse("database.port", DEFAULT_PORT)?,
@@ -135,11 +140,19 @@ impl Options {
             tombstones: config.parse("tombstones.on.delete", true)?,
             placeholder: config.text("unavailable.value.placeholder", "__debezium_unavailable_value").to_owned(),
             skipped: skipped_operations(config)?,
-            modes: TypeModes { decimal: choose(config, "decimal.handling.mode", "precise", decimal_mode)? },
-            envelope: choose(config, "thm.envelope", "3.7", EnvelopeVersion::parse)?,
+            modes: TypeModes { older: envelope == EnvelopeVersion::V2_7, ..type_modes(config)? },
+            columns: ColumnRules::parse(config)?,
+            naming: naming(config)?,
+            adjust_schemas: choose(config, "schema.name.adjustment.mode", "none", Adjust::parse)?,
+            adjust_fields: choose(config, "field.name.adjustment.mode", "none", Adjust::parse)?,
+            comments: config.parse("include.schema.comments", false)?,
+            skip_unchanged: config.parse("skip.messages.without.change", false)?,
+            output: Output::parse(config)?,
+            envelope,
             context_headers: config.parse("extended.headers.enabled", true)?,
             start: start_mode(config)?,
             snapshot_order: config.list("thm.snapshot.order"),
+            toast: ToastOptions::parse(config)?,
             spool: config.get("thm.spool.dir").map_or_else(std::env::temp_dir, PathBuf::from),
             status_interval: Duration::from_millis(status_ms).clamp(Duration::from_millis(50), DEFAULT_STATUS_INTERVAL),
         })
@@ -148,18 +161,38 @@ impl Options {
     /// Name of a table's topic.
     #[must_use]
     pub fn topic(&self, schema: &str, table: &str) -> String {
-        let legal = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-        format!("{}.{schema}.{table}", self.prefix).chars().map(legal).collect()
+        self.naming.table(schema, table)
     }
 }
 
-fn decimal_mode(text: &str) -> Option<DecimalMode> {
-    match text {
-        "precise" => Some(DecimalMode::Precise),
-        "string" => Some(DecimalMode::String),
-        "double" => Some(DecimalMode::Double),
-        _ => None,
-    }
+fn type_modes(config: &ConnectorConfig) -> Result<TypeModes> {
+    Ok(TypeModes {
+        decimal: choose(config, "decimal.handling.mode", "precise", DecimalMode::parse)?,
+        time: choose(config, "time.precision.mode", "adaptive", TimeMode::parse)?,
+        binary: choose(config, "binary.handling.mode", "bytes", BinaryMode::parse)?,
+        hstore: choose(config, "hstore.handling.mode", "json", HstoreMode::parse)?,
+        interval: choose(config, "interval.handling.mode", "numeric", IntervalMode::parse)?,
+        money_digits: config.parse("money.fraction.digits", 2)?,
+        unknown: config.parse("include.unknown.datatypes", false)?,
+        older: false,
+    })
+}
+
+fn naming(config: &ConnectorConfig) -> Result<Naming> {
+    const OPTION: &str = "topic.naming.strategy";
+    let class = config.text(OPTION, "io.debezium.schema.SchemaTopicNamingStrategy");
+    let strategy = match class.rsplit('.').next().unwrap_or_default() {
+        "SchemaTopicNamingStrategy" => Strategy::Schema,
+        "SchemaUnicodeTopicNamingStrategy" => Strategy::Unicode,
+        "DefaultTopicNamingStrategy" => Strategy::Database,
+        _ => return Err(invalid(OPTION, class)),
+    };
+    Ok(Naming {
+        prefix: config.require("topic.prefix")?.to_owned(),
+        delimiter: config.text("topic.delimiter", ".").to_owned(),
+        strategy,
+        database: config.require("database.dbname")?.to_owned(),
+    })
 }
 
 fn start_mode(config: &ConnectorConfig) -> Result<Option<(StartMode, String)>> {
@@ -229,7 +262,7 @@ impl TableFilter {
 }
 
 /// The expressions of a list option; a comma inside one is written `\,`.
-fn expressions(config: &ConnectorConfig, option: &str) -> Result<Vec<Regex>, regex::Error> {
+pub(crate) fn expressions(config: &ConnectorConfig, option: &str) -> Result<Vec<Regex>, regex::Error> {
     let text = config.text(option, "").replace("\\,", "\u{0}");
     let parts = text.split(',').map(|part| part.trim().replace('\u{0}', ","));
     let anchored = |part: String| RegexBuilder::new(&format!("^(?:{part})$")).case_insensitive(true).build();
@@ -243,6 +276,18 @@ pub fn named_tables(config: &ConnectorConfig) -> Vec<String> {
     config.list("table.include.list").into_iter().map(|entry| entry.replace("\\.", ".")).filter(plain).collect()
 }
 
+/// Lists of expressions.
+const LISTS: [&str; 8] = [
+    "table.include.list",
+    "table.exclude.list",
+    "schema.include.list",
+    "schema.exclude.list",
+    "column.include.list",
+    "column.exclude.list",
+    "column.propagate.source.type",
+    "datatype.propagate.source.type",
+];
+
 /// Findings beyond single options. No network.
 #[must_use]
 pub fn validate(config: &ConnectorConfig) -> Vec<ConfigIssue> {
@@ -251,7 +296,7 @@ pub fn validate(config: &ConnectorConfig) -> Vec<ConfigIssue> {
     for option in required.into_iter().filter(|option| config.get(option).is_none()) {
         issues.push(ConfigIssue::error(option, format!("The '{option}' value is invalid: A value is required")));
     }
-    for option in ["table.include.list", "table.exclude.list", "schema.include.list", "schema.exclude.list"] {
+    for option in LISTS {
         if let Err(error) = expressions(config, option) {
             let problem = error.to_string().replace('\n', " ");
             let message = format!(
@@ -260,7 +305,11 @@ pub fn validate(config: &ConnectorConfig) -> Vec<ConfigIssue> {
             issues.push(ConfigIssue::error(option, message));
         }
     }
-    for (one, other) in [("table.include.list", "table.exclude.list"), ("schema.include.list", "schema.exclude.list")] {
+    for (one, other) in [
+        ("table.include.list", "table.exclude.list"),
+        ("schema.include.list", "schema.exclude.list"),
+        ("column.include.list", "column.exclude.list"),
+    ] {
         if config.get(one).is_some() && config.get(other).is_some() {
             let message = format!("The '{other}' value is invalid: \"{one}\" is already specified");
             issues.push(ConfigIssue::error(other, message));
@@ -289,8 +338,9 @@ fn validate_names(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     }
 }
 
-/// The only converter there is, in lower case.
-const JSON_CONVERTER: &str = "org.apache.kafka.connect.json.jsonconverter";
+/// The converters there are, in lower case.
+const CONVERTERS: &[&str] =
+    &["org.apache.kafka.connect.json.jsonconverter", "org.apache.kafka.connect.storage.stringconverter"];
 
 /// Values that the real connector knows and we lack: each changes data or safety, so none passes in silence.
 fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
@@ -306,23 +356,13 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     refuse("plugin.name", &["pgoutput"]);
     refuse("database.sslmode", &["disable", "allow", "prefer"]);
     refuse("decimal.handling.mode", &["precise", "string", "double"]);
-    refuse("time.precision.mode", &["adaptive"]);
-    refuse("binary.handling.mode", &["bytes", "base64"]);
-    refuse("key.converter", &[JSON_CONVERTER]);
-    refuse("value.converter", &[JSON_CONVERTER]);
-    for option in ["key.converter.schemas.enable", "value.converter.schemas.enable"] {
-        refuse(option, &["false"]);
-    }
+    refuse("key.converter", CONVERTERS);
+    refuse("value.converter", CONVERTERS);
     let skipped = config.text("skipped.operations", "t");
     if !skipped.split(',').any(|operation| operation.trim() == "t") {
         let message =
             "The 'skipped.operations' value is invalid: truncates (t) cannot be captured here yet, keep t in it";
         issues.push(ConfigIssue::error("skipped.operations", message));
-    }
-    let masks = ["column.mask.", "column.truncate."];
-    for option in config.values().keys().filter(|option| masks.iter().any(|mask| option.starts_with(mask))) {
-        let message = format!("The '{option}' value is invalid: columns cannot be masked or cut here yet");
-        issues.push(ConfigIssue::error(option, message));
     }
     if config.get("plugin.name").is_none() {
         issues.push(ConfigIssue::warning("plugin.name", "not set: pgoutput is used, the only plugin there is here"));

@@ -47,6 +47,7 @@ pub enum Datum<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tuple<'a> {
     columns: u16,
+    unchanged: bool,
     bytes: &'a [u8],
 }
 
@@ -66,6 +67,18 @@ impl<'a> Tuple<'a> {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.columns == 0
+    }
+
+    /// Whether it leaves out a TOASTed value that the update did not touch.
+    #[must_use]
+    pub const fn has_unchanged(&self) -> bool {
+        self.unchanged
+    }
+
+    /// Bytes of all its values with their lengths.
+    #[must_use]
+    pub const fn byte_len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The values in column order.
@@ -182,7 +195,10 @@ pub enum Message<'a> {
         old: (OldImage, Tuple<'a>),
     },
     /// Tables were truncated.
-    Truncate,
+    Truncate {
+        /// Their relations.
+        relations: Vec<u32>,
+    },
     /// Something we have no use for: a type's name, a logical message.
     Other(u8),
 }
@@ -206,7 +222,7 @@ impl<'a> Message<'a> {
                 Self::Update { relation, old, new: reader.new_tuple()? }
             }
             b'D' => Self::Delete { relation: reader.u32()?, old: reader.old_tuple()? },
-            b'T' => Self::Truncate,
+            b'T' => Self::Truncate { relations: reader.truncated()? },
             tag @ (b'Y' | b'M') => Self::Other(tag),
             _ => return Err(DecodeError("unknown message")),
         };
@@ -275,10 +291,11 @@ impl<'a> Reader<'a> {
     fn tuple(&mut self) -> Result<Tuple<'a>> {
         let columns = self.u16()?;
         let bytes = self.0;
+        let mut unchanged = false;
         for _ in 0..columns {
-            self.datum()?;
+            unchanged |= self.datum()? == Datum::Unchanged;
         }
-        Ok(Tuple { columns, bytes: &bytes[..bytes.len() - self.0.len()] })
+        Ok(Tuple { columns, unchanged, bytes: &bytes[..bytes.len() - self.0.len()] })
     }
 
     fn new_tuple(&mut self) -> Result<Tuple<'a>> {
@@ -294,6 +311,16 @@ impl<'a> Reader<'a> {
             b'O' => Ok((OldImage::Full, self.tuple()?)),
             _ => Err(DecodeError("no old row where one belongs")),
         }
+    }
+
+    fn truncated(&mut self) -> Result<Vec<u32>> {
+        let count = self.u32()? as usize;
+        self.u8()?;
+        let mut relations = Vec::with_capacity(count.min(self.0.len() / 4));
+        for _ in 0..count {
+            relations.push(self.u32()?);
+        }
+        Ok(relations)
     }
 
     fn relation(&mut self) -> Result<Relation> {

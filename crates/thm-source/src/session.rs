@@ -13,6 +13,9 @@ use crate::options::Options;
 /// Long enough for a busy server, short enough for a person who waits for an answer.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Times are in UTC, and no query is cut off by a role's own limits.
+pub const SESSION_SETTINGS: &str = "-c timezone=UTC -c statement_timeout=0 -c idle_in_transaction_session_timeout=0";
+
 /// A session; the connection ends when this is dropped.
 pub struct Session {
     client: Client,
@@ -34,7 +37,7 @@ impl std::ops::Deref for Session {
 }
 
 impl Session {
-    /// Connects. Times are in UTC and no query is cut off by a role's own limits.
+    /// Connects.
     pub async fn connect(options: &Options, hosts: &Hosts) -> Result<Self> {
         let (host, port) = hosts.resolve(&options.host, options.port);
         let object = format!("{host}:{port}/{}", options.database);
@@ -42,7 +45,7 @@ impl Session {
         config.host(&host).port(port).user(&options.user).dbname(&options.database);
         config.password(options.password.expose()).ssl_mode(SslMode::Disable).application_name("thm source");
         config.connect_timeout(DEFAULT_CONNECT_TIMEOUT);
-        config.options("-c timezone=UTC -c statement_timeout=0 -c idle_in_transaction_session_timeout=0");
+        config.options(SESSION_SETTINGS);
         let doing = "connecting to PostgreSQL";
         let connecting = tokio::time::timeout(DEFAULT_CONNECT_TIMEOUT, config.connect(NoTls)).await;
         let (client, connection) = match connecting {

@@ -46,6 +46,9 @@ pub struct SlotState {
     pub consistent_point: Lsn,
     /// No acknowledgement went beyond this, unless a row that is durable stands there (see [`ACK_LEASE_BYTES`]).
     pub acknowledged_below: Lsn,
+    /// Epoch of the TOAST store that has been fed since; `None` while values are not kept.
+    #[serde(default)]
+    pub toast_epoch: Option<String>,
     /// The last `thm.start` that was obeyed, so that a restart does not obey it again.
     #[serde(default)]
     pub obeyed: Option<String>,
@@ -177,6 +180,7 @@ mod tests {
             phase,
             consistent_point: Lsn(100),
             acknowledged_below: Lsn(200),
+            toast_epoch: None,
             obeyed: None,
         }
     }

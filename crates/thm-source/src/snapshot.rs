@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
+use metrics::Gauge;
 use thm_api::{Error, ErrorKind, LogBatch, Lsn, Op, Position, Progress, Result, SourceAppend, SourceBatch, TopicSpec};
 use thm_codec::debezium::{Change, SnapshotMarker};
 use tokio::time::Instant;
@@ -28,7 +29,9 @@ use crate::failure::from_sql;
 use crate::options::Options;
 use crate::session::{Session, identifier, literal};
 use crate::stream::{DEFAULT_POLL_BYTES, now};
+use crate::pgoutput::Relation;
 use crate::table::Table;
+use crate::toast::{TableStorage, table_storage};
 
 /// A running snapshot.
 pub struct Snapshot {
@@ -56,6 +59,34 @@ struct Current {
     stream: Pin<Box<CopyOutStream>>,
     reader: CopyReader,
     rows: u64,
+    progress: SnapshotMeters,
+    /// How its rows are stored, where large values are kept.
+    storage: Option<TableStorage>,
+}
+
+/// How far a table is, for those who watch.
+struct SnapshotMeters {
+    rows: Gauge,
+    expected: Gauge,
+}
+
+impl SnapshotMeters {
+    fn new(topic: &str, expected: Option<u64>) -> Self {
+        let of = || topic.to_owned();
+        let gauges = Self {
+            rows: metrics::gauge!("thm_source_snapshot_rows", "topic" => of()),
+            expected: metrics::gauge!("thm_source_snapshot_expected_rows", "topic" => of()),
+        };
+        gauges.rows.set(0.0);
+        gauges.expected.set(expected.unwrap_or_default() as f64);
+        gauges
+    }
+
+    /// All of them: the estimate is not needed any more.
+    fn end(&self, rows: u64) {
+        self.rows.set(rows as f64);
+        self.expected.set(rows as f64);
+    }
 }
 
 /// The last row read: whether it is its table's last is not known yet.
@@ -123,6 +154,9 @@ impl Snapshot {
                 self.tables_opened += 1;
                 if let Some(current) = &self.current {
                     encoder.set_table(Arc::clone(&current.table))?;
+                    if let (Some(storage), Some(toast)) = (&current.storage, encoder.toast()) {
+                        toast.meet(&streamed(&current.table.relation, storage), Some(storage), None)?;
+                    }
                 }
                 continue;
             }
@@ -159,6 +193,7 @@ impl Snapshot {
         if current.rows == 0 {
             self.empty.push(Arc::clone(&current.table.topic));
         }
+        current.progress.end(current.rows);
         tracing::info!(table = current.table.full_name(), rows = current.rows, "snapshot of table ends");
         Ok(())
     }
@@ -186,6 +221,9 @@ impl Snapshot {
         };
         let origin = RowOrigin { position: Position::snapshot(self.consistent_point), change, now: now() };
         let relation = held.table.relation.oid;
+        if let Some(toast) = encoder.toast() {
+            toast.insert(relation, &held.row.tuple(), origin.position)?;
+        }
         encoder.push(relation, RowChange::Insert(Op::Read, held.row.tuple()), &origin)?;
         self.spare = held.row;
         Ok(())
@@ -209,6 +247,9 @@ impl Snapshot {
                 incomplete.push(table.topic.name.clone());
             }
         }
+        if let Some(current) = &self.current {
+            current.progress.rows.set(current.rows as f64);
+        }
         let mut appends = encoder.cut()?;
         let here = Position::snapshot(self.consistent_point);
         appends.extend(self.empty.drain(..).map(|topic| no_records(topic, here)));
@@ -226,17 +267,33 @@ pub fn no_records(topic: Arc<TopicSpec>, position: Position) -> SourceAppend {
 async fn open_table(session: Arc<Session>, options: Arc<Options>, name: TableName) -> Result<Option<Current>> {
     let Some((relation, facts)) = catalog::table(&session, &name).await? else { return Ok(None) };
     let table = Arc::new(Table::new(relation, &facts, &options)?);
-    let columns: Vec<_> = table.columns.iter().map(|column| identifier(&column.name)).collect();
     let sql = format!(
         "COPY (SELECT {} FROM ONLY {}.{}) TO STDOUT (FORMAT binary)",
-        columns.join(", "),
+        table.select_list(),
         identifier(&name.schema),
         identifier(&name.name)
     );
+    let progress = SnapshotMeters::new(&table.topic.name, catalog::expected_rows(&session, &name).await?);
+    let storage = match options.toast.hydrate {
+        true => table_storage(&session, name.oid).await?,
+        false => None,
+    };
     let stream = session.copy_out(&sql).await;
     let stream = stream.map_err(|error| from_sql(error, "copying a table", table.full_name()))?;
     tracing::info!(table = table.full_name(), "snapshot of table begins");
-    Ok(Some(Current { table, stream: Box::pin(stream), reader: CopyReader::default(), rows: 0 }))
+    let reader = CopyReader::default();
+    Ok(Some(Current { table, stream: Box::pin(stream), reader, rows: 0, progress, storage }))
+}
+
+/// The table as the stream will tell it: with its replica identity.
+fn streamed(relation: &Relation, storage: &TableStorage) -> Relation {
+    let identifies = |name: &str| storage.columns.iter().any(|column| column.name == name && column.identity);
+    let mut relation = relation.clone();
+    relation.identity = storage.identity;
+    for column in &mut relation.columns {
+        column.identity = identifies(&column.name);
+    }
+    relation
 }
 
 fn decode(table: &Table, error: crate::pgoutput::DecodeError) -> Error {

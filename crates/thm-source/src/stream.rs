@@ -25,9 +25,10 @@ use tokio::time::Instant;
 use crate::catalog::{self, TableName};
 use crate::encoder::{Encoder, RowChange, RowOrigin};
 use crate::options::Options;
-use crate::pgoutput::{Message, Relation};
+use crate::pgoutput::{Message, OldImage, Relation, Tuple};
 use crate::session::Session;
 use crate::table::{Table, TableFacts};
+use crate::toast::{Found, MissPolicy, read_current, stays, table_storage};
 use crate::transaction::TransactionBuffer;
 use crate::transport::{Event, ReplicationTransport};
 
@@ -148,20 +149,21 @@ impl Stream {
                 // The batch is full in the middle of a transaction: it says nothing of completeness.
                 return Ok(SourceBatch { appends: encoder.cut()?, ..SourceBatch::default() });
             }
+            if self.phase == Phase::Idle && encoder.bytes() >= DEFAULT_POLL_BYTES {
+                return self.batch(encoder);
+            }
+            if let Some(event) = self.transport.next()? {
+                take(event, &mut self.phase, &mut self.buffer, &mut self.rows, &mut self.given)?;
+                continue;
+            }
             let ready = encoder.bytes() > 0 || self.given > self.said;
-            let event = match self.transport.try_recv()? {
-                Some(event) if self.phase != Phase::Idle || encoder.bytes() < DEFAULT_POLL_BYTES => event,
-                Some(event) => {
-                    self.take(event)?;
-                    return self.batch(encoder);
-                }
-                None if ready && self.phase == Phase::Idle => return self.batch(encoder),
-                None => match tokio::time::timeout_at(deadline, self.transport.recv()).await {
-                    Ok(event) => event?,
-                    Err(_late) => return Ok(SourceBatch::default()),
-                },
-            };
-            self.take(event)?;
+            if ready && self.phase == Phase::Idle {
+                return self.batch(encoder);
+            }
+            match tokio::time::timeout_at(deadline, self.transport.fill()).await {
+                Ok(filled) => filled?,
+                Err(_late) => return Ok(SourceBatch::default()),
+            }
         }
     }
 
@@ -169,31 +171,6 @@ impl Stream {
         self.said = self.given;
         let complete = (self.given > Lsn(0)).then(|| Position::end_of(self.given));
         Ok(SourceBatch { appends: encoder.cut()?, complete, incomplete: Vec::new() })
-    }
-
-    fn take(&mut self, event: Event) -> Result<()> {
-        match (event, self.phase) {
-            (Event::Begin { xid, commit_us }, Phase::Idle) => {
-                self.rows.transaction = Transaction { xid, commit_us, ..Transaction::default() };
-                self.buffer.clear();
-                self.phase = Phase::Open;
-            }
-            (Event::Change { lsn, data }, Phase::Open) => self.buffer.push(lsn, &data)?,
-            // Outside a transaction only logical messages come, which are of no use here.
-            (Event::Change { .. }, Phase::Idle) => {}
-            (Event::Commit { end }, Phase::Open) => {
-                self.rows.transaction.end = end;
-                self.buffer.finish()?;
-                self.phase = Phase::Giving;
-            }
-            (Event::KeepAlive { wal_end }, Phase::Idle) => self.given = self.given.max(wal_end),
-            (Event::KeepAlive { .. }, _) => {}
-            (event, phase) => {
-                let object = format!("{event:?} while {phase:?}").chars().take(80).collect::<String>();
-                return Err(Error::new(ErrorKind::SourceDecode, "following the replication protocol", object));
-            }
-        }
-        Ok(())
     }
 
     /// Encodes held messages until all are given (true) or the batch is full (false).
@@ -212,11 +189,16 @@ impl Stream {
                     rows.give(relation, RowChange::Insert(Op::Create, new), lsn, encoder)?;
                 }
                 Message::Update { relation, old, new } => {
-                    rows.give(relation, RowChange::Update(old, new), lsn, encoder)?;
+                    if let Some(lacking) = rows.update(relation, (old, new), lsn, encoder)? {
+                        // Asked for now, and then the same message comes again.
+                        self.look_up(lacking, encoder).await?;
+                        continue;
+                    }
                 }
                 Message::Delete { relation, old: (image, old) } => {
                     rows.give(relation, RowChange::Delete(image, old), lsn, encoder)?;
                 }
+                Message::Truncate { relations } => rows.truncate(&relations, encoder),
                 Message::Origin { lsn, name } => rows.transaction.origin = Some((name.to_owned(), lsn)),
                 Message::Relation(relation) => self.meet(relation, encoder).await?,
                 _ => {}
@@ -235,6 +217,7 @@ impl Stream {
     /// A table as the rows after this message have it.
     async fn meet(&mut self, relation: Relation, encoder: &mut Encoder) -> Result<()> {
         let oid = relation.oid;
+        let (met, hydrates) = (relation.clone(), encoder.toast().is_some());
         if !self.options.filter.includes(&relation.schema, &relation.name) {
             self.rows.tables.insert(oid, None);
             return Ok(());
@@ -246,36 +229,171 @@ impl Stream {
             tracing::info!(table = %format_args!("{}.{}", relation.schema, relation.name), "table in the stream");
             encoder.set_table(Arc::new(Table::new(relation, &facts, &self.options)?))?;
         }
+        if let Some(toast) = hydrates.then(|| encoder.toast()).flatten() {
+            let storage = table_storage(self.session().await?, oid).await?;
+            toast.meet(&met, storage.as_ref(), Some(self.rows.transaction.xid))?;
+        }
         self.rows.tables.insert(oid, Some(durable));
+        Ok(())
+    }
+
+    /// A session for questions.
+    async fn session(&mut self) -> Result<&Session> {
+        let session = match self.session.take().filter(|session| !session.is_closed()) {
+            Some(session) => session,
+            None => Session::connect(&self.options, &self.hosts).await?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// Finds values that an update leaves out and the store lacks: in the database, if what it has now is provably the
+    /// row's version; else as the policy says.
+    async fn look_up(&mut self, lacking: Lacking, encoder: &mut Encoder) -> Result<()> {
+        let Lacking { relation, position, columns } = lacking;
+        let (Some(table), Some(toast)) = (encoder.table(relation).cloned(), encoder.toast()) else { return Ok(()) };
+        let row = toast.row();
+        let tuple = Tuple::parse(&row).unwrap_or_default();
+        let found = read_current(self.session().await?, &table.relation, &tuple, &columns).await?;
+        let following = self.buffer.following();
+        let proven = found.as_ref().is_some_and(|found| {
+            let key = toast.key(relation, &tuple, None);
+            let same = key.zip(following).is_some_and(|(key, following)| stays(toast, relation, &key, following));
+            found.made_by == self.rows.transaction.xid && same
+        });
+        let miss = if proven { MissPolicy::Current } else { self.options.toast.miss };
+        match (found, miss) {
+            (Some(found), MissPolicy::Current) => toast.supply(position, found.values),
+            (_, MissPolicy::Placeholder) => toast.give_up(position),
+            (found, _) => return Err(unknown_value(&table, &columns, position, found.is_some())),
+        }
+        toast.give_back(row);
         Ok(())
     }
 
     /// What the catalog says now. The table may be gone by now: then its key is what identifies its rows.
     async fn facts(&mut self, relation: &Relation) -> Result<TableFacts> {
-        let session = match self.session.take().filter(|session| !session.is_closed()) {
-            Some(session) => session,
-            None => Session::connect(&self.options, &self.hosts).await?,
-        };
-        let session = self.session.insert(session);
+        let session = self.session().await?;
         let name = TableName { schema: relation.schema.clone(), name: relation.name.clone(), oid: relation.oid };
-        let known = catalog::table(session, &name).await?.map(|(_, facts)| facts);
-        Ok(known.unwrap_or_else(|| {
-            let identity = relation.columns.iter().filter(|column| column.identity && relation.identity != b'f');
-            TableFacts { key: identity.map(|column| column.name.clone()).collect(), columns: Vec::new() }
-        }))
+        if let Some((_, facts)) = catalog::table(session, &name).await? {
+            return Ok(facts);
+        }
+        let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
+        let identity = relation.columns.iter().filter(|column| column.identity && relation.identity != b'f');
+        let key = identity.map(|column| column.name.clone()).collect();
+        Ok(TableFacts { key, columns: Vec::new(), types: catalog::types(session, &oids).await? })
     }
 }
 
+/// Follows the protocol by one event.
+fn take(
+    event: Event<'_>,
+    phase: &mut Phase,
+    buffer: &mut TransactionBuffer,
+    rows: &mut Rows,
+    given: &mut Lsn,
+) -> Result<()> {
+    match (event, *phase) {
+        (Event::Change { lsn, data }, Phase::Open) => buffer.push(lsn, data)?,
+        (Event::Begin { xid, commit_us }, Phase::Idle) => {
+            rows.transaction = Transaction { xid, commit_us, ..Transaction::default() };
+            buffer.clear();
+            *phase = Phase::Open;
+        }
+        // Outside a transaction only logical messages come, which are of no use here.
+        (Event::Change { .. }, Phase::Idle) => {}
+        (Event::Commit { end }, Phase::Open) => {
+            rows.transaction.end = end;
+            buffer.finish()?;
+            *phase = Phase::Giving;
+        }
+        (Event::KeepAlive { wal_end }, Phase::Idle) => *given = (*given).max(wal_end),
+        (Event::KeepAlive { .. }, _) => {}
+        (event, phase) => {
+            let object = format!("{} while {phase:?}", event.name());
+            return Err(Error::new(ErrorKind::SourceDecode, "following the replication protocol", object));
+        }
+    }
+    Ok(())
+}
+
+/// Values that an update leaves out and nobody here has.
+struct Lacking {
+    relation: u32,
+    position: Position,
+    columns: Vec<usize>,
+}
+
+/// A placeholder must not pass for a value.
+fn unknown_value(table: &Table, columns: &[usize], position: Position, exists: bool) -> Error {
+    let names = columns.iter().filter_map(|index| table.columns.get(*index)).map(|column| column.name.as_str());
+    let object = format!("{}.{} at {position}", table.full_name(), names.collect::<Vec<_>>().join(", "));
+    let reason = match exists {
+        true => "an update left the value out; it is not in the TOAST store, and the row has changed since",
+        false => "an update left the value out; it is not in the TOAST store, and the row is gone since",
+    };
+    Error::new(ErrorKind::ValueUnknown, "completing a row", object).with_source(reason)
+}
+
 impl Rows {
-    fn give(&mut self, relation: u32, change: RowChange<'_>, lsn: Lsn, encoder: &mut Encoder) -> Result<()> {
-        self.transaction.ordinal += 1;
-        let transaction = &self.transaction;
+    /// Where the next row stands, and whether its partition lacks it. `None`: its table is not captured.
+    fn place(&self, relation: u32, lsn: Lsn) -> Result<Option<(Position, bool)>> {
         let Some(table) = self.tables.get(&relation) else {
             let object = format!("relation {relation} at {lsn}");
             return Err(Error::new(ErrorKind::SourceDecode, "finding a row's table", object));
         };
-        let position = Position::new(transaction.end, transaction.ordinal);
-        if table.is_none_or(|durable| position <= durable) {
+        let position = Position::new(self.transaction.end, self.transaction.ordinal + 1);
+        Ok(table.map(|durable| (position, position > durable)))
+    }
+
+    /// An update, completed first. What it lacks is given back, and then nothing was done.
+    fn update(
+        &mut self,
+        relation: u32,
+        (old, new): (Option<(OldImage, Tuple<'_>)>, Tuple<'_>),
+        lsn: Lsn,
+        encoder: &mut Encoder,
+    ) -> Result<Option<Lacking>> {
+        let place = self.place(relation, lsn)?;
+        let Some(((position, wanted), toast)) = place.zip(encoder.toast()) else {
+            return self.give(relation, RowChange::Update(old, new), lsn, encoder).map(|()| None);
+        };
+        match toast.update(relation, old.as_ref(), &new, position)? {
+            Found::Lacking(columns) if wanted => return Ok(Some(Lacking { relation, position, columns })),
+            Found::Completed => {
+                let row = toast.row();
+                let new = Tuple::parse(&row).unwrap_or_default();
+                self.give(relation, RowChange::Update(old, new), lsn, encoder)?;
+                if let Some(toast) = encoder.toast() {
+                    toast.give_back(row);
+                }
+            }
+            Found::Whole | Found::Lacking(_) => self.give(relation, RowChange::Update(old, new), lsn, encoder)?,
+        }
+        Ok(None)
+    }
+
+    /// Each truncated table counts as a row message.
+    fn truncate(&mut self, relations: &[u32], encoder: &mut Encoder) {
+        for relation in relations {
+            self.transaction.ordinal += 1;
+            let position = Position::new(self.transaction.end, self.transaction.ordinal);
+            if let Some(toast) = encoder.toast() {
+                toast.truncate(*relation, position);
+            }
+        }
+    }
+
+    fn give(&mut self, relation: u32, change: RowChange<'_>, lsn: Lsn, encoder: &mut Encoder) -> Result<()> {
+        let place = self.place(relation, lsn)?;
+        self.transaction.ordinal += 1;
+        let transaction = &self.transaction;
+        let Some((position, wanted)) = place else { return Ok(()) };
+        match (&change, encoder.toast()) {
+            (RowChange::Insert(_, new), Some(toast)) => toast.insert(relation, new, position)?,
+            (RowChange::Delete(_, old), Some(toast)) => toast.delete(relation, old, position)?,
+            _ => {}
+        }
+        if !wanted {
             return Ok(());
         }
         let source = Change {

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use thm_api::{
-    Error, ErrorKind, Lsn, PartitionProgress, Position, Result, SourceAppend, SourceBatch, SourceTask, TaskContext,
-    TopicSpec,
+    Error, ErrorKind, Lsn, PartitionProgress, Position, Result, SourceAppend, SourceBatch, SourceTask, StateStore,
+    TaskContext, TopicSpec,
 };
 use thm_codec::debezium::ContextHeaders;
 use tokio::time::Instant;
@@ -32,12 +32,11 @@ use crate::slot::{self, ACK_LEASE_BYTES, Facts, Phase, Plan, SlotState};
 use crate::snapshot::{Snapshot, no_records};
 use crate::status::Status;
 use crate::stream::Stream;
-use crate::transport::{PgwireTransport, ReplicationTransport};
+use crate::toast::{Hydrator, Store};
+use crate::transport::{ReplicationClient, ReplicationTransport};
 
 /// What the trait says: a poll waits at most about this long.
 const DEFAULT_POLL_WAIT: Duration = Duration::from_secs(1);
-/// How long a stop waits for the server to take note of the last acknowledgement.
-const DEFAULT_STOP_WAIT: Duration = Duration::from_secs(2);
 /// A transaction held in memory takes at most this; larger ones go to the spool folder.
 const DEFAULT_TRANSACTION_BYTES: usize = 8 << 20;
 
@@ -58,6 +57,9 @@ struct Running {
     /// Topics that a start without a snapshot makes.
     announced: Vec<SourceAppend>,
     state: SlotState,
+    /// Durable in the log.
+    durable: Position,
+    /// Durable in the log and in the TOAST store: what the slot was told.
     acknowledged: Lsn,
     status: Status,
 }
@@ -100,7 +102,7 @@ impl Running {
         })?;
         tracing::info!(connector = %context.connector, slot = options.slot, ?plan, tables = tables.len(), "source starts");
 
-        let transport = PgwireTransport::connect(options, hosts).await?;
+        let transport = ReplicationClient::connect(options, hosts).await?;
         let fresh = SlotState {
             slot: options.slot.clone(),
             system_id: server.system_id,
@@ -108,6 +110,7 @@ impl Running {
             phase: Phase::Creating,
             consistent_point: Lsn(0),
             acknowledged_below: Lsn(0),
+            toast_epoch: None,
             obeyed: options.start.as_ref().map(|(_, text)| text.clone()).or(obeyed),
         };
         let opening = Opening { context, options, session, transport, tables, durable };
@@ -129,17 +132,42 @@ struct Opening<'a> {
     context: &'a TaskContext,
     options: &'a Arc<Options>,
     session: Session,
-    transport: PgwireTransport,
+    transport: ReplicationClient,
     tables: Vec<catalog::TableName>,
     durable: HashMap<String, Position>,
 }
 
 impl Opening<'_> {
-    async fn resume(mut self, state: SlotState, at: Lsn) -> Result<Running> {
+    /// Opens what completes updated rows. A store that was not fed by everything since its epoch began is not used: it
+    /// begins anew, and what it lacks is looked for in the database.
+    fn hydrator(&self, state: &mut SlotState) -> Result<Option<Hydrator>> {
+        let (toast, connector, store) = (&self.options.toast, &self.context.connector, &*self.context.state);
+        let file = toast.file(connector);
+        if !toast.hydrate {
+            if state.toast_epoch.take().is_some() {
+                state.store(store)?;
+                file.as_deref().map_or(Ok(()), Store::remove)?;
+            }
+            return Ok(None);
+        }
+        let Some(file) = file else {
+            let error = Error::new(ErrorKind::InvalidConfig, "opening the TOAST store", "thm.toast.dir");
+            return Err(error.with_hint("Say with thm.toast.dir where large values are kept."));
+        };
+        if state.toast_epoch.is_none() {
+            state.toast_epoch = Some(Uuid::now_v7().to_string());
+            state.store(store)?;
+        }
+        let epoch = state.toast_epoch.as_deref().unwrap_or_default();
+        Hydrator::open(&file, epoch, connector).map(Some)
+    }
+
+    async fn resume(mut self, mut state: SlotState, at: Lsn) -> Result<Running> {
+        let toast = self.hydrator(&mut state)?;
         self.tables.retain(|table| !self.durable.contains_key(&self.options.topic(&table.schema, &table.name)));
         self.transport.start().await?;
         let last_commit = Some(at).filter(|at| *at > state.consistent_point);
-        Ok(self.running(state, None, last_commit, true))
+        Ok(self.running(state, toast, None, last_commit, true))
     }
 
     async fn fresh(mut self, mut state: SlotState, drop_first: bool) -> Result<Running> {
@@ -155,6 +183,7 @@ impl Opening<'_> {
         state.acknowledged_below = created.consistent_point;
         state.phase = if with_rows { Phase::Started } else { Phase::Finished };
         state.store(store)?;
+        let toast = self.hydrator(&mut state)?;
         let snapshot = match &created.snapshot {
             Some(name) => {
                 let session = Session::connect(&options, &self.context.hosts).await?;
@@ -167,12 +196,13 @@ impl Opening<'_> {
             }
         };
         let streaming = snapshot.is_none();
-        Ok(self.running(state, snapshot, None, streaming))
+        Ok(self.running(state, toast, snapshot, None, streaming))
     }
 
     fn running(
         self,
         state: SlotState,
+        toast: Option<Hydrator>,
         snapshot: Option<Snapshot>,
         last_commit: Option<Lsn>,
         streaming: bool,
@@ -184,7 +214,8 @@ impl Opening<'_> {
         let headers = ContextHeaders::new(version, options.context_headers, &options.prefix, context.task, &run_id);
         let status = Status::new(&context.connector, Arc::clone(&options), Arc::clone(&context.hosts));
         let memory_bytes = (context.budget.bytes() / 2).clamp(1 << 16, DEFAULT_TRANSACTION_BYTES);
-        let encoder = Encoder::new(headers, Rules { tombstones: options.tombstones, skipped: options.skipped.clone() });
+        let rules = Rules { tombstones: options.tombstones, skipped: options.skipped.clone() };
+        let encoder = Encoder::new(headers, rules).hydrating(toast);
         let hosts = Arc::clone(&context.hosts);
         // Without a snapshot nothing else says which topics there will be.
         let announced = tables.iter().map(|table| {
@@ -194,7 +225,8 @@ impl Opening<'_> {
         });
         let announced = announced.collect();
         let stream = Stream::new(Box::new(transport), options, hosts, session, memory_bytes, durable, last_commit);
-        Running { encoder, snapshot, stream, streaming, announced, acknowledged: Lsn(0), state, status }
+        let durable = Position::default();
+        Running { encoder, snapshot, stream, streaming, announced, durable, acknowledged: Lsn(0), state, status }
     }
 }
 
@@ -224,8 +256,27 @@ impl Running {
         Ok(batch)
     }
 
+    /// Takes note that the log has everything up to `position`, and tells the slot as far as the TOAST store has too.
+    async fn acknowledge(&mut self, position: Position, store: &dyn StateStore) -> Result<()> {
+        self.durable = position;
+        let told = match self.encoder.toast() {
+            Some(toast) => toast.durable(position).await?,
+            None => position,
+        };
+        self.tell(told, store)
+    }
+
+    /// Makes the TOAST store durable as far as the log is, if that has waited long enough.
+    async fn catch_up(&mut self, store: &dyn StateStore) -> Result<()> {
+        let waits = self.durable.commit_end > self.acknowledged;
+        match self.encoder.toast().is_some_and(|toast| waits && toast.is_due()) {
+            true => self.acknowledge(self.durable, store).await,
+            false => Ok(()),
+        }
+    }
+
     /// Tells the slot, after our state allows it to be told.
-    fn acknowledge(&mut self, position: Position, store: &dyn thm_api::StateStore) -> Result<()> {
+    fn tell(&mut self, position: Position, store: &dyn StateStore) -> Result<()> {
         let lsn = position.commit_end;
         if self.state.phase == Phase::Started && position >= Position::end_of(self.state.consistent_point) {
             self.state.phase = Phase::Finished;
@@ -243,26 +294,6 @@ impl Running {
         self.status.acknowledged(self.acknowledged);
         Ok(())
     }
-
-    /// Waits until the server has taken note of the last acknowledgement, for a bounded time.
-    async fn confirm(&mut self, options: &Options, hosts: &thm_api::Hosts) -> Result<()> {
-        let deadline = Instant::now() + DEFAULT_STOP_WAIT;
-        let session = Session::connect(options, hosts).await?;
-        while Instant::now() < deadline {
-            let confirmed = catalog::slot(&session, &options.slot).await?.map(|slot| slot.confirmed_flush);
-            if confirmed.is_none_or(|lsn| lsn >= self.acknowledged) {
-                return Ok(());
-            }
-            // Reading on keeps the server free to listen; what comes is sent again after the restart.
-            let pause = Instant::now() + Duration::from_millis(20);
-            while tokio::time::timeout_at(pause, self.stream.transport().recv()).await.is_ok_and(|event| event.is_ok())
-            {
-            }
-            tokio::time::sleep_until(pause).await;
-        }
-        tracing::warn!(slot = options.slot, acknowledged = %self.acknowledged, "server has not confirmed the last acknowledgement");
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -274,22 +305,28 @@ impl SourceTask for PostgresTask {
     }
 
     async fn poll(&mut self) -> Result<SourceBatch> {
-        self.running()?.poll().await
+        let store = Arc::clone(&self.context.state);
+        let running = self.running()?;
+        running.catch_up(&*store).await?;
+        running.poll().await
     }
 
     async fn acknowledge(&mut self, position: Position) -> Result<()> {
         let store = Arc::clone(&self.context.state);
-        self.running()?.acknowledge(position, &*store)
+        self.running()?.acknowledge(position, &*store).await
     }
 
     async fn stop(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else { return Ok(()) };
-        if running.streaming && running.acknowledged > Lsn(0) {
-            running.confirm(&self.options, &self.context.hosts).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "the last acknowledgement could not be confirmed");
-            });
+        let durable = running.durable;
+        if let Some(toast) = running.encoder.toast().filter(|_| durable > Position::default()) {
+            toast.flush(durable).await?;
+            running.acknowledge(durable, &*self.context.state).await?;
         }
-        running.stream.transport().close().await;
+        if !running.stream.transport().close().await && running.streaming {
+            // What comes again after the next start is dropped there.
+            tracing::warn!(slot = self.options.slot, acknowledged = %running.acknowledged, "server has not confirmed the last acknowledgement");
+        }
         // Exactly what was told, so that the next start sees any foreign hand on the slot.
         let exact = running.acknowledged.max(running.state.consistent_point);
         if exact < running.state.acknowledged_below && running.acknowledged > Lsn(0) {

@@ -93,6 +93,18 @@ impl TransactionBuffer {
         Ok(rest.get(..length).map(|message| (Lsn(u64::from_be_bytes(lsn)), message)))
     }
 
+    /// The messages after the one in front. `None` if some of the transaction is in the file.
+    pub fn following(&self) -> Option<impl Iterator<Item = &[u8]>> {
+        let mut at = self.at;
+        let next = move || {
+            let (head, rest) = self.arena.get(at..)?.split_first_chunk::<FRAME_HEAD_BYTES>()?;
+            let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+            at += FRAME_HEAD_BYTES + length;
+            rest.get(..length)
+        };
+        (!self.is_spilled()).then(|| std::iter::from_fn(next).skip(1))
+    }
+
     /// Takes the message in front away.
     pub fn advance(&mut self) {
         if let Some(reader) = &mut self.reader {

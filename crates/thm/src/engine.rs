@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::run::SqlFailure;
 use crate::config::Config;
+use crate::server::watch::Watch;
 use crate::server::{api, flink, page};
 
 /// How often the log's health is looked at.
@@ -52,6 +53,8 @@ pub struct Engine {
     pub herder: Arc<Herder>,
     /// Names to addresses.
     pub hosts: Arc<Hosts>,
+    /// What people watch.
+    pub watch: Arc<Watch>,
     embedded: Arc<EmbeddedLog>,
     stop: CancellationToken,
     _folder: DataFolder,
@@ -80,7 +83,7 @@ impl Engine {
             budget: MemoryBudget::new(share(&config, SQL_PARTS)),
         }));
         let offsets: Arc<dyn OffsetStore> = groups.clone();
-        let mut source = PostgresConnector::default().spooling_in(&folder.spool());
+        let mut source = PostgresConnector::default().spooling_in(&folder.spool()).keeping_in(&folder.state().join("toast"));
         if let Some(start) = &start {
             source = source.starting_by(start);
         }
@@ -105,10 +108,14 @@ impl Engine {
             jobs,
             herder,
             hosts,
+            watch: Watch::new(),
             embedded,
             stop,
             _folder: folder,
         });
+        tokio::spawn(
+            engine.stop.clone().run_until_cancelled_owned(engine.watch.clone().run(engine.clone(), metrics.clone())),
+        );
         ports.serve(&engine, kafka, metrics);
         for plan in plans {
             engine.jobs.submit(plan)?;

@@ -2,7 +2,9 @@
 
 mod cli;
 mod config;
+mod connect_client;
 mod engine;
+mod engine_client;
 mod kafka_client;
 mod server;
 mod telemetry;
@@ -28,6 +30,7 @@ Examples:
   thm run --config thm.toml         the engine alone, against existing services
   thm verify                        prove that every sink equals the source
   thm topic consume thm.enriched.events --follow
+  thm job submit flink/sql/01_enrich.sql   an edited job goes on where the old one was
 
 Exit codes: 0 ok, 1 verification failed, 2 usage, config or SQL, 3 service unreachable, 4 data-safety stop, 130 Ctrl-C.";
 
@@ -43,6 +46,14 @@ enum Command {
     Smoke(cli::smoke::SmokeArgs),
     /// Look into topics over the Kafka protocol.
     Topic(cli::topic::TopicArgs),
+    /// Look after connectors: states, restarts, offsets.
+    Connector(cli::connector::ConnectorArgs),
+    /// Dead letters: records that sinks refused, why, and sending them again.
+    Dlq(cli::dlq::DlqArgs),
+    /// List, submit and cancel SQL jobs of a running engine.
+    Job(cli::job::JobArgs),
+    /// Exit with 0 if the engine, or another service, serves.
+    Health(cli::health::HealthArgs),
     /// Insert random events into PostgreSQL.
     Generate(thm_dev::GenerateArgs),
     /// The external HTTP API of the demo.
@@ -50,6 +61,12 @@ enum Command {
     /// Measure the budget's rows (used by `make bench`).
     #[command(hide = true)]
     Bench(thm_dev::BenchArgs),
+    /// Random changes and random faults on a stack of its own, then verify (used by `make faults`).
+    #[command(hide = true)]
+    Faults(thm_dev::FaultsArgs),
+    /// Long outages of one part at a steady rate, and what the others notice (used by `make outages`).
+    #[command(hide = true)]
+    Outages(thm_dev::OutagesArgs),
     /// Serve the ClickHouse engine (used by `thm dev`).
     #[command(hide = true)]
     ClickhouseEngine(thm_dev::ClickHouseEngineArgs),
@@ -79,9 +96,15 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(args).await,
         Command::Smoke(args) => cli::smoke::run(args).await,
         Command::Topic(args) => cli::topic::run(args).await.map(|()| ExitCode::Ok),
+        Command::Connector(args) => cli::connector::run(args).await.map(|()| ExitCode::Ok),
+        Command::Dlq(args) => cli::dlq::run(args).await.map(|()| ExitCode::Ok),
+        Command::Job(args) => cli::job::run(args).await,
+        Command::Health(args) => cli::health::run(args).await,
         Command::Generate(args) => thm_dev::run_generate(args).await,
         Command::MockApi(args) => thm_dev::run_mock_api(args).await,
         Command::Bench(args) => thm_dev::run_bench(args).await,
+        Command::Faults(args) => thm_dev::run_faults(args).await,
+        Command::Outages(args) => thm_dev::run_outages(args).await,
         Command::ClickhouseEngine(_) => Ok(ExitCode::Usage),
     }
 }

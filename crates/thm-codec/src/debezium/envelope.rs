@@ -2,6 +2,7 @@
 
 use thm_api::Op;
 
+use super::schema::{Schema, SchemaKind};
 use super::value::{write_int, write_sequence_number};
 use crate::java_json::write_string;
 
@@ -32,6 +33,14 @@ impl EnvelopeVersion {
         match self {
             Self::V3_7 => "3.7.0.thm",
             Self::V2_7 => "2.7.3.thm",
+        }
+    }
+
+    /// What `source.snapshot` may say.
+    const fn snapshot_markers(self) -> &'static str {
+        match self {
+            Self::V3_7 => "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental",
+            Self::V2_7 => "true,last,false,incremental",
         }
     }
 
@@ -186,6 +195,64 @@ fn write_origin(out: &mut Vec<u8>, origin: Option<(&str, u64)>) {
     write_string(out, name);
     out.extend_from_slice(b",\"origin_lsn\":");
     write_int(out, lsn);
+}
+
+/// The schema of `source`.
+#[must_use]
+pub fn source_schema(version: EnvelopeVersion) -> Schema {
+    let text = || Schema::plain("string");
+    let number = || Schema::plain("int64");
+    let mut snapshot = text().named("io.debezium.data.Enum", 1).or_null().with("allowed", version.snapshot_markers());
+    snapshot.default = Some(b"\"false\"".to_vec());
+    let mut fields = vec![
+        ("version", text()),
+        ("connector", text()),
+        ("name", text()),
+        ("ts_ms", number()),
+        ("snapshot", snapshot),
+        ("db", text()),
+        ("sequence", text().or_null()),
+        ("ts_us", number().or_null()),
+        ("ts_ns", number().or_null()),
+        ("schema", text()),
+        ("table", text()),
+        ("txId", number().or_null()),
+        ("lsn", number().or_null()),
+        ("xmin", number().or_null()),
+    ];
+    if version == EnvelopeVersion::V3_7 {
+        fields.extend([("origin", text().or_null()), ("origin_lsn", number().or_null())]);
+    }
+    let fields = fields.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    let mut schema = Schema::of(SchemaKind::Struct(fields));
+    schema.name = Some("io.debezium.connector.postgresql.Source".to_owned());
+    schema.version = version.has_context_headers().then_some(1);
+    schema
+}
+
+/// The schema of `transaction`.
+#[must_use]
+pub fn transaction_schema() -> Schema {
+    let number = || Schema::plain("int64");
+    let fields = [("id", Schema::plain("string")), ("total_order", number()), ("data_collection_order", number())];
+    Schema::fields(fields).named("event.block", 1).or_null()
+}
+
+/// The schema of a whole envelope around rows of schema `row`.
+#[must_use]
+pub fn envelope_schema(version: EnvelopeVersion, row: Schema, name: String) -> Schema {
+    let time = || Schema::plain("int64").or_null();
+    let fields = [
+        ("before", row.clone()),
+        ("after", row),
+        ("source", source_schema(version)),
+        ("transaction", transaction_schema()),
+        ("op", Schema::plain("string")),
+        ("ts_ms", time()),
+        ("ts_us", time()),
+        ("ts_ns", time()),
+    ];
+    Schema::fields(fields).named(name, 2)
 }
 
 #[cfg(test)]

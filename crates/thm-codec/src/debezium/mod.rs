@@ -14,12 +14,16 @@
 mod envelope;
 mod headers;
 mod numeric;
+mod schema;
 mod value;
 
-pub use envelope::{Change, Envelope, EnvelopeVersion, EventTime, SnapshotMarker};
+pub use envelope::{
+    Change, Envelope, EnvelopeVersion, EventTime, SnapshotMarker, envelope_schema, source_schema, transaction_schema,
+};
 pub use headers::ContextHeaders;
 pub use numeric::{Numeric, NumericError};
+pub use schema::{Schema, SchemaKind};
 pub use value::{
-    MICROS_PER_DAY, PG_EPOCH_DAYS, PG_EPOCH_MICROS, write_base64, write_date_time, write_field_name, write_int,
-    write_sequence_number, write_uuid,
+    MICROS_PER_DAY, PG_EPOCH_DAYS, PG_EPOCH_MICROS, write_base64, write_date_time, write_day, write_field_name,
+    write_int, write_sequence_number, write_time_of_day, write_uuid,
 };

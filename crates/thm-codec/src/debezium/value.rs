@@ -65,15 +65,21 @@ pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 /// `2024-01-02T03:04:05.678901Z` of microseconds since 1970, with `digits` (0 to 6) digits of the fraction, without
 /// quotes. Years beyond four digits carry a sign, as Java's ISO formatter writes them.
 pub fn write_date_time(out: &mut Vec<u8>, micros: i64, digits: usize) {
-    let (year, month, day) = civil(micros.div_euclid(MICROS_PER_DAY));
-    let of_day = micros.rem_euclid(MICROS_PER_DAY);
-    let seconds = of_day / 1_000_000;
+    write_day(out, micros.div_euclid(MICROS_PER_DAY));
+    out.push(b'T');
+    write_time_of_day(out, micros.rem_euclid(MICROS_PER_DAY), digits);
+    out.push(b'Z');
+}
+
+/// `2024-01-02` of days since 1970; years beyond four digits carry a sign, as Java's ISO formatter writes them.
+pub fn write_day(out: &mut Vec<u8>, days: i64) {
+    let (year, month, day) = civil(days);
     if year > 9999 {
         out.push(b'+');
     } else if year < 0 {
         out.push(b'-');
     }
-    let mut text = *b"0000-00-00T00:00:00";
+    let mut text = *b"0000-00-00";
     if year.unsigned_abs() > 9999 {
         write_int(out, year.unsigned_abs());
     } else {
@@ -82,16 +88,22 @@ pub fn write_date_time(out: &mut Vec<u8>, micros: i64, digits: usize) {
     }
     put(&mut text[5..7], month);
     put(&mut text[8..10], day);
-    put(&mut text[11..13], seconds as u64 / 3600);
-    put(&mut text[14..16], seconds as u64 / 60 % 60);
-    put(&mut text[17..19], seconds as u64 % 60);
     out.extend_from_slice(&text[4..]);
+}
+
+/// `03:04:05.678901` of microseconds since midnight, with `digits` (0 to 6) digits of the fraction.
+pub fn write_time_of_day(out: &mut Vec<u8>, micros: i64, digits: usize) {
+    let seconds = micros / 1_000_000;
+    let mut text = *b"00:00:00";
+    put(&mut text[0..2], seconds as u64 / 3600);
+    put(&mut text[3..5], seconds as u64 / 60 % 60);
+    put(&mut text[6..8], seconds as u64 % 60);
+    out.extend_from_slice(&text);
     if digits > 0 {
         let mut fraction = *b".000000";
-        put(&mut fraction[1..7], (of_day % 1_000_000) as u64);
+        put(&mut fraction[1..7], (micros % 1_000_000) as u64);
         out.extend_from_slice(&fraction[..=digits.min(6)]);
     }
-    out.push(b'Z');
 }
 
 /// Right-aligned decimal digits into a field of zeros.

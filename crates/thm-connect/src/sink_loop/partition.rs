@@ -44,7 +44,7 @@ impl PartitionState {
         context.status.used_topic(&partition.partition.topic);
         context.status.set_lag(&partition.partition, start.cursor, info.high_watermark);
         Ok(Self {
-            reader: PartitionReader::new(partition, start.cursor, info.high_watermark),
+            reader: PartitionReader::new(context.connector.clone(), partition, start.cursor, info.high_watermark),
             ranges,
             flushed: start.cursor,
             committed: start.committed,

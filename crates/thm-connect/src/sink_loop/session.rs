@@ -191,6 +191,9 @@ impl<'a> Session<'a> {
         }
         retry.succeeded();
         self.flush().await?;
+        if self.task.commit_before_next() {
+            self.commit().await?;
+        }
         self.context.status.delivered(told.records, told.bytes, told.latency());
         let part = &self.parts[index];
         self.context.status.set_lag(&part.reader.partition().partition, part.flushed, part.reader.high_watermark());

@@ -19,6 +19,7 @@ fn context(stage: &Stage) -> TaskContext {
         hosts: Arc::default(),
         state: stage.state.clone(),
         budget: thm_api::MemoryBudget::new(1 << 20),
+        failpoints: thm_api::Failpoints::default(),
     }
 }
 

@@ -50,6 +50,8 @@ pub struct TargetState {
     pub holds: Vec<(TopicPartition, Offset)>,
     /// How far `flush` goes at most: a target that finishes later.
     pub finished: Option<Offset>,
+    /// Whether each range must be committed before the next.
+    pub commit_before_next: bool,
     /// Whether `open` remembers what was written, as a target with a fence does.
     pub has_fence: bool,
 }
@@ -158,6 +160,10 @@ impl SinkTask for FakeTask {
         }
         self.next.insert(batch.partition.partition.clone(), Offset(batch.last.0 + 1));
         Ok(())
+    }
+
+    fn commit_before_next(&self) -> bool {
+        self.target.state.lock().commit_before_next
     }
 
     async fn flush(&mut self) -> Result<Vec<(TopicPartition, Offset)>> {

@@ -19,19 +19,19 @@ pub(super) const LOOK_INTERVAL: Duration = Duration::from_micros(500);
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
 /// A connection that sends a command and reads its reply as strings, arrays flattened.
-pub(super) struct RedisConnection {
+pub(crate) struct RedisConnection {
     stream: BufReader<TcpStream>,
 }
 
 impl RedisConnection {
-    pub(super) fn connect(port: u16) -> Result<Self> {
+    pub(crate) fn connect(port: u16) -> Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).context("connecting to Redis")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    pub(super) fn command(&mut self, words: &[&str]) -> Result<Vec<String>> {
+    pub(crate) fn command(&mut self, words: &[&str]) -> Result<Vec<String>> {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
             request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
@@ -66,7 +66,7 @@ impl RedisConnection {
     }
 
     /// The next offset that the board has not counted yet; 0 while it has no fence.
-    pub(super) fn board_offset(&mut self) -> Result<i64> {
+    pub(crate) fn board_offset(&mut self) -> Result<i64> {
         let fields = self.command(&["HGETALL", FENCE])?;
         let offsets =
             fields.chunks_exact(2).filter(|pair| pair.first().is_some_and(|name| name.starts_with("offset:")));

@@ -74,13 +74,13 @@ pub(super) fn anonymous_bytes(pid: i32) -> u64 {
 }
 
 /// Watches the anonymous memory of a process until dropped.
-pub(super) struct MemoryWatch {
+pub(crate) struct MemoryWatch {
     peak: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
 impl MemoryWatch {
-    pub(super) fn start(pid: i32) -> Self {
+    pub(crate) fn start(pid: i32) -> Self {
         let peak = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&peak);
         let task = tokio::spawn(async move {
@@ -94,7 +94,7 @@ impl MemoryWatch {
     }
 
     /// The most that was seen so far.
-    pub(super) fn peak_bytes(&self) -> u64 {
+    pub(crate) fn peak_bytes(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
     }
 }

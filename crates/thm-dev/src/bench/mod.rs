@@ -37,9 +37,12 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use thm_api::ExitCode;
 
+pub(crate) use self::fence::RedisConnection;
+pub(crate) use self::kernel::MemoryWatch;
 use self::lab::{Lab, Load};
 use self::report::Report;
 pub use self::report::ReportFormat;
+pub(crate) use self::stats::percentile;
 use crate::args::parse_duration;
 use crate::console::Console;
 

@@ -13,7 +13,7 @@ pub(super) fn median(values: &[f64]) -> f64 {
 }
 
 /// The smallest of `values` that `share` (0 to 1) of them do not pass; NaN of none.
-pub(super) fn percentile(values: &[f64], share: f64) -> f64 {
+pub(crate) fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (share * sorted.len() as f64).ceil() as usize;

@@ -15,7 +15,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::faults::{FaultState, Faults, Refusal};
-use super::ledger::{Counts, Ledger, LedgerLine};
+use super::ledger::{Counts, Ledger, LedgerLine, checksum};
 
 /// Largest body taken: a batch of 10,000 events of 1 KiB and room.
 const DEFAULT_MAX_BODY_BYTES: usize = 16 << 20;
@@ -75,16 +75,18 @@ async fn events(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) ->
 /// Parses the body and writes it down; the answer says whether that worked.
 fn receive(api: &Api, headers: &HeaderMap, body: &[u8]) -> Response {
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
-    let ids = match event_ids(body) {
-        Ok(ids) => ids,
+    let texts = match event_texts(body) {
+        Ok(texts) => texts,
         Err(error) => {
             api.ledger.lock().counts.malformed += 1;
             let answer = json!({"ok": false, "received": false, "error": format!("body is not JSON: {error}")});
             return (StatusCode::BAD_REQUEST, Json(answer)).into_response();
         }
     };
-    let events = ids.len();
-    if let Err(error) = api.ledger.lock().append(&LedgerLine { key, ids }) {
+    let events = texts.len();
+    let ids = texts.iter().map(|text| event_id(text)).collect();
+    let sums = texts.iter().map(|text| checksum(text.get().as_bytes())).collect();
+    if let Err(error) = api.ledger.lock().append(&LedgerLine { key, ids, sums }) {
         tracing::error!(%error, "could not write the ledger");
         let answer = json!({"ok": false, "received": false, "error": "the ledger cannot be written"});
         return (StatusCode::INTERNAL_SERVER_ERROR, Json(answer)).into_response();
@@ -113,21 +115,21 @@ fn event_id(event: &RawValue) -> Option<&RawValue> {
     serde_json::from_str::<Event<'_>>(event.get()).ok()?.id
 }
 
-/// The `id` of each event in a body: one value, an array of them, or several one after another (NDJSON).
-fn event_ids(body: &[u8]) -> serde_json::Result<Vec<Option<&RawValue>>> {
-    let mut ids = Vec::new();
+/// Each event of a body: one value, an array of them, or several one after another (NDJSON).
+fn event_texts(body: &[u8]) -> serde_json::Result<Vec<&RawValue>> {
+    let mut texts = Vec::new();
     let mut is_empty = true;
     for value in serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>() {
         let value = value?;
         is_empty = false;
         if value.get().starts_with('[') {
             let events: Vec<&RawValue> = serde_json::from_str(value.get())?;
-            ids.extend(events.into_iter().map(event_id));
+            texts.extend(events);
         } else {
-            ids.push(event_id(value));
+            texts.push(value);
         }
     }
-    if is_empty { Err(serde::de::Error::custom("it is empty")) } else { Ok(ids) }
+    if is_empty { Err(serde::de::Error::custom("it is empty")) } else { Ok(texts) }
 }
 
 async fn show_faults(State(api): State<Arc<Api>>) -> Json<Faults> {

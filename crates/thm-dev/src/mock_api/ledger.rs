@@ -1,11 +1,11 @@
 //! What was received, on disk: one line per accepted request, appended before the answer.
 //!
 //! ```json
-//! {"key":"thm.enriched.events/…","ids":[4711]}
+//! {"key":"thm.enriched.events/…","ids":[4711],"sums":[1234567890123456789]}
 //! ```
 //!
 //! `key` is the request's `Idempotency-Key` (null without one), `ids` the `id` of each event in order (null where an
-//! event has none). A line is whole or, after a crash, the last one: its request was not acknowledged. No fsync: the
+//! event has none), `sums` the [`checksum`] of each event's text, which tells its versions apart. A line is whole or, after a crash, the last one: its request was not acknowledged. No fsync: the
 //! file survives the process, which is what the tests kill.
 
 use std::collections::{HashSet, VecDeque};
@@ -31,6 +31,17 @@ pub struct LedgerEntry {
     pub key: Option<String>,
     /// The `id` of each event, as it stood in the JSON.
     pub ids: Vec<serde_json::Value>,
+    /// The [`checksum`] of each event's text; files of older versions have none.
+    #[serde(default)]
+    pub sums: Vec<u64>,
+}
+
+/// What tells versions of an event apart: FNV-1a of its JSON text, 64 bits, the same for ever.
+#[must_use]
+pub fn checksum(text: &[u8]) -> u64 {
+    const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    text.iter().fold(OFFSET_BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
 
 /// The same, borrowed, to be written without a copy.
@@ -38,6 +49,7 @@ pub struct LedgerEntry {
 pub(super) struct LedgerLine<'a> {
     pub(super) key: Option<&'a str>,
     pub(super) ids: Vec<Option<&'a RawValue>>,
+    pub(super) sums: Vec<u64>,
 }
 
 /// Totals since the file began.

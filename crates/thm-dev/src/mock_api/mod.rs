@@ -27,7 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 pub use self::faults::{FailPlan, Faults};
-pub use self::ledger::{Counts, LedgerEntry};
+pub use self::ledger::{Counts, LedgerEntry, checksum};
 
 use self::handlers::Api;
 use crate::process::local;

@@ -25,6 +25,9 @@ async fn takes_an_object_an_array_and_ndjson() {
     }
     let ids: Vec<Value> = read_ledger(&file).unwrap().into_iter().flat_map(|entry| entry.ids).collect();
     assert_eq!(ids, [json!(1), json!(2), json!(3), json!(4), Value::Null]);
+    let sums: Vec<u64> = read_ledger(&file).unwrap().into_iter().flat_map(|entry| entry.sums).collect();
+    let texts = [r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#, r#"{"id":4}"#, r#"{"x":null}"#];
+    assert_eq!(sums, texts.map(|text| checksum(text.as_bytes())));
     assert_eq!(api.counts(), Counts { requests: 3, events: 5, ..Counts::default() });
 }
 

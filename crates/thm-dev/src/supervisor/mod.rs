@@ -3,7 +3,7 @@
 //! ```text
 //!  args ──▶ project (the user's files) ──▶ plan (ports, thm.toml, units) ──▶ stack (one loop of events)
 //!                                                                              ▲    │
-//!           second terminal: thm dev ps|stop|start|restart ──▶ control.sock ───┘    └─▶ status line, verification
+//!           second terminal: thm dev ps|stop|start|restart ──▶ control.sock ───┘    └─▶ screen or lines, verification
 //! ```
 //!
 //! The data folder: `thm.toml` for the engine, a folder per service, `logs/`, `run/` (pid files), `control.sock`, and
@@ -14,6 +14,7 @@ mod control;
 mod names;
 mod plan;
 mod project;
+mod screen;
 mod stack;
 mod status;
 mod unit;
@@ -71,6 +72,9 @@ pub struct DevOptions {
     /// The usual ports, or free ones
     #[arg(long, value_enum, default_value_t)]
     ports: PortChoice,
+    /// Print plain lines instead of the live screen; so it does anyway where there is no terminal
+    #[arg(long)]
+    plain: bool,
     /// Use this PostgreSQL (user, password, host, port, database) instead of an own one
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
@@ -157,7 +161,7 @@ async fn start(data: &Path, options: &DevOptions) -> Result<ExitCode> {
     if let Some(refused) = check_files(&plan).await? {
         return Ok(refused);
     }
-    Stack::new(plan, folders, console, options.duration)?.run().await
+    Stack::new(plan, folders, console, options)?.run().await
 }
 
 /// Has the engine check its files before anything is started; gives the exit code if they are not in order. The

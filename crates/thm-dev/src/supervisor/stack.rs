@@ -20,8 +20,9 @@ use crate::services::{Running, Service, StartFailure};
 
 use super::control::{self, Action, Request};
 use super::plan::Plan;
+use super::screen::{self, Asked, Screen, UnitRow};
 use super::unit::{AfterEnd, News, State, Unit};
-use super::{names, status, welcome};
+use super::{DevOptions, names, status, welcome};
 
 /// While services start, how often those that are not there yet are named.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
@@ -53,6 +54,9 @@ pub(super) struct Stack {
     /// Status lines, the control socket, the verification: ended with the loop.
     tasks: Vec<JoinHandle<()>>,
     reporter: Option<JoinHandle<()>>,
+    /// None where lines are printed instead.
+    screen: Option<Screen>,
+    plain: bool,
 }
 
 /// Signals that end the stack.
@@ -97,7 +101,7 @@ fn is_hangup_ignored() -> bool {
 }
 
 impl Stack {
-    pub(super) fn new(mut plan: Plan, folders: Folders, console: Console, duration: Option<Duration>) -> Result<Self> {
+    pub(super) fn new(mut plan: Plan, folders: Folders, console: Console, options: &DevOptions) -> Result<Self> {
         let (sender, events) = mpsc::channel(DEFAULT_NEWS_CAPACITY);
         let units = plan.units.drain(..).map(|planned| Unit::new(planned.service, planned.after)).collect();
         Ok(Self {
@@ -105,13 +109,15 @@ impl Stack {
             units,
             folders,
             console,
-            duration,
+            duration: options.duration,
             sender,
             events,
             announced: false,
             deadline: None,
             tasks: Vec::new(),
             reporter: None,
+            screen: None,
+            plain: options.plain,
         })
     }
 
@@ -120,9 +126,55 @@ impl Stack {
         let mut signals = Signals::watch()?;
         let data = self.plan.config_file.parent().unwrap_or(std::path::Path::new("."));
         self.tasks.push(control::serve(data, self.sender.clone())?);
-        let outcome = self.serve(&mut signals).await;
+        let (sender, mut asked) = mpsc::unbounded_channel();
+        if screen::is_possible(self.plain) {
+            self.screen = Some(self.open_screen(sender)?);
+        }
+        let outcome = tokio::select! {
+            outcome = self.serve(&mut signals) => outcome,
+            Some(asked) = asked.recv() => Ok(match asked {
+                // A stop in the middle of a measured run is no success.
+                Asked::Quit if self.duration.is_none() => ExitCode::Ok,
+                Asked::Quit | Asked::Interrupt => ExitCode::Interrupted,
+            }),
+        };
+        self.close_screen(outcome.is_err()).await;
         self.shutdown(&mut signals).await;
         outcome
+    }
+
+    fn open_screen(&self, asked: mpsc::UnboundedSender<Asked>) -> Result<Screen> {
+        let source = screen::Source::new(self.plan.ports.flink);
+        let (guide, log) = (welcome::guide(&self.plan), self.folders.log("dev"));
+        Screen::open(self.console, source, guide, &log, asked)
+            .map_err(|error| local("taking the terminal", "thm dev", error).with_hint("Start it with --plain."))
+    }
+
+    /// Gives the terminal back, if it was taken; with everything that was said, if it failed.
+    async fn close_screen(&mut self, failed: bool) {
+        if let Some(screen) = self.screen.take() {
+            screen.close(failed).await;
+        }
+    }
+
+    /// Shows the units as they are, on the screen if there is one.
+    fn show(&self) {
+        let Some(screen) = &self.screen else { return };
+        let row = |unit: &Unit| UnitRow {
+            name: unit.name(),
+            state: unit.state.name(),
+            ports: unit.service.ports(),
+            since: Instant::now(),
+            restarts: unit.restarts,
+            waits_for: unit
+                .after
+                .iter()
+                .filter_map(|&before| self.units.get(before))
+                .filter(|unit| !unit.is_up())
+                .map(Unit::name)
+                .collect(),
+        };
+        screen.show(self.units.iter().map(row).collect(), self.announced, self.deadline);
     }
 
     async fn serve(&mut self, signals: &mut Signals) -> Result<ExitCode> {
@@ -132,6 +184,7 @@ impl Stack {
         let mut patience = tokio::time::interval(DEFAULT_PATIENCE);
         patience.tick().await;
         loop {
+            self.show();
             let deadline = self.deadline;
             let over = async {
                 match deadline {
@@ -145,7 +198,7 @@ impl Stack {
                     let verified = self.duration.is_none();
                     return Ok(if verified { code } else { ExitCode::Interrupted });
                 }
-                () = over => self.begin_verification(),
+                () = over => self.begin_verification().await,
                 _ = patience.tick(), if !self.announced => self.name_the_late(),
                 event = self.events.recv() => match event {
                     None => return Ok(ExitCode::Ok),
@@ -324,9 +377,15 @@ impl Stack {
             return;
         }
         self.announced = true;
-        self.console.plain(&welcome::text(&self.plan));
-        let ports = self.plan.ports;
-        self.reporter = Some(tokio::spawn(status::report(self.console, ports, self.folders.logs.clone())));
+        let (console, logs) = (self.console, self.folders.logs.clone());
+        if self.screen.is_some() {
+            self.console.fact("dev", "everything runs");
+            self.reporter = Some(tokio::spawn(status::trim(logs)));
+        } else {
+            self.console.plain(&welcome::text(&self.plan));
+            let source = screen::Source::new(self.plan.ports.flink);
+            self.reporter = Some(tokio::spawn(status::report(console, source, logs)));
+        }
         self.deadline = self.duration.map(|duration| Instant::now() + duration);
     }
 
@@ -363,8 +422,10 @@ impl Stack {
     }
 
     /// Stops the generator, then compares all sinks with the source.
-    fn begin_verification(&mut self) {
+    async fn begin_verification(&mut self) {
         self.deadline = None;
+        // The report is for scrolling, and to stay.
+        self.close_screen(false).await;
         if let Some(reporter) = self.reporter.take() {
             reporter.abort();
         }

@@ -3,78 +3,45 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::console::{Console, grouped};
 use crate::process::trim_log;
 
-use super::plan::Ports;
+use super::screen::{Figures, Source, rate};
 use super::unit::{State, Unit};
 
 /// Between two status lines.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
-/// The engine may take this long to answer; busy is no reason to say nothing for minutes.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The engine's `/api/status`, as far as it is shown. What is missing is left out of the line.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    connectors: Vec<Connector>,
-    jobs: Vec<Job>,
-    memory_bytes: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Connector {
-    name: String,
-    kind: String,
-    state: String,
-    records: u64,
-    retries: u64,
-    dead_letters: u64,
-    lag: u64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Job {
-    state: String,
-    records_out: u64,
-}
 
 /// Prints a status line every few seconds, for ever, and keeps the logs from growing without end.
-pub(super) async fn report(console: Console, ports: Ports, logs: PathBuf) {
-    let client = reqwest::Client::builder().no_proxy().timeout(DEFAULT_TIMEOUT).build().unwrap_or_default();
-    let url = format!("http://127.0.0.1:{}/api/status", ports.flink);
+pub(super) async fn report(console: Console, source: Source, logs: PathBuf) {
     let mut interval = tokio::time::interval(DEFAULT_INTERVAL);
     interval.tick().await;
-    let mut rows_before = None;
     loop {
         interval.tick().await;
         trim_logs(&logs);
-        match fetch(&client, &url).await {
-            Some(status) => {
-                let rows = status.jobs.iter().map(|job| job.records_out).sum();
-                let added = rows_before.map_or(0, |before| u64::saturating_sub(rows, before));
-                console.fact("status", &line(&status, rows, added as f64 / DEFAULT_INTERVAL.as_secs_f64()));
-                rows_before = Some(rows);
-            }
+        match source.fetch().await {
+            Some(figures) => console.fact("status", &line(&figures)),
             None => console.fact("status", "the engine does not answer"),
         }
     }
 }
 
-async fn fetch(client: &reqwest::Client, url: &str) -> Option<Status> {
-    client.get(url).send().await.ok()?.error_for_status().ok()?.json().await.ok()
+/// Keeps the logs from growing without end, for ever.
+pub(super) async fn trim(logs: PathBuf) {
+    let mut interval = tokio::time::interval(DEFAULT_INTERVAL);
+    loop {
+        interval.tick().await;
+        trim_logs(&logs);
+    }
 }
 
-/// `4,000 rows 200/s · clickhouse 4,000 lag 0 · …`; states other than RUNNING are named.
-fn line(status: &Status, rows: u64, rate: f64) -> String {
-    let mut parts = vec![format!("{} rows enriched, {rate:.1}/s", grouped(rows))];
-    parts.extend(status.jobs.iter().filter(|job| job.state != "RUNNING").map(|job| format!("job {}", job.state)));
-    for connector in &status.connectors {
+/// `4,000 rows enriched, 200/s · clickhouse 4,000 lag 0 · …`; states other than RUNNING are named.
+fn line(figures: &Figures) -> String {
+    let rows = figures.jobs.iter().map(|job| job.records_out).sum();
+    let rates = figures.jobs.iter().filter_map(|job| job.rate).reduce(|a, b| a + b);
+    let mut parts = vec![format!("{} rows enriched, {}/s", grouped(rows), rate(rates))];
+    parts.extend(figures.jobs.iter().filter(|job| job.state != "RUNNING").map(|job| format!("job {}", job.state)));
+    for connector in &figures.connectors {
         let short = connector.name.split('.').next().unwrap_or_default();
         let mut part = short.to_owned();
         if connector.kind == "sink" {
@@ -88,11 +55,14 @@ fn line(status: &Status, rows: u64, rate: f64) -> String {
                 part += &format!(" {} {what}", grouped(count));
             }
         }
+        if let Some(code) = connector.error.as_ref().and_then(|problem| problem.code.as_deref()) {
+            part += &format!(" {code}");
+        }
         if part != short {
             parts.push(part);
         }
     }
-    parts.extend(status.memory_bytes.map(|bytes| format!("{} MB", bytes / 1_000_000)));
+    parts.extend(figures.memory_bytes.map(|bytes| format!("{} MB", bytes / 1_000_000)));
     parts.join(" · ")
 }
 
@@ -133,21 +103,21 @@ mod tests {
 
     #[test]
     fn the_line_names_lags_and_whatever_is_not_running() {
-        let status: Status = serde_json::from_str(
-            r#"{"version":"1","memory_bytes":45000000,"jobs":[{"state":"RUNNING","records_out":4000}],"connectors":[
+        let figures: Figures = serde_json::from_str(
+            r#"{"version":"1","memory_bytes":45000000,"jobs":[{"state":"RUNNING","records_out":4000,"rate":12.34}],"connectors":[
             {"name":"pg.engagement.source","kind":"source","state":"RUNNING","records":4020},
             {"name":"clickhouse.enriched.sink","kind":"sink","state":"RUNNING","records":3990,"lag":10},
-            {"name":"http.enriched.sink","kind":"sink","state":"FAILED","records":1,"lag":3999,"retries":12}]}"#,
+            {"name":"http.enriched.sink","kind":"sink","state":"FAILED","records":1,"lag":3999,"retries":12,"error":{"code":"THM-SNK-001"}}]}"#,
         )
         .unwrap();
         assert_eq!(
-            line(&status, 4000, 12.34),
-            "4,000 rows enriched, 12.3/s · clickhouse 3,990 lag 10 · http 1 lag 3,999 FAILED 12 retries · 45 MB"
+            line(&figures),
+            "4,000 rows enriched, 12/s · clickhouse 3,990 lag 10 · http 1 lag 3,999 FAILED 12 retries THM-SNK-001 · 45 MB"
         );
     }
 
     #[test]
     fn an_empty_answer_is_no_error() {
-        assert_eq!(line(&serde_json::from_str("{}").unwrap(), 0, 0.0), "0 rows enriched, 0.0/s");
+        assert_eq!(line(&serde_json::from_str("{}").unwrap()), "0 rows enriched, –/s");
     }
 }

@@ -59,6 +59,8 @@ pub struct ClickHouseConfig {
     pub insert_timeout: Duration,
     /// `auto.create`
     pub auto_create: bool,
+    /// `auto.evolve`
+    pub auto_evolve: bool,
     /// `value.converter.schemas.enable`: values are `{"schema":…,"payload":…}`.
     pub schemas_enabled: bool,
     /// How the worker cuts batches.
@@ -85,6 +87,7 @@ impl ClickHouseConfig {
             timeout,
             insert_timeout,
             auto_create: flag(config, "auto.create", false)?,
+            auto_evolve: flag(config, "auto.evolve", false)?,
             schemas_enabled: flag(config, "value.converter.schemas.enable", false)?,
             batch: batch_policy(config)?,
         })

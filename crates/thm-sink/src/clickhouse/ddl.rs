@@ -75,7 +75,8 @@ pub fn columns_for(
     typed.collect()
 }
 
-fn type_for(arrow: &DataType) -> Option<String> {
+/// The ClickHouse type of an Arrow type.
+pub fn type_for(arrow: &DataType) -> Option<String> {
     let name = match arrow {
         DataType::Boolean => "Bool",
         DataType::Int8 => "Int8",

@@ -40,8 +40,9 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Folds `rows` for `table`.
-    pub fn fold(table: &Table, rows: Rows) -> Result<Self> {
+    /// Folds `rows` for `table`. The deletes spare the rows of the same batch with `spares_kept`; only a test does
+    /// without.
+    pub fn fold(table: &Table, rows: Rows, spares_kept: bool) -> Result<Self> {
         let batch = record_batch(table, &rows)?;
         let keys = Keys::new(table, &rows)?;
         let last = keys.last_actions(&rows.actions);
@@ -50,7 +51,8 @@ impl Prepared {
             .filter(|at| matches!(rows.actions[*at], Action::Upsert { .. }))
             .map(survives)
             .collect();
-        let deletes = Deletes { table, rows: &rows, keys: &keys, last: &last, batch: &batch }.statements()?;
+        let deletes =
+            Deletes { table, rows: &rows, keys: &keys, last: &last, batch: &batch, spares_kept }.statements()?;
         let (batch, offsets) = if kept.contains(&false) {
             let offsets = rows.offsets.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(offset, _)| *offset);
             let offsets = offsets.collect();
@@ -138,6 +140,7 @@ struct Deletes<'r> {
     keys: &'r Keys,
     last: &'r HashMap<&'r [u8], usize>,
     batch: &'r RecordBatch,
+    spares_kept: bool,
 }
 
 impl Deletes<'_> {
@@ -189,7 +192,9 @@ impl Deletes<'_> {
             match self.rows.actions[*at] {
                 Action::Upsert { row, .. } => {
                     keys.push(self.tuple(&self.rows.key, row)?);
-                    kept.push(self.tuple(&self.table.sort_key, row)?);
+                    if self.spares_kept {
+                        kept.push(self.tuple(&self.table.sort_key, row)?);
+                    }
                 }
                 Action::Remove { removal } => {
                     let arrays: Vec<&ArrayRef> = self.rows.removed.iter().collect();

@@ -79,6 +79,47 @@ pub fn field_names(value: &[u8]) -> Option<Vec<String>> {
     serde_json::Deserializer::from_slice(value).deserialize_map(Names).ok()
 }
 
+/// Whether the value is a JSON object whose fields' names are all known; other values have none.
+#[must_use]
+pub fn all_known(value: &[u8], is_known: impl Fn(&str) -> bool) -> bool {
+    struct Known<F>(F);
+    impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Known<F> {
+        type Value = bool;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a JSON object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+            let mut all = true;
+            while let Some(known) = map.next_key_seed(IsKnown(&self.0))? {
+                map.next_value::<IgnoredAny>()?;
+                all &= known;
+            }
+            Ok(all)
+        }
+    }
+    serde_json::Deserializer::from_slice(value).deserialize_map(Known(is_known)).unwrap_or(true)
+}
+
+/// A field's name, asked about where it stands.
+struct IsKnown<'f, F>(&'f F);
+
+impl<'v, F: Fn(&str) -> bool> DeserializeSeed<'v> for IsKnown<'_, F> {
+    type Value = bool;
+    fn deserialize<D: Deserializer<'v>>(self, json: D) -> Result<bool, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<F: Fn(&str) -> bool> Visitor<'_> for IsKnown<'_, F> {
+    type Value = bool;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a field name")
+    }
+    fn visit_str<E>(self, name: &str) -> Result<bool, E> {
+        Ok((self.0)(name))
+    }
+}
+
 /// Whether the value is a JSON object with exactly these fields in this order.
 #[must_use]
 pub fn has_fields<'n>(value: &[u8], names: impl Iterator<Item = &'n str>) -> bool {

@@ -17,6 +17,7 @@ mod config;
 mod connector;
 mod ddl;
 mod encode;
+mod evolve;
 mod fault;
 mod fold;
 mod instant;
@@ -27,8 +28,10 @@ mod statement;
 mod table;
 mod task;
 mod types;
+mod watch;
 
 pub use config::ClickHouseConfig;
 pub use connector::ClickHouseConnector;
 pub use ddl::suggested as suggested_table;
 pub use task::ClickHouseTask;
+pub use watch::TableWatch;

@@ -90,7 +90,7 @@ pub fn key_names(table: &Table, batch: &SinkBatch) -> Vec<String> {
 }
 
 /// Empty bytes and JSON's `null` are no value either.
-fn has_value(record: &SinkRecord) -> Option<&[u8]> {
+pub fn has_value(record: &SinkRecord) -> Option<&[u8]> {
     record.value.as_deref().filter(|value| !value.is_empty() && *value != b"null")
 }
 
@@ -382,7 +382,7 @@ impl<'b> Reader<'b> {
 }
 
 /// The payload of `{"schema":…,"payload":…}`.
-fn payload(value: &[u8]) -> Result<&[u8], &'static str> {
+pub fn payload(value: &[u8]) -> Result<&[u8], &'static str> {
     let mut slots = [None];
     json_cells::read_fields(value, &FieldIndex::new(vec!["payload".to_owned()]), &mut slots)?;
     slots[0].map(|payload| payload.get().as_bytes()).ok_or("the value has no payload beside its schema")

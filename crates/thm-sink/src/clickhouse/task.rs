@@ -8,7 +8,7 @@
 //! Exactly once: the worker stores a range before its first attempt, so each attempt is the same insert with the same
 //! token, and the table remembers the tokens of its last inserts. Deletes follow the insert and repeat harmlessly.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,15 +24,20 @@ use super::client::{Client, Request};
 use super::config::ClickHouseConfig;
 use super::ddl;
 use super::encode::insert_body;
+use super::evolve;
 use super::fault::Fault;
 use super::fold::Prepared;
 use super::json_cells;
 use super::rows::{Rows, key_names};
 use super::statement;
 use super::table::Table;
+use crate::failpoints;
 
 /// From this many records on a batch is converted off the I/O threads: a few hundred rows take less than moving them.
 const OFFLOAD_RECORDS: usize = 1_000;
+
+/// Most fields that the log tells of: their names may be data.
+const MAX_TOLD: usize = 1_000;
 
 /// Writes topics into tables.
 #[derive(Debug)]
@@ -42,8 +47,36 @@ pub struct ClickHouseTask {
     client: Client,
     generation: Generation,
     tables: HashMap<Arc<str>, Arc<Table>>,
+    /// Fields without a column, by table, that the log has told of.
+    told: HashSet<String>,
     written: HashMap<TopicPartition, Offset>,
+    /// Whether the last range deleted rows by their keys.
+    deleted: bool,
     meters: Meters,
+    off: SwitchedOff,
+}
+
+/// What a test switched off; nothing otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+struct SwitchedOff {
+    token: bool,
+    delete: bool,
+    /// Deletes run before the insert, and spare nothing.
+    order: bool,
+    early_commit: bool,
+}
+
+impl SwitchedOff {
+    fn read(context: &TaskContext) -> Result<Self> {
+        let names = failpoints::active(&context.failpoints, "clickhouse", &context.connector)?;
+        let has = |name| names.contains(&name);
+        Ok(Self {
+            token: has("clickhouse.no-token"),
+            delete: has("clickhouse.no-delete"),
+            order: has("clickhouse.delete-before-insert"),
+            early_commit: has("clickhouse.no-early-commit"),
+        })
+    }
 }
 
 struct Meters {
@@ -87,8 +120,11 @@ impl ClickHouseTask {
             config,
             generation: Generation::default(),
             tables: HashMap::new(),
+            told: HashSet::new(),
             written: HashMap::new(),
+            deleted: false,
             meters: Meters::new(&context.connector),
+            off: SwitchedOff::read(context)?,
         })
     }
 
@@ -192,12 +228,37 @@ impl ClickHouseTask {
         Ok(())
     }
 
+    /// The table with a column for every field of the batch, where `auto.evolve` says so; else the log tells once of
+    /// fields that are left out.
+    async fn evolved(&mut self, table: Arc<Table>, batch: &SinkBatch) -> Result<Arc<Table>> {
+        let (topic, label) = (&batch.partition.partition.topic, table.label());
+        if !self.config.auto_evolve {
+            for field in evolve::left_out(&table, batch) {
+                if self.told.len() < MAX_TOLD && self.told.insert(format!("{label}.{field}")) {
+                    tracing::warn!(table = %label, field, "field has no column and is left out; auto.evolve=true adds one");
+                }
+            }
+            return Ok(table);
+        }
+        let columns = evolve::missing(&table, batch, self.config.schemas_enabled)?;
+        if columns.is_empty() {
+            return Ok(table);
+        }
+        const DOING: &str = "adding columns for new fields";
+        self.client.query(DOING, &label, evolve::statement(&table, &columns)).await?;
+        tracing::info!(table = %label, %topic, ?columns, "columns added");
+        let missing = || Error::new(ErrorKind::SinkMismatch, DOING, &label);
+        let table = self.find_table(topic).await?.ok_or_else(missing)?;
+        self.adopt(topic, table).await
+    }
+
     /// Converts and folds, beside the I/O threads if it is much.
     async fn prepare(&self, table: &Arc<Table>, batch: SinkBatch) -> Result<Prepared> {
         let schemas_enabled = self.config.schemas_enabled;
         let records = batch.len();
         let table = Arc::clone(table);
-        let prepare = move || Prepared::fold(&table, Rows::read(&table, &batch, schemas_enabled)?);
+        let spares_kept = !self.off.order;
+        let prepare = move || Prepared::fold(&table, Rows::read(&table, &batch, schemas_enabled)?, spares_kept);
         if records < OFFLOAD_RECORDS {
             return prepare();
         }
@@ -207,7 +268,8 @@ impl ClickHouseTask {
         })?
     }
 
-    async fn write_rows(&self, table: &Arc<Table>, batch: SinkBatch) -> Result<()> {
+    /// Whether it ran deletes, too.
+    async fn write_rows(&self, table: &Arc<Table>, batch: SinkBatch) -> Result<bool> {
         let (partition, first, last) = (batch.partition.clone(), batch.first, batch.last);
         let token = statement::token(&self.connector, self.generation, &partition, first, last);
         let prepared = self.prepare(table, batch).await?;
@@ -217,8 +279,14 @@ impl ClickHouseTask {
                 "foreign tombstones without a key name no row, passed over");
             self.meters.skipped.increment(skipped as u64);
         }
-        self.insert(table, &partition, &token, &prepared).await?;
-        self.delete(table, &token, prepared.deletes).await
+        if self.off.order {
+            self.delete(table, &token, &prepared.deletes).await?;
+            self.insert(table, &partition, &token, &prepared).await?;
+        } else {
+            self.insert(table, &partition, &token, &prepared).await?;
+            self.delete(table, &token, &prepared.deletes).await?;
+        }
+        Ok(!prepared.deletes.is_empty())
     }
 
     async fn insert(&self, table: &Table, partition: &SinkPartition, token: &str, prepared: &Prepared) -> Result<()> {
@@ -226,7 +294,9 @@ impl ClickHouseTask {
         if rows == 0 {
             return Ok(());
         }
-        let body = insert_body(&statement::insert(table, &prepared.columns, token), &prepared.rows)?;
+        // Some servers take equal rows for a repetition even where told not to, so a token of its own switches it off.
+        let remembered = if self.off.token { uuid::Uuid::new_v4().to_string() } else { token.to_owned() };
+        let body = insert_body(&statement::insert(table, &prepared.columns, &remembered), &prepared.rows)?;
         let bytes = body.len();
         let label = table.label();
         let request = Request {
@@ -255,9 +325,12 @@ impl ClickHouseTask {
 
     /// Runs the deletes of a batch, each to its end on the replica that we talk to: the others follow by themselves,
     /// and one that is down must not stop us.
-    async fn delete(&self, table: &Table, token: &str, statements: Vec<String>) -> Result<()> {
+    async fn delete(&self, table: &Table, token: &str, statements: &[String]) -> Result<()> {
+        if self.off.delete {
+            return Ok(());
+        }
         let label = table.label();
-        for (number, sql) in statements.into_iter().enumerate() {
+        for (number, sql) in statements.iter().enumerate() {
             let query_id = format!("{token}/delete/{number}");
             let request = Request {
                 doing: "deleting rows in ClickHouse",
@@ -270,7 +343,7 @@ impl ClickHouseTask {
                     ("max_ast_elements", "10000000"),
                     ("max_expanded_ast_elements", "10000000"),
                 ],
-                body: sql.into(),
+                body: sql.clone().into(),
                 insert: true,
             };
             self.client.send(request).await.map_err(Error::from)?;
@@ -310,13 +383,21 @@ impl SinkTask for ClickHouseTask {
 
     async fn write(&mut self, batch: SinkBatch) -> Result<()> {
         let (partition, last) = (batch.partition.partition.clone(), batch.last);
+        self.deleted = false;
         if !batch.is_empty()
             && let Some(table) = self.table_for(&batch).await?
         {
-            self.write_rows(&table, batch).await?;
+            let table = self.evolved(table, &batch).await?;
+            self.deleted = self.write_rows(&table, batch).await?;
         }
         self.written.insert(partition, Offset(last.0 + 1));
         Ok(())
+    }
+
+    /// A delete that comes again after the next range would take away rows of that range, whose insert would then be
+    /// deduplicated.
+    fn commit_before_next(&self) -> bool {
+        self.deleted && !self.off.early_commit
     }
 
     async fn flush(&mut self) -> Result<Vec<(TopicPartition, Offset)>> {

@@ -32,6 +32,8 @@ pub(super) struct Poster {
     pub url: Url,
     pub headers: HeaderMap,
     pub settings: HttpSettings,
+    /// Whether a key's next record waits for the one before; only a test says no.
+    in_order: bool,
     meters: Meters,
 }
 
@@ -63,7 +65,14 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Poster {
-    pub fn new(client: Client, url: Url, headers: HeaderMap, settings: HttpSettings, connector: &Arc<str>) -> Self {
+    pub fn new(
+        client: Client,
+        url: Url,
+        headers: HeaderMap,
+        settings: HttpSettings,
+        in_order: bool,
+        connector: &Arc<str>,
+    ) -> Self {
         let labels = [("connector", connector.to_string())];
         let meters = Meters {
             posts: counter!("thm_http_posts_total", &labels),
@@ -72,7 +81,7 @@ impl Poster {
             refused: counter!("thm_http_refused_records_total", &labels),
             seconds: histogram!("thm_http_post_seconds", &labels),
         };
-        Self { client, url, headers, settings, meters }
+        Self { client, url, headers, settings, in_order, meters }
     }
 
     async fn post(&self, identity: HeaderValue, body: Bytes) -> Answer {
@@ -102,7 +111,9 @@ impl<'a> Attempt<'a> {
     /// Posts each record alone.
     pub async fn one_by_one(self, posts: &[Post<'_>]) -> Obstacles {
         let limit = self.poster.settings.max_in_flight;
-        futures::stream::iter(chains(posts)).for_each_concurrent(limit, |chain| self.chain(posts, chain)).await;
+        let chains =
+            if self.poster.in_order { chains(posts) } else { (0..posts.len()).map(|post| vec![post]).collect() };
+        futures::stream::iter(chains).for_each_concurrent(limit, |chain| self.chain(posts, chain)).await;
         self.obstacles.into_inner()
     }
 
@@ -140,7 +151,7 @@ impl<'a> Attempt<'a> {
                 }
             }
             match piece {
-                [only] if refused => parked.extend(only.record.key.clone()),
+                [only] if refused && self.poster.in_order => parked.extend(only.record.key.clone()),
                 piece if refused => {
                     let (left, right) = piece.split_at(piece.len() / 2);
                     open.extend([right, left]);

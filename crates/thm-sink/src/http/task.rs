@@ -1,6 +1,6 @@
 //! `HttpTask`: batches in, requests out; remembers what an unfinished batch has delivered and when it may go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use super::body::posts;
 use super::config::{Authorization, HttpSettings};
 use super::delivered::Delivered;
 use super::identity::Identity;
+use crate::failpoints;
 
 /// Single requests: a batch ends with its slowest request, so a larger one hides more of it.
 const MAX_RECORDS: usize = 500;
@@ -39,6 +40,8 @@ pub struct HttpTask {
     /// The target asked for no request before this.
     not_before: Option<Instant>,
     next: BTreeMap<TopicPartition, Offset>,
+    /// A test wants every attempt to post the whole range.
+    forgets_completed: bool,
 }
 
 impl HttpTask {
@@ -55,7 +58,10 @@ impl HttpTask {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let poster = Poster::new(client(&settings)?, url, headers, settings, &context.connector);
+        let off = failpoints::active(&context.failpoints, "http", &context.connector)?;
+        let forgets_completed = off.contains(&"http.forget-completed");
+        let in_order = !off.contains(&"http.no-order");
+        let poster = Poster::new(client(&settings)?, url, headers, settings, in_order, &context.connector);
         Ok(Self {
             context,
             poster,
@@ -64,6 +70,7 @@ impl HttpTask {
             delivered: None,
             not_before: None,
             next: BTreeMap::new(),
+            forgets_completed,
         })
     }
 
@@ -140,7 +147,8 @@ impl SinkTask for HttpTask {
         let Some(delivered) = &self.delivered else {
             return Err(Error::new(ErrorKind::Internal, "posting records before open", &self.target));
         };
-        let posts = posts(&self.poster.settings, &batch, &delivered.of(&batch.partition));
+        let completed = if self.forgets_completed { BTreeSet::new() } else { delivered.of(&batch.partition) };
+        let posts = posts(&self.poster.settings, &batch, &completed);
         let identity = Identity::new(&batch.partition, self.generation);
         let attempt = Attempt::new(&self.poster, &batch.partition, identity, delivered);
         let obstacles = match &self.poster.settings.batching {

@@ -32,6 +32,7 @@ pub mod options;
 mod rewind;
 mod task;
 pub mod verify;
+mod watch;
 
 use async_trait::async_trait;
 use thm_api::{
@@ -41,6 +42,7 @@ use thm_api::{
 pub use config::LeaderboardSettings;
 pub use fence::Fence;
 pub use task::LeaderboardTask;
+pub use watch::BoardWatch;
 
 /// Class `thamanya.connect.redis.LeaderboardSinkConnector`.
 #[derive(Clone, Copy, Debug, Default)]

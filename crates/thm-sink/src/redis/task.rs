@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use metrics::{counter, gauge, histogram};
 use thm_api::{
-    BatchPolicy, Error, ErrorKind, Generation, Offset, RejectedRecord, Result, SinkBatch, SinkPartition, SinkTask,
-    TaskContext, TopicPartition,
+    BatchPolicy, Error, ErrorKind, Generation, Offset, Op, RejectedRecord, Result, SinkBatch, SinkPartition,
+    SinkRecord, SinkTask, TaskContext, TopicPartition,
 };
 
 use super::board::{Board, Changes};
@@ -17,6 +17,7 @@ use super::config::{FUTURE_SLACK_MS, LeaderboardSettings, WindowTime};
 use super::event::{self, Place};
 use super::fence::{Fence, Standing};
 use super::rewind::Rewind;
+use crate::failpoints;
 
 /// A script of so many changes keeps Redis busy for about 2 ms.
 const MAX_RECORDS: usize = 1_000;
@@ -42,6 +43,27 @@ pub struct LeaderboardTask {
     rewind: Rewind,
     /// Next offset by partition, for `flush` and for notes.
     next: BTreeMap<TopicPartition, (SinkPartition, Offset)>,
+    off: SwitchedOff,
+}
+
+/// What a test switched off; nothing otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+struct SwitchedOff {
+    fence: bool,
+    take_back: bool,
+    generation: bool,
+}
+
+impl SwitchedOff {
+    fn read(context: &TaskContext) -> Result<Self> {
+        let names = failpoints::active(&context.failpoints, "redis", &context.connector)?;
+        let has = |name| names.contains(&name);
+        Ok(Self {
+            fence: has("redis.no-fence"),
+            take_back: has("redis.no-take-back"),
+            generation: has("redis.no-generation"),
+        })
+    }
 }
 
 impl LeaderboardTask {
@@ -50,6 +72,7 @@ impl LeaderboardTask {
         let settings = Arc::new(LeaderboardSettings::parse(&context.config)?);
         let fingerprint = settings.fingerprint();
         Ok(Self {
+            off: SwitchedOff::read(&context)?,
             context,
             settings,
             fingerprint,
@@ -116,7 +139,9 @@ impl LeaderboardTask {
         for chunk in &batch.chunks {
             let columns = Columns::of(chunk, &self.settings.fields);
             let mut row_from = 0;
-            for record in chunk.records.iter().filter(|record| from.is_none_or(|from| record.offset >= from)) {
+            let counts =
+                |record: &&SinkRecord| from.is_none_or(|from| record.offset >= from) && !self.leaves_old(record);
+            for record in chunk.records.iter().filter(counts) {
                 let row =
                     columns.as_ref().and_then(|columns| columns.row(chunk.base_offset, record.offset, &mut row_from));
                 match event::read(&self.settings, place, record, row) {
@@ -138,12 +163,35 @@ impl LeaderboardTask {
             .with_rejected(rejected))
     }
 
+    /// Whether a test wants the old score of this record's event to stay.
+    fn leaves_old(&self, record: &SinkRecord) -> bool {
+        let changes_old = |op: Op| matches!(op, Op::Update | Op::Delete);
+        self.off.take_back && record.origin.as_ref().is_some_and(|origin| changes_old(origin.op))
+    }
+
+    /// For a test without the fence: whatever stands there is gone on with, and nothing is rebuilt.
+    async fn adopt_what_stands(&mut self) -> Result<()> {
+        let (generation, fingerprint) = (self.generation, self.fingerprint.clone());
+        let board = self.board().await?;
+        let (mut stands, whole) = board.read_fence().await?;
+        if !whole {
+            let empty = board.empty_fence(generation, &fingerprint, now_ms());
+            board.start(&empty, stands.as_ref()).await?;
+            stands = Some(empty);
+        }
+        self.fence = stands;
+        Ok(())
+    }
+
     /// One batch through the fence; the error says that the board is not ours to go on with.
     async fn write_through(&mut self, batch: &SinkBatch) -> Result<()> {
         let after = Offset(batch.last.0 + 1);
         for _ in 0..MAX_ATTEMPTS {
+            if self.off.fence {
+                self.adopt_what_stands().await?;
+            }
             let Some(mut fence) = self.fence.clone() else { return Err(lost_fence(&self.settings.key)) };
-            let held = fence.offset(&batch.partition);
+            let held = fence.offset(&batch.partition).filter(|_| !self.off.fence);
             if held.is_some_and(|held| held >= after) {
                 // An attempt whose answer got lost.
                 return Ok(());
@@ -187,6 +235,9 @@ impl LeaderboardTask {
     async fn expire(&mut self, limit: Duration) -> Result<()> {
         let began = Instant::now();
         let target = self.settings.expired_at(now_ms());
+        if self.off.fence {
+            self.adopt_what_stands().await?;
+        }
         while began.elapsed() < limit {
             let Some(mut fence) = self.fence.clone().filter(|fence| fence.expired_through < target) else { break };
             let Some((expired_through, ids)) = self.board().await?.expire(&fence, target).await? else {
@@ -222,6 +273,9 @@ impl LeaderboardTask {
     }
 
     async fn open_at_fence(&mut self) -> Result<Vec<(TopicPartition, Offset)>> {
+        if self.off.fence {
+            return self.adopt_what_stands().await.map(|()| Vec::new());
+        }
         let fence = self.take_fence().await?;
         self.fence = Some(fence.clone());
         // The window slides on before anything is counted, as if we had never been away.
@@ -251,9 +305,9 @@ impl SinkTask for LeaderboardTask {
     ) -> Result<Vec<(TopicPartition, Offset)>> {
         self.board = None;
         self.fence = None;
-        self.generation = generation;
+        self.generation = if self.off.generation { Generation::default() } else { generation };
         self.partitions = partitions.to_vec();
-        self.rewind = Rewind::load(&*self.context.state, generation)?;
+        self.rewind = Rewind::load(&*self.context.state, self.generation)?;
         let opened = self.open_at_fence().await;
         self.settle(opened)
     }

@@ -1,6 +1,8 @@
 //! The ClickHouse sink against a real engine: once and only once, odd values, updates, deletes, faults.
 
+mod disorder;
 mod engine;
+mod evolve;
 mod exactly_once;
 mod faults;
 mod singles;

@@ -4,3 +4,4 @@ mod api;
 mod batches;
 mod faults;
 mod order;
+mod restarts;

@@ -5,3 +5,4 @@ mod faults;
 mod random;
 mod service;
 mod window;
+mod without;

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use thm_api::{
-    Connector, ConnectorConfig, Hosts, MemoryBudget, Offset, Op, Origin, Position, Result, SinkBatch, SinkChunk,
-    SinkPartition, SinkRecord, SinkTask, StateStore, Task, TaskContext, TopicPartition,
+    Connector, ConnectorConfig, Failpoints, Hosts, MemoryBudget, Offset, Op, Origin, Position, Result, SinkBatch,
+    SinkChunk, SinkPartition, SinkRecord, SinkTask, StateStore, Task, TaskContext, TopicPartition,
 };
 use uuid::Uuid;
 
@@ -49,7 +49,13 @@ pub fn context(state: &Arc<MemoryState>, config: ConnectorConfig) -> TaskContext
         hosts: Arc::new(Hosts::default()),
         state: Arc::clone(state) as Arc<dyn StateStore>,
         budget: MemoryBudget::new(8 << 20),
+        failpoints: Failpoints::default(),
     }
+}
+
+/// The same with these failpoints active.
+pub fn context_without(state: &Arc<MemoryState>, config: ConnectorConfig, failpoints: &str) -> TaskContext {
+    TaskContext { failpoints: Failpoints::parse(failpoints), ..context(state, config) }
 }
 
 pub fn sink(connector: &dyn Connector, context: TaskContext) -> Box<dyn SinkTask> {

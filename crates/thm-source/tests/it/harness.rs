@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use thm_api::{
-    ChangelogBatch, Connector, ConnectorConfig, Hosts, Lsn, MemoryBudget, PartitionProgress, Position, Result,
+    ChangelogBatch, Connector, ConnectorConfig, Failpoints, Hosts, Lsn, MemoryBudget, PartitionProgress, Position, Result,
     SourceBatch, SourceTask, StateStore, Task, TaskContext, TopicPartition,
 };
 use thm_codec::record_batch::{check_crc, records};
@@ -134,6 +134,7 @@ impl Bench {
             hosts: Arc::new(Hosts::new(BTreeMap::from([("db.example:5432".to_owned(), address)]))),
             state: Arc::clone(&self.state) as Arc<dyn StateStore>,
             budget: MemoryBudget::new(self.budget_bytes),
+            failpoints: Failpoints::default(),
         }
     }
 

@@ -9,3 +9,5 @@ mod postgres;
 mod restart;
 mod snapshot;
 mod stream;
+mod toast;
+mod transport;

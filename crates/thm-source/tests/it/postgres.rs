@@ -77,6 +77,14 @@ impl Postgres {
         }
     }
 
+    /// Puts a line in front of `pg_hba.conf`.
+    pub fn allow(&self, line: &str) {
+        let path = self.folder.path().join("data/pg_hba.conf");
+        let lines = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{line}\n{lines}")).unwrap();
+        self.psql("SELECT pg_reload_conf()");
+    }
+
     fn try_psql(&self, database: &str, sql: &str) -> std::process::Output {
         use std::io::Write;
         let mut child = Command::new(binaries().join("psql"))

@@ -75,6 +75,9 @@ impl Input {
 
     /// The next read; only when drained, so that memory stays at one read per input.
     pub async fn read(&self, log: &dyn Log, limits: ReadLimits) -> Result<ReadResult> {
+        if self.role == Role::Stream {
+            log.keeps_up(&self.partition, Offset(self.next_read));
+        }
         log.read(&self.partition, Offset(self.next_read), limits).await
     }
 

@@ -35,6 +35,8 @@ pub struct JobManagerOptions {
 pub struct JobManager {
     options: JobManagerOptions,
     jobs: Mutex<BTreeMap<String, Job>>,
+    /// Held while a job is taken out of service for another.
+    replacing: Mutex<()>,
 }
 
 struct Job {
@@ -48,7 +50,7 @@ impl JobManager {
     /// Without jobs.
     #[must_use]
     pub fn new(options: JobManagerOptions) -> Self {
-        Self { options, jobs: Mutex::new(BTreeMap::new()) }
+        Self { options, jobs: Mutex::new(BTreeMap::new()), replacing: Mutex::new(()) }
     }
 
     /// Starts a job and gives its id. A job of the same name that has ended is replaced and goes on from its checkpoint;
@@ -73,6 +75,32 @@ impl JobManager {
         Ok(id)
     }
 
+    /// Puts a plan in the place of the job of the same name: the old one ends with a checkpoint, the new one goes on from
+    /// there. Blocks until the old one has ended, as [`JobManager::stop`] does. A plan that cannot go on from the old
+    /// one's state is refused, and the old one runs on.
+    pub fn replace(&self, plan: JobPlan) -> Result<String> {
+        let _one_at_a_time = self.replacing.lock();
+        let id = plan.id();
+        let thread = match self.jobs.lock().get_mut(&id) {
+            None => None,
+            Some(job) if job.plan.key_hash() != plan.key_hash() => return Err(start::other_key(&plan)),
+            Some(job) => {
+                job.commands.send_if_modified(|command| {
+                    let runs = *command == Command::Run;
+                    if runs {
+                        *command = Command::Stop;
+                    }
+                    runs
+                });
+                job.thread.take()
+            }
+        };
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!(job = %plan.name, "the job's thread ended by panic");
+        }
+        self.submit(plan)
+    }
+
     /// All jobs, by id.
     #[must_use]
     pub fn jobs(&self) -> Vec<JobStatus> {
@@ -83,6 +111,12 @@ impl JobManager {
     #[must_use]
     pub fn job(&self, id: &str) -> Option<JobStatus> {
         self.jobs.lock().get(id).map(|job| job.shared.status())
+    }
+
+    /// What a job does.
+    #[must_use]
+    pub fn plan(&self, id: &str) -> Option<JobPlan> {
+        self.jobs.lock().get(id).map(|job| job.plan.clone())
     }
 
     /// The plan of a job, for people.

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::select_all;
-use thm_api::{Completeness, Error, ErrorKind, Log, Progress, ReadLimits, ReadResult, Result, StateStore};
+use metrics::Histogram;
+use thm_api::{Completeness, Error, ErrorKind, Log, Op, Progress, ReadLimits, ReadResult, Result, StateStore};
 use tokio::sync::watch;
 
 use super::checkpoint::{Checkpoint, InputState, LookupState, Store};
@@ -26,6 +27,7 @@ use super::output::Output;
 use super::pipeline::Pipeline;
 use super::shared::{Command, Shared};
 use super::status::InputStatus;
+use crate::format::Meta;
 use crate::planner::JobPlan;
 
 /// Most rows evaluated at once: columns of this length stay in the CPU's caches.
@@ -64,6 +66,7 @@ pub(super) struct Runner {
     pub(super) last_checkpoint: Option<Checkpoint>,
     pub(super) next_checkpoint: Instant,
     pub(super) records_in: u64,
+    pub(super) latency: Histogram,
 }
 
 impl Runner {
@@ -134,11 +137,20 @@ impl Runner {
                 if let Some(last) = last {
                     let progress = Progress { position: last.position, input: rank, offset: last.offset };
                     self.output.write(out, rank, progress).await?;
+                    self.measure(last);
                 }
             }
         }
         self.inputs[chosen].advance(to);
         Ok(true)
+    }
+
+    /// From a row's commit to its result's place in the output; of one row for many, and not of a snapshot's.
+    fn measure(&self, last: Meta) {
+        let late_us = chrono::Utc::now().timestamp_micros() - last.commit_us;
+        if last.op != Op::Read && last.commit_us > 0 {
+            self.latency.record(late_us.max(0) as f64 / 1e6);
+        }
     }
 
     /// Records without a place have an order within their partition only.

@@ -50,7 +50,9 @@ pub(super) async fn start(
     let partitions = u32::try_from(sink.partitions.len()).unwrap_or(1);
     let log = Arc::clone(&environment.log);
     let output = Output::new(Arc::clone(&plan.graph), log, names, partitions, environment.budget_bytes / 4)?;
+    let latency = metrics::histogram!("thm_sql_latency_seconds", "job" => plan.name.clone());
     let mut runner = Runner {
+        latency,
         plan,
         environment,
         shared,
@@ -106,9 +108,14 @@ fn check_key(plan: &JobPlan, checkpoint: &Checkpoint) -> Result<()> {
     if checkpoint.key == plan.key_hash() {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::InvalidConfig, "resuming a job", plan.name.clone())
+    Err(other_key(plan))
+}
+
+/// Why a plan cannot go on where another was.
+pub(super) fn other_key(plan: &JobPlan) -> Error {
+    Error::new(ErrorKind::InvalidConfig, "resuming a job", plan.name.clone())
         .with_source("the sink's topic or key has changed since the last checkpoint")
-        .with_hint("Give the changed job another name with SET 'pipeline.name' = '…', so that it starts anew."))
+        .with_hint("Give the changed job another name with SET 'pipeline.name' = '…', so that it starts anew.")
 }
 
 /// Which look-up tables could be taken from the checkpoint; the others are read anew from their topics.

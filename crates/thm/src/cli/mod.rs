@@ -1,5 +1,9 @@
-//! The command line: one file per subcommand.
+//! The command line: one file or folder per subcommand.
 
+pub mod connector;
+pub mod dlq;
+pub mod health;
+pub mod job;
 pub mod output;
 pub mod run;
 pub mod smoke;

@@ -1,4 +1,5 @@
-//! Our own JSON: `/api/status` for the page and `thm dev`, `/api/barrier` and `/api/log` for `thm verify`.
+//! Our own JSON: `/api/barrier` and `/api/log` for `thm verify`; `/api/status` and `/api/jobs` have files of
+//! their own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,20 +8,17 @@ use std::time::{Duration, Instant};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thm_api::{Append, ErrorKind, FetchedBatch, Log, Lsn, Offset, ReadLimits, TopicPartition};
 use thm_codec::{origin, record_batch};
 
-use super::board;
 use crate::engine::Engine;
 
 /// Bytes of batches in one page of `/api/log`.
-const PAGE_BYTES: usize = 4 << 20;
-/// Events shown on the page.
-const LAST_EVENTS: i64 = 12;
+pub(super) const PAGE_BYTES: usize = 4 << 20;
 /// How often a barrier looks again.
 const BARRIER_PAUSE: Duration = Duration::from_millis(20);
 /// Longest time one barrier request waits; the caller asks again.
@@ -29,7 +27,8 @@ const BARRIER_WAIT: Duration = Duration::from_secs(5);
 /// Routes under `/api`.
 pub fn router(engine: Arc<Engine>) -> Router {
     Router::new()
-        .route("/api/status", get(status))
+        .route("/api/status", get(super::status::status))
+        .route("/api/jobs", post(super::jobs::submit))
         .route("/api/barrier", get(barrier))
         .route("/api/log/{topic}", get(topic))
         .route("/api/log/{topic}/{partition}", get(log_page))
@@ -45,96 +44,10 @@ fn failed(error: &thm_api::Error) -> Response {
     (status, Json(json!({"error": error.to_string(), "hint": error.hint()}))).into_response()
 }
 
-async fn status(State(engine): State<Arc<Engine>>) -> Json<Value> {
-    let topics: Vec<_> = engine
-        .log
-        .topics()
-        .iter()
-        .map(|topic| {
-            let records: i64 = topic.partitions.iter().map(|one| one.high_watermark.0 - one.log_start.0).sum();
-            let next: i64 = topic.partitions.iter().map(|one| one.high_watermark.0).sum();
-            json!({"name": topic.spec.name, "partitions": topic.partitions.len(), "records": records, "next": next})
-        })
-        .collect();
-    let connectors: Vec<_> = engine.herder.snapshot().iter().map(|one| connector_row(&engine, one)).collect();
-    let jobs: Vec<_> = engine.jobs.jobs().iter().map(job_row).collect();
-    Json(json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "uptime_seconds": engine.started.elapsed().as_secs_f64(),
-        "memory_bytes": resident_bytes(),
-        "connect_port": engine.config.server.connect_port,
-        "topics": topics,
-        "connectors": connectors,
-        "jobs": jobs,
-        "leaderboard": board::top(&engine).await,
-        "events": last_events(&engine).await,
-    }))
-}
-
-fn connector_row(engine: &Engine, one: &thm_connect::ConnectorSnapshot) -> Value {
-    let sum = |of: fn(&thm_connect::TaskSnapshot) -> u64| one.tasks.iter().map(of).sum::<u64>();
-    let state = one.tasks.first().map_or(one.state, |task| task.state);
-    let error = one.tasks.iter().find_map(|task| task.trace.clone().or_else(|| task.last_error.clone()));
-    let position = engine.source_position(one).map(|position| position.to_string());
-    json!({
-        "name": one.name,
-        "kind": one.kind.as_str(),
-        "class": one.class,
-        "state": state.as_str(),
-        "records": sum(|task| task.records),
-        "retries": sum(|task| task.retries),
-        "dead_letters": sum(|task| task.dead_letters),
-        "lag": sum(|task| task.lags.iter().map(thm_connect::PartitionLag::records).sum()),
-        "position": position,
-        "error": error.filter(|_| state == thm_connect::State::Failed || one.tasks.iter().any(|task| task.retrying)),
-    })
-}
-
-fn job_row(job: &thm_sql::JobStatus) -> Value {
-    json!({
-        "id": job.id,
-        "name": job.name,
-        "short_name": job.name.rsplit('.').next().unwrap_or(&job.name),
-        "state": job.state.as_str(),
-        "records_in": job.records_in,
-        "records_out": job.records_out,
-        "checkpoints": job.checkpoints.completed,
-        "error": job.exception,
-    })
-}
-
-/// Resident memory of this process, from the kernel.
-fn resident_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * 4096)
-}
-
-/// The newest records of the jobs' output topics, newest first.
-async fn last_events(engine: &Engine) -> Vec<Value> {
-    let mut events = Vec::new();
-    for topic in engine.jobs.jobs().into_iter().map(|job| job.output_topic) {
-        let Some(found) = engine.log.topic(&topic) else { continue };
-        for (partition, info) in found.partitions.iter().enumerate() {
-            let from = (info.high_watermark.0 - LAST_EVENTS).max(info.log_start.0);
-            let at = TopicPartition::new(topic.as_str(), partition as u32);
-            let limits = ReadLimits { max_bytes: PAGE_BYTES, max_wait: Duration::ZERO };
-            let Ok(read) = engine.log.read(&at, Offset(from), limits).await else { continue };
-            for record in read.batches.iter().flat_map(|batch| rows(batch, from)) {
-                let value = record["value"].as_str().and_then(|text| serde_json::from_str(text).ok());
-                events.extend(value.map(|value: Value| (record["offset"].as_i64(), value)));
-            }
-        }
-    }
-    events.reverse();
-    events.truncate(LAST_EVENTS as usize);
-    events.into_iter().map(|(_, value)| value).collect()
-}
-
 async fn topic(State(engine): State<Arc<Engine>>, Path(topic): Path<String>) -> Json<Value> {
     let found = engine.log.topic(&topic);
-    let partitions = found.as_ref().map_or(0, |topic| topic.partitions.len());
-    Json(json!({"partitions": partitions, "uuid": found.map(|topic| topic.uuid).unwrap_or_default()}))
+    let ends: Vec<_> = found.iter().flat_map(|topic| &topic.partitions).map(|one| one.high_watermark).collect();
+    Json(json!({"partitions": ends.len(), "ends": ends, "uuid": found.map(|topic| topic.uuid).unwrap_or_default()}))
 }
 
 #[derive(Deserialize)]
@@ -159,7 +72,7 @@ async fn log_page(
 }
 
 /// The records of a batch from an offset on, as JSON. Positions come from the frame, else from the headers.
-fn rows(batch: &FetchedBatch, from: i64) -> Vec<Value> {
+pub(super) fn rows(batch: &FetchedBatch, from: i64) -> Vec<Value> {
     let Ok(records) = record_batch::records(&batch.batch.bytes) else { return Vec::new() };
     let text = |bytes: &bytes::Bytes| String::from_utf8_lossy(bytes).into_owned();
     let mut rows = Vec::new();

@@ -1,6 +1,8 @@
 //! What the engine shows on its ports: Flink REST, dashboard, status and metrics on one; Connect REST on another.
 
 pub mod api;
-mod board;
 pub mod flink;
+mod jobs;
 pub mod page;
+mod status;
+pub mod watch;

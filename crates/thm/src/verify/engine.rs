@@ -64,10 +64,12 @@ impl LogRecord {
 }
 
 /// A topic as `/api/log` tells it.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct TopicInfo {
     /// Number of partitions; none of a topic that is not there.
     pub partitions: u32,
+    /// Where each partition ends: the offset that its next record will have.
+    pub ends: Vec<i64>,
     /// New with each creation.
     pub uuid: Uuid,
 }

@@ -5,9 +5,10 @@
 //!      │
 //!      ├─ truth    events and content as PostgreSQL has them now
 //!      ├─ history  content versions and each event's last change, by position, from the topics
-//!      ├─ ClickHouse FINAL      = truth joined with the content as of the event's last change?
-//!      ├─ leaderboard           = recomputed for the fence that Redis holds?
-//!      └─ mock API's file       = each event at least once, none that never was?
+//!      ├─ topic, last states    = truth joined with the content as of the event's last change?
+//!      ├─ ClickHouse FINAL      = the same?
+//!      ├─ leaderboard           = recomputed from the topic for the fence that Redis holds, past the barrier?
+//!      └─ mock API's file       = each state of the topic at least once, in order per event, nothing else?
 //! ```
 //! Rows change while we look, so whatever differs is looked at again after a new barrier, and only what differs
 //! every time is reported. Records that somebody produced by hand are counted apart and never fail it.
@@ -15,6 +16,7 @@
 mod clickhouse;
 mod engine;
 mod expected;
+mod explain;
 mod history;
 mod http;
 mod leaderboard;
@@ -33,11 +35,12 @@ use crate::cli::output::{self, Output};
 use crate::config::Config;
 use engine::Engine;
 use expected::Expected;
+use explain::Versions;
 use history::History;
 use report::{Difference, Report};
 
-/// How often differing rows are looked at again.
-const ROUNDS: usize = 6;
+/// How often differing rows are looked at: a row that changes every second is seen equal once in so many looks.
+const DEFAULT_ROUNDS: usize = 6;
 /// Pause between rounds.
 const ROUND_PAUSE: Duration = Duration::from_millis(500);
 /// Events compared at once: bounds memory whatever the table's size.
@@ -55,6 +58,9 @@ pub struct VerifyArgs {
     /// How many differences to print.
     #[arg(long, default_value_t = 20)]
     show: usize,
+    /// How often to look at what differs before it is reported; fewer suffice where nothing changes.
+    #[arg(long, default_value_t = DEFAULT_ROUNDS)]
+    rounds: usize,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -66,7 +72,7 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode> {
     let config = Config::load(&args.config)?;
     let engine = Engine::new(&config, Duration::from_secs(args.timeout))?;
     let postgres = postgres::connect(&config.verify.postgres).await?;
-    let mut report = Report::default();
+    let mut report = Report::new(args.rounds);
 
     progress(args.output, "waiting until every sink is past the source's current position");
     let barrier = engine.barrier(&postgres).await?;
@@ -80,7 +86,7 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode> {
     check_content(&postgres, &history, &mut report).await?;
     check_clickhouse(&config, &engine, &postgres, history, &mut report).await?;
     progress(args.output, "comparing the leaderboard");
-    leaderboard::check(&config, &engine, &mut report).await?;
+    leaderboard::check(&config, &engine, &postgres, &mut report).await?;
     if !config.verify.mock_api_file.as_os_str().is_empty() {
         progress(args.output, "comparing the API's file");
         http::check(&config, &engine, &postgres, &mut report).await?;
@@ -123,7 +129,8 @@ async fn check_clickhouse(
     let clickhouse = clickhouse::ClickHouse::new(&config.verify.clickhouse)?;
     let (first, last) = postgres::id_range(postgres).await?;
     let (lowest, highest) = clickhouse.id_range().await?;
-    let (first, last) = (first.min(lowest), last.max(highest));
+    let (in_topic, last_in_topic) = history.live_range().unwrap_or((first, last));
+    let (first, last) = (first.min(lowest).min(in_topic), last.max(highest).max(last_in_topic));
     let mut differing: Vec<Difference> = Vec::new();
     let mut from = first;
     while from <= last {
@@ -131,15 +138,13 @@ async fn check_clickhouse(
         let truth = postgres::events_between(postgres, from, to).await?;
         let found = clickhouse.rows_between(from, to).await?;
         report.events += truth.len() as u64;
-        differing.extend(Expected::new(&history).compare(&truth, &found));
-        // Foreign ids may lie far away: jump over what neither side has.
-        from = match (postgres::next_id(postgres, to).await?, clickhouse.next_id(to).await?) {
-            (Some(a), Some(b)) => a.min(b),
-            (Some(next), None) | (None, Some(next)) => next,
-            (None, None) => break,
-        };
+        differing.extend(Expected::new(&history).compare(history.live_between(from, to), &truth, &found));
+        // Foreign ids may lie far away: jump over what no side has.
+        let next = [postgres::next_id(postgres, to).await?, clickhouse.next_id(to).await?, history.next_live(to)];
+        let Some(next) = next.into_iter().flatten().min() else { break };
+        from = next;
     }
-    for _ in 0..ROUNDS {
+    for _ in 1..report.rounds {
         if differing.is_empty() {
             break;
         }
@@ -150,9 +155,13 @@ async fn check_clickhouse(
         let ids: Vec<i64> = ids.into_iter().collect();
         let truth = postgres::events_of(postgres, &ids).await?;
         let found = clickhouse.rows_of(&ids).await?;
-        differing = Expected::new(&history).compare(&truth, &found);
+        let live = ids.iter().copied().filter(|id| history.last(*id).is_some_and(|last| last.row.is_some()));
+        differing = Expected::new(&history).compare(live, &truth, &found);
     }
     report.clickhouse_rows = clickhouse.count().await?;
+    if !differing.is_empty() {
+        Versions::read(engine, &differing).await?.explain_topic(postgres, &history, &mut differing).await?;
+    }
     differing.into_iter().for_each(|difference| report.add(difference));
     Ok(())
 }

@@ -66,9 +66,3 @@ pub async fn content(client: &Client) -> Result<BTreeMap<String, Content>> {
     let rows = client.query("SELECT id::text, content_type, length_seconds FROM content", &[]).await?;
     Ok(rows.iter().map(|row| (row.get(0), Content { content_type: row.get(1), length_seconds: row.get(2) })).collect())
 }
-
-/// Ids of all events that the job's filter lets pass.
-pub async fn event_ids(client: &Client) -> Result<Vec<i64>> {
-    let rows = client.query("SELECT id FROM engagement_events WHERE event_type IS NOT NULL", &[]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}

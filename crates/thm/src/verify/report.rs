@@ -28,6 +28,8 @@ impl Difference {
 /// Everything that `thm verify` found.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// How often what differs is looked at.
+    pub rounds: usize,
     /// WAL position that all sinks had passed.
     pub barrier: String,
     /// Events in PostgreSQL that were compared.
@@ -50,6 +52,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// An empty one; what differs will be looked at `rounds` times, once at least.
+    pub fn new(rounds: usize) -> Self {
+        Self { rounds: rounds.max(1), ..Self::default() }
+    }
+
     /// Notes a difference.
     pub fn add(&mut self, difference: Difference) {
         self.differences.push(difference);
@@ -81,6 +88,7 @@ impl Report {
         }
         line(&format!("barrier      {}", self.barrier));
         line(&format!("PostgreSQL   {} events, {} content versions", self.events, self.content_versions));
+        line(&format!("topic        {}", said(&by_sink, "topic")));
         line(&format!("ClickHouse   {} rows, {}", self.clickhouse_rows, said(&by_sink, "ClickHouse")));
         line(&format!("Redis        {} members, {}", self.leaderboard_members, said(&by_sink, "Redis")));
         line(&format!(

@@ -10,10 +10,10 @@
 //!  a record           malformed, refused                 dead letter queue or FAILED, per errors.tolerance
 //! ```
 
-mod bare;
-mod connectors;
+pub mod bare;
+pub mod connectors;
 mod files;
 mod postgres;
 mod records;
-mod sinks;
+pub mod sinks;
 mod sql;

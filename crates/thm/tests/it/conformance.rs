@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use async_trait::async_trait;
 use bytes::Bytes;
 use thm_api::{
-    Connector, ConnectorConfig, Hosts, MemoryBudget, Offset, Op, Origin, Position, SinkRecord, SinkTask, SourceTask,
-    Task, TaskContext,
+    Connector, ConnectorConfig, Failpoints, Hosts, MemoryBudget, Offset, Op, Origin, Position, SinkRecord, SinkTask,
+    SourceTask, Task, TaskContext,
 };
 use thm_connect::conformance::{SinkSubject, SourceSubject, sink_task, source_task};
 use thm_dev::mock_api::MockApi;
@@ -35,6 +35,7 @@ impl Subject {
             hosts: Arc::new(Hosts::default()),
             state: Arc::new(FileStateStore::open(self.state.path()).unwrap()),
             budget: MemoryBudget::new(8 << 20),
+            failpoints: Failpoints::default(),
         };
         self.connector.task(context).unwrap()
     }

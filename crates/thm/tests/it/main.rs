@@ -5,10 +5,14 @@
 
 mod bad_input;
 mod conformance;
+mod faults;
 mod fresh_start;
+mod jobs;
 mod kills;
+mod operate;
 mod published_files;
 mod rest;
 mod smoke;
 mod stack;
 mod values;
+mod verify;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use thm_api::{Generation, SinkPartition, SinkTask};
 use thm_sink::ClickHouseConnector;
 
-use crate::support::{MemoryState, config, context, free_port, partition, sink};
+use crate::support::{config, context_without, free_port, partition, sink};
 
 const PACKAGE: &str = "chdb-core==26.9.0";
 
@@ -129,6 +129,17 @@ impl Database {
 
     /// A sink for this database; further options win.
     pub async fn sink(&self, further: &[(&str, &str)]) -> Box<dyn SinkTask> {
+        self.sink_without(further, "").await
+    }
+
+    /// An opened sink with these failpoints active.
+    pub async fn opened_without(&self, failpoints: &str) -> (Box<dyn SinkTask>, SinkPartition) {
+        let mut task = self.sink_without(&[], failpoints).await;
+        task.open(std::slice::from_ref(&self.partition), Generation(1)).await.unwrap();
+        (task, self.partition.clone())
+    }
+
+    async fn sink_without(&self, further: &[(&str, &str)], failpoints: &str) -> Box<dyn SinkTask> {
         let port = tokio::task::spawn_blocking(port).await.unwrap().to_string();
         let mut options = vec![
             ("hostname", "127.0.0.1"),
@@ -143,7 +154,7 @@ impl Database {
             ("clickhouseSettings", "date_time_input_format=best_effort"),
         ];
         options.extend_from_slice(further);
-        sink(&ClickHouseConnector, context(&Arc::new(MemoryState::default()), config(&options)))
+        sink(&ClickHouseConnector, context_without(&Arc::default(), config(&options), failpoints))
     }
 
     /// An opened sink.

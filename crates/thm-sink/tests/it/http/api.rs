@@ -94,6 +94,16 @@ impl Api {
     }
 
     pub async fn sink(&self, state: &Arc<MemoryState>, options: &[(&str, &str)]) -> Box<dyn SinkTask> {
+        self.sink_without(state, options, "").await
+    }
+
+    /// With these failpoints active.
+    pub async fn sink_without(
+        &self,
+        state: &Arc<MemoryState>,
+        options: &[(&str, &str)],
+        failpoints: &str,
+    ) -> Box<dyn SinkTask> {
         let url = format!("http://127.0.0.1:{}/events", self.port);
         let base = [("http.url", url.as_str()), ("http.authorization.type", "none"), ("http.timeout", "1")];
         let all: Vec<_> = base
@@ -102,7 +112,8 @@ impl Api {
             .chain(options)
             .copied()
             .collect();
-        let mut task = support::sink(&HttpConnector, support::context(state, support::config(&all)));
+        let mut task =
+            support::sink(&HttpConnector, support::context_without(state, support::config(&all), failpoints));
         task.open(&[support::partition(7)], Generation(1)).await.unwrap();
         task
     }

@@ -85,24 +85,34 @@ pub struct Bench {
     pub log: Vec<SinkRecord>,
     pub task: Box<dyn SinkTask>,
     pub next: usize,
+    /// Failpoints of the next task.
+    pub failpoints: String,
 }
 
 pub const WINDOW: &str = "600000";
 
 impl Bench {
     pub async fn open(port: u16, window_ms: &str) -> Self {
+        Self::open_without(port, window_ms, "").await
+    }
+
+    /// With these failpoints active.
+    pub async fn open_without(port: u16, window_ms: &str, failpoints: &str) -> Self {
         let uri = format!("redis://127.0.0.1:{port}/0");
         let config = support::config(&[("redis.uri", &uri), ("window.ms", window_ms), ("redis.timeout.ms", "2000")]);
         let state = Arc::new(MemoryState::default());
-        let task = support::sink(&LeaderboardConnector, support::context(&state, config.clone()));
-        let mut bench = Self { config, state, partition: support::partition(7), log: Vec::new(), task, next: 0 };
+        let task = support::sink(&LeaderboardConnector, support::context_without(&state, config.clone(), failpoints));
+        let failpoints = failpoints.to_owned();
+        let partition = support::partition(7);
+        let mut bench = Self { config, state, partition, log: Vec::new(), task, next: 0, failpoints };
         bench.reopen(Generation(1)).await.unwrap();
         bench
     }
 
     /// A new task on the same state, as after a crash of the process.
     pub async fn crash(&mut self, generation: Generation) -> Result<()> {
-        self.task = support::sink(&LeaderboardConnector, support::context(&self.state, self.config.clone()));
+        let context = support::context_without(&self.state, self.config.clone(), &self.failpoints);
+        self.task = support::sink(&LeaderboardConnector, context);
         self.reopen(generation).await
     }
 
@@ -165,6 +175,13 @@ impl Bench {
         let records = self.log.iter().map(|record| (&self.partition, record));
         let expected = expected(&self.config, &board.fence.unwrap(), records).unwrap();
         assert_eq!(board.points, expected);
+    }
+
+    /// The board must not be what the log says: a test has switched a mechanism off.
+    pub async fn verify_wrong(&self) {
+        let board = self.board().await;
+        let records = self.log.iter().map(|record| (&self.partition, record));
+        assert_ne!(board.points, expected(&self.config, &board.fence.unwrap(), records).unwrap());
     }
 }
 

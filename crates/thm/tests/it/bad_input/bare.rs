@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Bare {
     child: Child,
     client: reqwest::Client,
-    connect_port: u16,
+    pub connect_port: u16,
     pub flink_port: u16,
     pub kafka_port: u16,
     pub folder: tempfile::TempDir,
@@ -128,9 +128,14 @@ impl Bare {
 
     /// Writes one record over the Kafka protocol, as anybody may.
     pub fn produce(&self, topic: &str, key: &str, value: &str) {
-        let line = self.folder.path().join("record");
-        std::fs::write(&line, format!("{key}\t{value}\n")).unwrap();
-        let input = std::fs::File::open(&line).unwrap();
+        self.produce_lines(topic, &format!("{key}\t{value}\n"));
+    }
+
+    /// Writes records as one batch, a line each, key and value separated by a tabulator.
+    pub fn produce_lines(&self, topic: &str, lines: &str) {
+        let file = self.folder.path().join("record");
+        std::fs::write(&file, lines).unwrap();
+        let input = std::fs::File::open(&file).unwrap();
         let output = self.topic(&["produce", topic, "--key-separator", "\t"]).stdin(input).output().unwrap();
         assert!(output.status.success(), "{}", said(&output));
     }
@@ -138,6 +143,30 @@ impl Bare {
     /// Everything in a topic, with headers.
     pub fn consume(&self, topic: &str) -> String {
         said(&self.topic(&["consume", topic, "--long"]).output().unwrap())
+    }
+
+    /// Runs the binary against this engine.
+    pub fn thm(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program());
+        command.args(arguments);
+        command.env("THM_CONNECT", format!("127.0.0.1:{}", self.connect_port));
+        command.env("THM_BOOTSTRAP", format!("127.0.0.1:{}", self.kafka_port)).output().unwrap()
+    }
+
+    /// The same; it must work, and print JSON.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.thm(&[arguments, &["--output", "json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
+    }
+
+    /// The same; it must fail with this exit code and these words.
+    pub fn refuses(&self, arguments: &[&str], code: i32, words: &[&str]) {
+        let output = self.thm(arguments);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(words.iter().all(|word| text.contains(word)), "{arguments:?} lacks one of {words:?}: {text}");
     }
 
     fn topic(&self, arguments: &[&str]) -> Command {

@@ -1,0 +1,55 @@
+//! Java's text of a Connect struct (`Struct{id=1,name=x}`), made from its JSON.
+//!
+//! Fields that are null are left out, as `Struct.toString` does. A way for the few who want keys or values as plain text:
+//! it parses the JSON again.
+
+use serde_json::Value;
+
+/// Appends the text of the struct, array or value that `json` is; what is no JSON stays as it is.
+pub fn write_struct(json: &[u8], out: &mut Vec<u8>) {
+    match serde_json::from_slice::<Value>(json) {
+        Ok(value) => write(&value, out),
+        Err(_) => out.extend_from_slice(json),
+    }
+}
+
+fn write(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::String(text) => out.extend_from_slice(text.as_bytes()),
+        Value::Object(fields) => {
+            out.extend_from_slice(b"Struct{");
+            for (place, (name, value)) in fields.iter().filter(|(_, value)| !value.is_null()).enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                out.extend_from_slice(name.as_bytes());
+                out.push(b'=');
+                write(value, out);
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for (place, item) in items.iter().enumerate() {
+                if place > 0 {
+                    out.extend_from_slice(b", ");
+                }
+                write(item, out);
+            }
+            out.push(b']');
+        }
+        other => out.extend_from_slice(other.to_string().as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_struct_as_java_prints_it() {
+        let mut out = Vec::new();
+        write_struct(br#"{"id":1,"n":null,"a":["x","y"],"s":{"d":1.0E10}}"#, &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), "Struct{id=1,a=[x, y],s=Struct{d=1.0E10}}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Where ours differs from the recordings on purpose, and how far: the names are those of `docs/compatibility.md`.
+//!
+//! A deviation is a rule over one field: it holds only where the recorded value is of the known wrong form and ours is of
+//! the right one. What the right values are is held by the tests of the types themselves.
+
+use std::collections::BTreeMap;
+
+use crate::json::Json;
+
+/// Where the recorded connector breaks on a value, ours goes on.
+pub const SURVIVES: &str = "toast-not-null";
+/// Arrays of more than one dimension.
+const DIMENSIONS: &str = "array-dimensions";
+/// Dates before 1582-10-15 and infinite ones in a snapshot.
+const DATES: &str = "snapshot-dates";
+/// Zeros without end behind a numeric of negative scale.
+const SCALE: &str = "negative-scale";
+/// Columns that the recorded connector leaves out.
+const LEFT_OUT: &str = "columns-left-out";
+
+/// All of them.
+pub const ALL: &[&str] = &[SURVIVES, DIMENSIONS, DATES, SCALE, LEFT_OUT];
+
+/// Types of columns, by `schema.table` and column: kind and name, as in `b int4`.
+#[derive(Clone, Copy)]
+pub struct Columns<'a>(pub &'a BTreeMap<(String, String), String>);
+
+impl Columns<'_> {
+    /// The type of a column of a topic's table.
+    fn of(&self, topic: &str, column: &str) -> &str {
+        let table = topic.split_once('.').map_or(topic, |(_, table)| table);
+        self.0.get(&(table.to_owned(), column.to_owned())).map_or("", String::as_str)
+    }
+}
+
+/// The name of the deviation that this difference is.
+pub fn explain(
+    topic: &str,
+    path: &str,
+    theirs: Option<&Json>,
+    ours: Option<&Json>,
+    snapshot: bool,
+    columns: Columns<'_>,
+) -> Option<&'static str> {
+    let kind = columns.of(topic, path.rsplit('.').next().unwrap_or_default());
+    let row = path.contains(".before") || path.contains(".after");
+    match (theirs, ours) {
+        (None, Some(_)) if row => left_out(kind).then_some(LEFT_OUT),
+        (Some(theirs), Some(ours)) if path.contains("schema") && path.ends_with("fields") => {
+            // A column that is left out is left out of the schema too.
+            let (Json::List(a), Json::List(b)) = (theirs, ours) else { return None };
+            let name = |field: &Json| field.get("field").and_then(Json::plain).unwrap_or_default();
+            let more = b.iter().filter(|field| !a.contains(field));
+            let explained = more.clone().all(|field| left_out(columns.of(topic, &name(field))));
+            (explained && b.len() > a.len()).then_some(LEFT_OUT)
+        }
+        (Some(Json::List(a)), Some(Json::List(b))) if row => {
+            let lost = |item: &Json| item.is_null() || item.plain().is_some_and(|text| text.starts_with("[L"));
+            (a.iter().all(lost) && b.iter().all(|item| matches!(item, Json::List(_)))).then_some(DIMENSIONS)
+        }
+        (Some(_), Some(_)) if row && snapshot && kind == "b date" => Some(DATES),
+        (Some(theirs), Some(ours)) if row && kind == "b numeric" => {
+            let (theirs, ours) = (theirs.plain()?, ours.plain()?);
+            (theirs.trim_end_matches('0').trim_end_matches('.') == ours || theirs.len() > 1000).then_some(SCALE)
+        }
+        _ => None,
+    }
+}
+
+/// Composite and multirange columns, and `name` ones in the stream.
+fn left_out(kind: &str) -> bool {
+    kind.starts_with("c ") || kind.starts_with("m ") || kind == "b name"
+}

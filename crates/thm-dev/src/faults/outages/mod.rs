@@ -1,0 +1,233 @@
+//! `thm outages`: long outages of one part at a steady rate, and what the others notice of them.
+//!
+//! ```text
+//!   steady ──────▶ down ───────────────────▶ back ──▶ caught up ──▶ quiet ──▶ verify
+//!   (baseline)     (others: as before?)      (how fast?)
+//! ```
+//! Reported: how late the other targets are during the outage beside before it, how fast the late one catches up as a
+//! multiple of the input that goes on meanwhile, and the engine's memory. Judged: that nothing is lost or wrong.
+
+mod curve;
+mod scenario;
+mod targets;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use thm_api::ExitCode;
+
+use self::scenario::{Scenario, SmallDisk, short_name};
+use self::targets::Targets;
+use super::judge;
+use super::rest::Rest;
+use super::stack::{Part, Setup, Stack};
+use crate::args::{parse_duration, parse_rate};
+use crate::bench::{MemoryWatch, percentile};
+use crate::console::{Console, grouped};
+use crate::supervisor::Project;
+
+/// A target has caught up when it is this far behind, as it may be at any time.
+const DEFAULT_CAUGHT_UP: Duration = Duration::from_millis(1_500);
+/// How long it may take to, beyond the outage's own length.
+const DEFAULT_CATCH_UP_TIMEOUT: Duration = Duration::from_secs(300);
+/// Between two looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// The first seconds fill caches and connections and are left out.
+const WARM_UP: Duration = Duration::from_secs(5);
+
+/// Options of `outages`.
+#[derive(Args, Clone, Debug)]
+pub struct OutagesArgs {
+    /// Only these, separated by commas: redis-dead, clickhouse+http-frozen, postgres-restart, disk-full, …
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    only: Vec<Scenario>,
+    /// How long a part is away
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5m")]
+    down: Duration,
+    /// How long all is well before
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s")]
+    baseline: Duration,
+    /// Rows per second, in transactions of 10
+    #[arg(long, value_name = "N", default_value_t = 2000.0, value_parser = parse_rate)]
+    rate: f64,
+    /// Test this binary instead of the one that runs
+    #[arg(long, value_name = "FILE")]
+    engine: Option<PathBuf>,
+    /// Folder with connectors/, flink/sql/ and db/init/
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+}
+
+/// Runs the outages one after another; the last line says how many passed.
+///
+/// # Errors
+/// When a service cannot be started at all.
+pub async fn run(args: OutagesArgs) -> Result<ExitCode> {
+    tokio::select! {
+        code = run_all(&args) => code,
+        _ = tokio::signal::ctrl_c() => Ok(ExitCode::Interrupted),
+    }
+}
+
+async fn run_all(args: &OutagesArgs) -> Result<ExitCode> {
+    let console = Console::default();
+    let scenarios = if args.only.is_empty() { Scenario::all() } else { args.only.clone() };
+    let (mut passed, mut failed, mut lines) = (0, 0, Vec::new());
+    for scenario in &scenarios {
+        console.plain(&format!("{scenario}"));
+        match one(args, scenario, &console).await {
+            Ok(found) => {
+                if found.problem.is_none() {
+                    passed += 1
+                } else {
+                    failed += 1
+                }
+                lines.extend(found.lines(scenario));
+            }
+            Err(error) => {
+                failed += 1;
+                lines.push(format!("{scenario}: broke off: {error:#}"));
+            }
+        }
+    }
+    lines.iter().for_each(|line| console.plain(line));
+    console.plain(&format!("{passed} passed, {failed} failed"));
+    Ok(if failed == 0 { ExitCode::Ok } else { ExitCode::VerificationFailed })
+}
+
+/// What one outage came to.
+struct Found {
+    /// p50 and p99 in milliseconds before and during, of targets that were not away.
+    others: Vec<(Part, [f64; 4])>,
+    /// How long a target that was away took, and its rate over the input's.
+    caught_up: Vec<(Part, Duration, f64)>,
+    memory_peak_bytes: u64,
+    rows: u64,
+    problem: Option<String>,
+}
+
+impl Found {
+    fn lines(&self, scenario: &Scenario) -> Vec<String> {
+        let word = if self.problem.is_none() { "passed" } else { "FAILED" };
+        let memory = self.memory_peak_bytes >> 20;
+        let mut lines = vec![format!("{scenario}: {word}, {} rows, {memory} MB at most", grouped(self.rows))];
+        for (part, [p50, p99, p50_during, p99_during]) in &self.others {
+            let name = short_name(*part);
+            lines.push(format!(
+                "  {name}: p50 {p50:.1} ms, p99 {p99:.1} ms before; p50 {p50_during:.1} ms, p99 {p99_during:.1} ms during"
+            ));
+        }
+        for (part, taken, times) in &self.caught_up {
+            let (name, taken) = (short_name(*part), taken.as_secs_f64());
+            lines.push(format!("  {name}: caught up in {taken:.1} s, at {times:.1} times the input"));
+        }
+        lines.extend(self.problem.iter().map(|problem| format!("  {problem}")));
+        lines
+    }
+}
+
+async fn one(args: &OutagesArgs, scenario: &Scenario, console: &Console) -> Result<Found> {
+    let program = match &args.engine {
+        Some(program) => std::path::absolute(program)?,
+        None => std::env::current_exe()?,
+    };
+    let project = Project::find(args.project.as_deref(), &program)?;
+    let folder = tempfile::Builder::new().prefix("thm-outage-").tempdir()?;
+    let disk = if *scenario == Scenario::DiskFull { SmallDisk::mount(&folder.path().join("engine"))? } else { None };
+    if *scenario == Scenario::DiskFull && disk.is_none() {
+        bail!("a disk that can be filled needs root");
+    }
+    let found = exercise(args, scenario, (&program, &project, folder.path()), console).await;
+    let is_good = found.as_ref().is_ok_and(|found| found.problem.is_none());
+    if !is_good && disk.is_none() {
+        console.fact("kept", &folder.keep().display().to_string());
+    }
+    found
+}
+
+async fn exercise(
+    args: &OutagesArgs,
+    scenario: &Scenario,
+    (program, project, folder): (&Path, &Project, &Path),
+    console: &Console,
+) -> Result<Found> {
+    let setup = Setup { failpoint: None, window_ms: 600_000 };
+    let stack = Stack::start(program, project, folder, &setup).await?;
+    let rest = Rest::new(&stack.connect_url)?;
+    // The snapshot is over when it can be verified; only then does the n-th row shown mean the n-th one committed.
+    let before = judge::judge(&stack, &rest, false, console).await?;
+    if !before.is_clean() {
+        bail!("differences before anything happened: {before}");
+    }
+    let memory = MemoryWatch::start(stack.pid(Part::Engine));
+    let mut targets = Targets::start(&stack, args.rate).await?;
+    tokio::time::sleep(WARM_UP).await;
+    let steady = Instant::now();
+    tokio::time::sleep(args.baseline).await;
+    let broken = Instant::now();
+    console.fact("outage", &format!("{scenario} for {} s", args.down.as_secs()));
+    scenario.happen(&stack, args.down).await?;
+    if let Some(how) = stack.ended(Part::Engine) {
+        console.fact("engine", &format!("{how}; started again\n{}", stack.engine_log(4)));
+        stack.kill(Part::Engine);
+        stack.bring_back(Part::Engine).await?;
+    }
+    let mended = Instant::now();
+    let late: Vec<Part> =
+        if scenario.stops_all() { targets.shown.keys().copied().collect() } else { scenario.down().to_vec() };
+    let caught_up = catch_up(&targets, &late, mended, args, console).await?;
+    targets.stop_writing().await;
+    let verdict = judge::judge(&stack, &rest, true, console).await?;
+    let others = targets.shown.iter().filter(|(part, _)| !late.contains(part));
+    let others = others.map(|(part, shown)| {
+        let late_ms = |from, to| targets.committed.lateness_ms(shown, from, to);
+        let (before, during) = (late_ms(steady, broken), late_ms(broken, mended));
+        let of = |values: &[f64], share| percentile(values, share);
+        (*part, [of(&before, 0.5), of(&before, 0.99), of(&during, 0.5), of(&during, 0.99)])
+    });
+    let found = Found {
+        others: others.collect(),
+        caught_up,
+        memory_peak_bytes: memory.peak_bytes(),
+        rows: targets.committed.count(),
+        problem: (!verdict.is_clean()).then(|| verdict.to_string()),
+    };
+    tokio::task::block_in_place(|| drop(stack));
+    Ok(found)
+}
+
+/// Waits until each of the targets is no further behind than always.
+async fn catch_up(
+    targets: &Targets,
+    late: &[Part],
+    mended: Instant,
+    args: &OutagesArgs,
+    console: &Console,
+) -> Result<Vec<(Part, Duration, f64)>> {
+    let usual = (args.rate * DEFAULT_CAUGHT_UP.as_secs_f64()) as u64;
+    let mut found = Vec::new();
+    let mut waiting: Vec<(Part, u64)> =
+        late.iter().filter_map(|part| Some((*part, targets.shown.get(part)?.count()))).collect();
+    while !waiting.is_empty() {
+        tokio::time::sleep(LOOK_PAUSE).await;
+        if mended.elapsed() > DEFAULT_CATCH_UP_TIMEOUT + args.down {
+            bail!("{} did not catch up", waiting.iter().map(|(part, _)| part.name()).collect::<Vec<_>>().join(", "));
+        }
+        let committed = targets.committed.count();
+        waiting.retain(|(part, before)| {
+            let shown = targets.shown.get(part).map_or(0, curve::Curve::count);
+            if shown + usual < committed {
+                return true;
+            }
+            let taken = mended.elapsed();
+            let input = targets.committed.rate(mended, Instant::now()).max(1.0);
+            let times = (shown - before) as f64 / taken.as_secs_f64() / input;
+            console.fact("caught up", &format!("{} in {:.1} s", part.name(), taken.as_secs_f64()));
+            found.push((*part, taken, times));
+            false
+        });
+    }
+    Ok(found)
+}
