@@ -1,13 +1,13 @@
 # `make` lists what there is. Everything a target needs beyond this clone is installed by tools/setup.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: conformance-sql help demo test bench faults outages build clean
+.PHONY: help demo test bench faults outages build clean
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 THM := $(or $(CARGO_TARGET_DIR),target)/release/thm
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo ARGS='--rate 1000 --duration 60s --ports auto' passes options on; 'thm dev --help' lists them"
 
@@ -45,9 +45,6 @@ outages: ## Each service away for 5 minutes at 2,000 rows/s, then verify (ARGS='
 	@tools/setup.sh demo
 	@$(MAKE) --no-print-directory build
 	@exec $(THM) outages $(ARGS)
-
-conformance-sql: ## Hold recorded Flink SQL answers against ours (CASES=folder, VERBOSE=topic or part of a statement)
-	@cargo test -q -p thm-sql --locked --test conformance -- $(if $(CASES),--cases '$(abspath $(CASES))') $(if $(VERBOSE),--verbose '$(VERBOSE)')
 
 clean: ## Remove build products and the demo's data
 	@cargo clean
