@@ -162,6 +162,10 @@ impl<'a> Typer<'a> {
                 let argument = self.expr(expr)?;
                 call::bind("FLOOR", vec![argument], span)
             }
+            Ast::Collate { .. } => Err(SqlDiagnostic::new(span, "Incorrect syntax near the keyword 'COLLATE'")
+                .with_hint("Texts compare by their characters; leave COLLATE out.")),
+            Ast::AtTimeZone { .. } => Err(SqlDiagnostic::new(span, "Incorrect syntax near the keyword 'AT'")
+                .with_hint("Write CONVERT_TZ, or SET 'table.local-time-zone'.")),
             _ => Err(refused(
                 ast,
                 span,
@@ -478,6 +482,9 @@ pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<
     let data_type = LogicalType::Boolean.nullable(nullable);
     if common == LogicalType::Null {
         return Ok(Expr::null(LogicalType::Boolean));
+    }
+    if fold::same_twice(op, &a, &b) {
+        return Ok(Expr::literal(arrow::array::BooleanArray::from(vec![true]), data_type));
     }
     let kind = ExprKind::Compare { op, left: Box::new(a.cast(common)), right: Box::new(b.cast(common)) };
     Ok(Expr { kind, data_type })

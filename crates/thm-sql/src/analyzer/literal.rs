@@ -101,9 +101,18 @@ pub fn typed(written: &TypedString, span: Span) -> SqlResult<Expr> {
             Ok(Expr::literal(Time32MillisecondArray::from(vec![millis]), kind.nullable(false)))
         }
         Written::Timestamp(..) => {
-            let moment = time::parse_timestamp(text, b" ", Width::Any);
+            // Digits beyond nanoseconds are cut; a date alone is its midnight.
+            let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+            let fraction = &fraction[..fraction.char_indices().nth(9).map_or(fraction.len(), |(at, _)| at)];
+            let cut = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
+            let date = || {
+                time::parse_date(&cut)
+                    .filter(|_| cut.len() >= 8 && !cut.contains([' ', 'T', ':']))
+                    .map(Moment::midnight)
+            };
+            let moment = time::parse_timestamp(&cut, b" ", Width::Any).or_else(date);
             let moment = moment.ok_or_else(|| bad("yyyy-MM-dd HH:mm:ss"))?;
-            let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+            let fraction = fraction.len();
             let precision = u8::try_from(fraction).unwrap_or(9).min(9);
             timestamp(moment, precision).ok_or_else(|| bad("yyyy-MM-dd HH:mm:ss"))
         }

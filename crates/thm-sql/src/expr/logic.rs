@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, Scalar};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Datum, Scalar};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::{boolean, cmp, zip::zip};
+use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
 
 use super::{CompareOp, EvalError, Expr, Input, Mask, Vector, shape, truth};
 use crate::types::LogicalType;
@@ -18,9 +19,15 @@ fn with_datums<R>(a: &Vector, b: &Vector, run: impl FnOnce(&dyn Datum, &dyn Datu
     }
 }
 
-/// Compares values of one Arrow type. NULL with anything is NULL. Doubles: NaN equals NaN and is the largest.
+/// Compares values of one Arrow type. NULL with anything is NULL. FLOAT and DOUBLE as Java: NaN is equal to nothing, and
+/// both zeros are the same.
 pub(super) fn compare(op: CompareOp, a: &Vector, b: &Vector, rows: usize) -> Result<Vector, EvalError> {
     let (_, scalar) = shape(&[a, b], rows);
+    match a.array.data_type() {
+        ArrowType::Float64 => return Ok(floats::<Float64Type>(op, a, b, rows)),
+        ArrowType::Float32 => return Ok(floats::<Float32Type>(op, a, b, rows)),
+        _ => {}
+    }
     let result = with_datums(a, b, |a, b| match op {
         CompareOp::Equal => cmp::eq(a, b),
         CompareOp::NotEqual => cmp::neq(a, b),
@@ -31,6 +38,32 @@ pub(super) fn compare(op: CompareOp, a: &Vector, b: &Vector, rows: usize) -> Res
     });
     let array = result.map_err(|error| EvalError { message: error.to_string(), row: 0 })?;
     Ok(Vector { array: Arc::new(array), scalar })
+}
+
+fn floats<T>(op: CompareOp, a: &Vector, b: &Vector, rows: usize) -> Vector
+where
+    T: ArrowPrimitiveType,
+    T::Native: PartialOrd,
+{
+    let (count, scalar) = shape(&[a, b], rows);
+    let (x, y) = (a.primitive::<T>(), b.primitive::<T>());
+    let holds = |row: usize| {
+        let (x, y) = (x.value(a.at(row)), y.value(b.at(row)));
+        match op {
+            CompareOp::Equal => x == y,
+            CompareOp::NotEqual => x != y,
+            CompareOp::Less => x < y,
+            CompareOp::LessOrEqual => x <= y,
+            CompareOp::Greater => x > y,
+            CompareOp::GreaterOrEqual => x >= y,
+        }
+    };
+    let values = BooleanBuffer::collect_bool(count, holds);
+    let nulls = match (x.nulls(), y.nulls()) {
+        (None, None) => None,
+        _ => Some((0..count).map(|row| !a.is_null(row) && !b.is_null(row)).collect()),
+    };
+    Vector { array: Arc::new(BooleanArray::new(values, nulls)), scalar }
 }
 
 /// Equality of arrays, maps and rows. NULL with anything is NULL; inside of them NULL equals NULL.

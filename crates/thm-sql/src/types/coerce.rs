@@ -45,7 +45,9 @@ fn common_numeric(a: LogicalType, b: LogicalType) -> LogicalType {
             }
         }
         (Some(x), Some(y)) => decimal::common_type(x, y),
-        // A FLOAT with integers stays one; with DECIMAL or DOUBLE it becomes a DOUBLE.
+        // Of FLOAT and DOUBLE the first wins, as Calcite gives both the same precision.
+        _ if a.is_approximate() && b.is_approximate() => a,
+        // A FLOAT with integers stays one; with DECIMAL it becomes a DOUBLE.
         _ if a == T::Double || b == T::Double => T::Double,
         _ if matches!(a, T::Decimal { .. }) || matches!(b, T::Decimal { .. }) => T::Double,
         _ => T::Float,

@@ -316,7 +316,8 @@ pub fn parse_time(text: &str) -> Option<i32> {
     let hour = reader.number(1, 2)?;
     let minute = if reader.eat(b':') { reader.number(1, 2)? } else { 0 };
     let (second, nanos) = if reader.eat(b':') { (reader.number(1, 2)?, reader.fraction()?) } else { (0, 0) };
-    let fine = reader.rest.is_empty() && hour <= 23 && minute <= 59 && second <= 59;
+    // Flink adds the parts up: a 60th second is the next minute.
+    let fine = reader.rest.is_empty() && hour <= 23 && minute <= 59 && second <= 60;
     let millis = (hour * 3_600 + minute * 60 + second) * 1_000 + i64::from(nanos / 1_000_000);
     fine.then(|| i32::try_from(millis).ok()).flatten()
 }

@@ -155,7 +155,7 @@ fn to_decimal(
     let found = match *number {
         Number::Integer(number) => decimal::rescale(i128::from(number), 0, precision, scale),
         Number::Decimal(number, from) => decimal::rescale(number, from, precision, scale),
-        Number::Float(number) => decimal::from_f64(number.to_string().parse().unwrap_or(f64::NAN), precision, scale),
+        Number::Float(number) => decimal::from_f64(f64::from(number), precision, scale),
         Number::Double(number) => decimal::from_f64(number, precision, scale),
         Number::Text(word) => {
             return match decimal::parse(word, precision, scale) {
