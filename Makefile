@@ -7,7 +7,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 THM := $(or $(CARGO_TARGET_DIR),target)/release/thm
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo ARGS='--rate 1000 --duration 60s --ports auto' passes options on; 'thm dev --help' lists them"
 
@@ -45,6 +45,9 @@ outages: ## Each service away for 5 minutes at 2,000 rows/s, then verify (ARGS='
 	@tools/setup.sh demo
 	@$(MAKE) --no-print-directory build
 	@exec $(THM) outages $(ARGS)
+
+conformance-source: ## Replay recorded cases of the real Debezium (CASES=DIR, ARGS='--only types --lanes 4 --postgres BIN')
+	@cargo test --quiet --locked -p thm-connect --test conformance_source -- $(ARGS) $(abspath $(CASES))
 
 clean: ## Remove build products and the demo's data
 	@cargo clean

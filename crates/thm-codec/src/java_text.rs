@@ -42,6 +42,20 @@ fn write(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
+/// Sorts entries into the order in which Java's `HashMap` gives them back; those of one bucket keep the order in which
+/// they came.
+pub fn sort_as_hash_map<T>(entries: &mut [T], key: impl Fn(&T) -> &str) {
+    let mut buckets = 16_usize;
+    while entries.len() * 4 > buckets * 3 {
+        buckets *= 2;
+    }
+    entries.sort_by_key(|entry| {
+        let units = key(entry).encode_utf16();
+        let hash = units.fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+        (hash ^ (hash >> 16)) as usize & (buckets - 1)
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! `DataFolder`: the one folder an engine owns, its version and its lock.
 //!
 //! ```text
-//!  <dir>/ format-version   log/  state/  spool/  connect/   lock (pid of the holder)
+//!  <dir>/ format-version   log/  state/  toast/  spool/  connect/   lock (pid of the holder)
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -32,7 +32,7 @@ impl DataFolder {
         fs::create_dir_all(&root).map_err(failed)?;
         let lock = take_lock(&root)?;
         check_version(&root)?;
-        for part in ["log", "state", "spool", "connect"] {
+        for part in ["log", "state", "toast", "spool", "connect"] {
             fs::create_dir_all(root.join(part)).map_err(failed)?;
         }
         RealStorage.sync_dir(&root).map_err(failed)?;
@@ -55,6 +55,12 @@ impl DataFolder {
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.root.join("state")
+    }
+
+    /// Large values that updates leave out; not under [`DataFolder::state`], which holds nothing but state values.
+    #[must_use]
+    pub fn toast(&self) -> PathBuf {
+        self.root.join("toast")
     }
 
     /// Bytes that did not fit in memory; may be emptied at start.
@@ -122,7 +128,13 @@ mod tests {
     fn one_holder_at_a_time_and_the_error_names_it() {
         let dir = tempfile::tempdir().unwrap();
         let held = DataFolder::open(dir.path().join("data")).unwrap();
-        assert!(held.log().is_dir() && held.state().is_dir() && held.spool().is_dir() && held.connect().is_dir());
+        assert!(
+            held.log().is_dir()
+                && held.state().is_dir()
+                && held.spool().is_dir()
+                && held.toast().is_dir()
+                && held.connect().is_dir()
+        );
         let error = DataFolder::open(dir.path().join("data")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DataFolder);
         assert!(error.to_string().contains(&format!("in use by process {}", std::process::id())), "{error}");

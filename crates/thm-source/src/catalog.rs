@@ -69,7 +69,7 @@ impl std::fmt::Display for TableName {
 pub struct Publication {
     /// `FOR ALL TABLES`
     pub all_tables: bool,
-    /// It publishes inserts, updates and deletes.
+    /// It publishes inserts, updates and deletes, and not only some of these.
     pub publishes_rows: bool,
     /// Its tables as `schema.table`.
     pub tables: BTreeSet<String>,
@@ -182,7 +182,15 @@ pub async fn publication(session: &Session, name: &str) -> Result<Option<Publica
     );
     let found = rows(session, doing, &sql).await?;
     let Some(row) = found.first() else { return Ok(None) };
-    let sql = format!("SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = {name}");
+    // A partitioned table's rows come by way of its partitions, or the other way round.
+    let sql = format!(
+        "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = {name} \
+         UNION SELECT n.nspname, c.relname FROM pg_publication_tables t JOIN pg_publication p ON p.pubname = t.pubname \
+         JOIN pg_class m ON m.relname = t.tablename JOIN pg_namespace s ON s.oid = m.relnamespace AND s.nspname = t.schemaname \
+         CROSS JOIN LATERAL (SELECT relid FROM pg_partition_ancestors(m.oid) a(relid) \
+           UNION SELECT relid FROM pg_partition_tree(m.oid)) r \
+         JOIN pg_class c ON c.oid = r.relid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.pubname = {name}"
+    );
     let tables = rows(session, doing, &sql).await?;
     Ok(Some(Publication {
         all_tables: text(row, 0) == "t",
@@ -191,10 +199,10 @@ pub async fn publication(session: &Session, name: &str) -> Result<Option<Publica
     }))
 }
 
-/// All permanent tables of users' schemas, by name.
+/// All permanent tables of users' schemas, partitioned ones and partitions among them, by name.
 pub async fn tables(session: &Session) -> Result<Vec<TableName>> {
     let sql = "SELECT n.nspname, c.relname, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-               WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
+               WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
                AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%' ORDER BY 1, 2";
     let found = rows(session, "listing tables", sql).await?;
     let name = |row: &SimpleQueryRow| TableName {
@@ -203,6 +211,13 @@ pub async fn tables(session: &Session) -> Result<Vec<TableName>> {
         oid: text(row, 2).parse().unwrap_or_default(),
     };
     Ok(found.iter().map(name).collect())
+}
+
+/// Whether the table is partitioned.
+pub async fn is_partitioned(session: &Session, oid: u32) -> Result<bool> {
+    let sql = format!("SELECT relkind = 'p' FROM pg_class WHERE oid = {oid}");
+    let found = rows(session, "asking for a table's kind", &sql).await?;
+    Ok(found.first().is_some_and(|row| text(row, 0) == "t"))
 }
 
 /// Foreign keys as (referencing, referenced) oids, self-references left out.
@@ -379,7 +394,9 @@ mod tests {
         for text in ["now()", "(1 + 1)", "nextval('s'::regclass)", "'a'::text || 'b'::text", "gen_random_uuid()", ""] {
             assert!(!is_literal(text), "{text}");
         }
-        for text in ["now()", "nextval('s'::regclass)", "gen_random_uuid()", "CURRENT_DATE", "(now() - '1 day'::interval)"] {
+        for text in
+            ["now()", "nextval('s'::regclass)", "gen_random_uuid()", "CURRENT_DATE", "(now() - '1 day'::interval)"]
+        {
             assert!(is_call(text), "{text}");
         }
         assert!(!is_call("(1 + 1)") && !is_call("'a(b)'::text") && !is_call("NULL::text"));

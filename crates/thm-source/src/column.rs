@@ -62,6 +62,8 @@ pub struct Column {
     /// `"name":`
     pub(crate) field: Vec<u8>,
     schema: Option<Schema>,
+    /// What of the schema only rows have: where the column comes from.
+    origin: Vec<(String, String)>,
     /// JSON of NULL.
     null: Vec<u8>,
     /// JSON of an unknown value in an old row image that holds the key only.
@@ -84,6 +86,7 @@ impl Column {
             mask: options.columns.mask(table, &name).cloned(),
             shown_name,
             schema: None,
+            origin: Vec::new(),
             null: b"null".to_vec(),
             unknown: b"null".to_vec(),
             unchanged: b"null".to_vec(),
@@ -106,7 +109,10 @@ impl Column {
             if let Some(comment) = facts.comment.as_ref().filter(|_| options.comments) {
                 schema.doc = Some(comment.clone());
             }
-            column.schema = Some(if tells_origin { with_origin(schema, kind, facts, &column.name) } else { schema });
+            column.schema = Some(schema);
+            if tells_origin {
+                column.origin = origin(kind, facts, &column.name);
+            }
         }
         column.kind = kind;
         column
@@ -115,7 +121,8 @@ impl Column {
     /// The schema of its field in rows.
     #[must_use]
     pub fn schema(&self) -> Option<Schema> {
-        let schema = self.schema.clone()?;
+        let mut schema = self.schema.clone()?;
+        schema.parameters.extend(self.origin.iter().cloned());
         Some(match &self.mask {
             None => schema,
             Some(Mask::Cut(length)) if self.width().is_none_or(|width| width > *length) => {
@@ -244,14 +251,16 @@ fn default_of(kind: &ColumnType, facts: &ColumnFacts) -> Option<Vec<u8>> {
 }
 
 /// `column.propagate.source.type`: where the column comes from.
-fn with_origin(schema: Schema, kind: &ColumnType, facts: &ColumnFacts, name: &str) -> Schema {
+fn origin(kind: &ColumnType, facts: &ColumnFacts, name: &str) -> Vec<(String, String)> {
     let (length, scale) = kind.declared_size();
-    let mut schema = schema
-        .with("__debezium.source.column.type", facts.type_name.to_uppercase())
-        .with("__debezium.source.column.length", length.to_string())
-        .with("__debezium.source.column.scale", scale.to_string());
+    let mut found = vec![
+        ("type", facts.type_name.to_uppercase()),
+        ("length", length.to_string()),
+        ("scale", scale.to_string()),
+        ("name", name.to_owned()),
+    ];
     if let Some(comment) = &facts.comment {
-        schema = schema.with("__debezium.source.column.comment", comment.clone());
+        found.insert(3, ("comment", comment.clone()));
     }
-    schema.with("__debezium.source.column.name", name)
+    found.into_iter().map(|(part, value)| (format!("__debezium.source.column.{part}"), value)).collect()
 }

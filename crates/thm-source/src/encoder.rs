@@ -15,11 +15,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use thm_api::{
     ChangelogBatch, Error, ErrorKind, LogBatch, Op, Position, Progress, Result, RowKind, RowMeta, SourceAppend,
+    TopicSpec,
 };
 use thm_codec::debezium::{Change, ContextHeaders, Envelope, EventTime};
 use thm_codec::record_batch::{BatchWriter, HeaderBlock};
 
 use crate::columns::ColumnBuilder;
+use crate::notes::{Counts, Note};
 use crate::pgoutput::{OldImage, Tuple};
 use crate::table::{Image, Spans, Table};
 use crate::toast::Hydrator;
@@ -53,6 +55,8 @@ pub struct Rules {
     pub tombstones: bool,
     /// Letters of operations that are left out, also of those that a key change consists of.
     pub skipped: Vec<u8>,
+    /// An update that changes nothing of what records show is left out.
+    pub skip_unchanged: bool,
 }
 
 impl Rules {
@@ -75,6 +79,7 @@ pub struct Encoder {
     headers: ContextHeaders,
     rules: Rules,
     outputs: Vec<Output>,
+    notes: Vec<Notes>,
     by_relation: HashMap<u32, usize>,
     sealed: Vec<SourceAppend>,
     bytes: usize,
@@ -90,7 +95,28 @@ struct Scratch {
     key: Vec<u8>,
     old_row: Vec<u8>,
     old_key: Vec<u8>,
+    framed_key: Vec<u8>,
     spans: Spans,
+    /// Changes of the open transaction, where they are told.
+    counts: Option<Counts>,
+}
+
+/// Notes of one topic since the last cut.
+struct Notes {
+    topic: Arc<TopicSpec>,
+    writer: BatchWriter,
+    positions: Vec<Position>,
+}
+
+impl Notes {
+    fn cut(&mut self) -> SourceAppend {
+        let records = self.writer.len();
+        let last = self.positions.last().copied().unwrap_or_default();
+        let positions = self.positions.as_slice().into();
+        let batch = LogBatch { bytes: self.writer.finish(), records, positions, decoded: None };
+        self.positions.clear();
+        SourceAppend { topic: Arc::clone(&self.topic), partition: 0, batch, progress: Progress::at(last) }
+    }
 }
 
 impl Encoder {
@@ -101,6 +127,7 @@ impl Encoder {
             headers,
             rules,
             outputs: Vec::new(),
+            notes: Vec::new(),
             by_relation: HashMap::new(),
             sealed: Vec::new(),
             bytes: 0,
@@ -120,6 +147,31 @@ impl Encoder {
     /// What completes updated rows.
     pub const fn toast(&mut self) -> Option<&mut Hydrator> {
         self.toast.as_mut()
+    }
+
+    /// Counts the changes from now on as those of a new transaction.
+    pub fn begin_transaction(&mut self) {
+        self.scratch.counts = Some(Counts::default());
+    }
+
+    /// The changes of the transaction that ends.
+    pub fn end_transaction(&mut self) -> Counts {
+        self.scratch.counts.take().unwrap_or_default()
+    }
+
+    /// Appends a record beside the rows.
+    pub fn push_note(&mut self, note: Note<'_>, position: Position, now: EventTime) {
+        let index = self.notes.iter().position(|notes| notes.topic == *note.topic).unwrap_or_else(|| {
+            let topic = Arc::clone(note.topic);
+            self.notes.push(Notes { topic, writer: BatchWriter::new(), positions: Vec::new() });
+            self.notes.len() - 1
+        });
+        let notes = &mut self.notes[index];
+        let before = notes.writer.byte_len();
+        let headers = HeaderBlock::default();
+        notes.writer.push(now.0.div_euclid(1_000_000), Some(note.key), Some(note.value), &headers);
+        notes.positions.push(position);
+        self.bytes += notes.writer.byte_len() - before;
     }
 
     /// Makes a table known, or known anew: rows of its former shape are sealed.
@@ -179,6 +231,7 @@ impl Encoder {
                         output.change_key(scratch, &mut self.headers, rules, old, &new, origin)?;
                     }
                     _ if rules.skips(b'u') => {}
+                    Some(old) if rules.skip_unchanged && output.is_unchanged(scratch, old, &new)? => {}
                     _ => output.write(scratch, plain, Op::Update, old, Some(&new), origin)?,
                 }
             }
@@ -202,6 +255,8 @@ impl Encoder {
         for index in 0..self.outputs.len() {
             self.seal(index)?;
         }
+        let notes = self.notes.iter_mut().filter(|notes| !notes.writer.is_empty());
+        self.sealed.extend(notes.map(Notes::cut));
         self.bytes = 0;
         Ok(std::mem::take(&mut self.sealed))
     }
@@ -218,7 +273,7 @@ impl Output {
         new: Option<&Tuple<'_>>,
         origin: &RowOrigin<'_>,
     ) -> Result<()> {
-        let Scratch { value, key, spans, .. } = scratch;
+        let Scratch { value, key, framed_key, spans, counts, .. } = scratch;
         value.clear();
         key.clear();
         let row_of_old = if new.is_none() { Some(self.columns.as_mut_slice()) } else { None };
@@ -240,7 +295,8 @@ impl Output {
             }
             None => value.extend_from_slice(b"null"),
         }
-        self.table.envelope.close(value, &origin.change, op, origin.now);
+        let order = counts.as_mut().map(|counts| counts.next(&self.table.full_name));
+        self.table.envelope.close(value, &Change { order, ..origin.change }, op, origin.now);
         self.table.value_frame.close(value);
         let kind = match op {
             Op::Create | Op::Read => RowKind::Insert,
@@ -249,7 +305,8 @@ impl Output {
         };
         let (position, commit_us) = (origin.position, origin.change.commit_us);
         self.meta.push(RowMeta { kind, op, position, commit_us, record: self.writer.len() });
-        self.record(has_key.then_some(key.as_slice()), Some(value), headers, origin);
+        let key = self.table.key_frame.around(key, framed_key);
+        self.record(has_key.then_some(key), Some(value), headers, origin);
         Ok(())
     }
 
@@ -269,7 +326,9 @@ impl Output {
     ) -> Result<()> {
         self.write(scratch, headers, Op::Delete, Some(old), None, origin)?;
         if rules.tombstones {
-            self.record(Some(scratch.key.as_slice()).filter(|key| !key.is_empty()), None, headers, origin);
+            let has_key = !scratch.key.is_empty();
+            let key = self.table.key_frame.around(&scratch.key, &mut scratch.framed_key);
+            self.record(has_key.then_some(key), None, headers, origin);
         }
         Ok(())
     }
@@ -284,6 +343,18 @@ impl Output {
             self.table.write_key((tuple, image), old_row, spans, key)?;
         }
         Ok(key != old_key)
+    }
+
+    /// Whether an update whose old row is known leaves everything that records show as it was.
+    fn is_unchanged(&self, scratch: &mut Scratch, old: (OldImage, &Tuple<'_>), new: &Tuple<'_>) -> Result<bool> {
+        if old.0 != OldImage::Full {
+            return Ok(false);
+        }
+        let Scratch { value, old_row, spans, .. } = scratch;
+        (value.clear(), old_row.clear());
+        self.table.write_row(old.1, Image::Whole, None, old_row, spans, None)?;
+        self.table.write_row(new, Image::Whole, whole(Some(old)), value, spans, None)?;
+        Ok(value == old_row)
     }
 
     /// Delete and tombstone under the old key, create under the new one; each names the other key.

@@ -33,6 +33,7 @@ pub mod encoder;
 pub mod failure;
 pub mod modes;
 pub mod naming;
+pub mod notes;
 pub mod options;
 pub mod output;
 pub mod pgoutput;

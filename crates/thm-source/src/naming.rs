@@ -5,8 +5,6 @@
 //!   column ──Adjust──▶ field
 //! ```
 
-use regex::Regex;
-
 /// How a name is brought within narrower rules (`schema.name.adjustment.mode`, `field.name.adjustment.mode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Adjust {
@@ -74,17 +72,15 @@ fn escaped(unit: u16) -> String {
 }
 
 /// How topics are named (`topic.naming.strategy` and its options).
-#[derive(Clone, Debug, Default)]
+///
+/// Those that put several tables into one topic are not supported: a topic here has one table's columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strategy {
     /// `prefix.schema.table`
     #[default]
     Schema,
     /// The same, with other characters as `_uXXXX`.
     Unicode,
-    /// `prefix.database`: one topic for all tables.
-    Database,
-    /// `prefix.schema.table` through a regular expression.
-    Regex(Regex, String),
 }
 
 /// Everything that names topics.
@@ -96,8 +92,6 @@ pub struct Naming {
     pub delimiter: String,
     /// How tables' topics are named.
     pub strategy: Strategy,
-    /// Name of the database, for one of the strategies.
-    pub database: String,
 }
 
 /// Kafka's longest topic name.
@@ -109,15 +103,7 @@ impl Naming {
     pub fn table(&self, schema: &str, table: &str) -> String {
         let delimiter = &self.delimiter;
         let plain = format!("{}{delimiter}{schema}{delimiter}{table}", self.prefix);
-        match &self.strategy {
-            Strategy::Schema | Strategy::Unicode => self.legal(&plain),
-            Strategy::Database => self.legal(&format!("{}{delimiter}{}", self.prefix, self.database)),
-            // The expression must match the whole name.
-            Strategy::Regex(regex, replacement) => match regex.captures(&plain) {
-                Some(_) => self.legal(&regex.replace(&plain, replacement.as_str())),
-                None => self.legal(&plain),
-            },
-        }
+        self.legal(&plain)
     }
 
     /// Another topic of the connector, as `prefix.transaction`.
@@ -127,7 +113,7 @@ impl Naming {
     }
 
     fn legal(&self, name: &str) -> String {
-        let unicode = matches!(self.strategy, Strategy::Unicode);
+        let unicode = self.strategy == Strategy::Unicode;
         let mut out = String::with_capacity(name.len());
         for unit in name.encode_utf16() {
             let character = char::from_u32(unit.into()).unwrap_or('\u{FFFD}');
@@ -163,12 +149,7 @@ mod tests {
 
     #[test]
     fn topics() {
-        let mut naming = Naming {
-            prefix: "pg".to_owned(),
-            delimiter: ".".to_owned(),
-            strategy: Strategy::Schema,
-            database: "thm".to_owned(),
-        };
+        let mut naming = Naming { prefix: "pg".to_owned(), delimiter: ".".to_owned(), strategy: Strategy::Schema };
         assert_eq!(naming.table("My Schema", "Tab le"), "pg.My_Schema.Tab_le");
         naming.strategy = Strategy::Unicode;
         assert_eq!(naming.table("public", "ä_b"), "pg.public._u00e4_u005fb");

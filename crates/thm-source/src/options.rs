@@ -1,5 +1,6 @@
 //! The connector's options as a typed value, with Debezium's names and defaults.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use thm_codec::debezium::EnvelopeVersion;
 use crate::column_rules::ColumnRules;
 pub use crate::modes::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, TimeMode, TypeModes};
 use crate::naming::{Adjust, Naming, Strategy};
+use crate::notes::MessageFilter;
 use crate::output::Output;
 
 use crate::toast::ToastOptions;
@@ -30,8 +32,27 @@ pub enum Autocreate {
 pub enum SnapshotMode {
     /// All rows of the captured tables, then changes.
     Initial,
+    /// All rows of the captured tables, and nothing after them.
+    InitialOnly,
+    /// All rows at every start.
+    Always,
+    /// All rows at the first start, and where the slot has lost changes.
+    WhenNeeded,
     /// Changes only.
     NoData,
+}
+
+impl SnapshotMode {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "initial" => Some(Self::Initial),
+            "initial_only" => Some(Self::InitialOnly),
+            "always" => Some(Self::Always),
+            "when_needed" => Some(Self::WhenNeeded),
+            "no_data" | "never" => Some(Self::NoData),
+            _ => None,
+        }
+    }
 }
 
 /// The two ways out when slot and durable state do not belong together (`thm.start`).
@@ -90,6 +111,16 @@ pub struct Options {
     pub skip_unchanged: bool,
     /// How keys and values are written.
     pub output: Output,
+    /// `provide.transaction.metadata`
+    pub transactions: bool,
+    /// `topic.transaction`
+    pub transaction_topic: String,
+    /// Which logical messages are captured.
+    pub messages: MessageFilter,
+    /// `publish.via.partition.root`
+    pub partition_root: bool,
+    /// `snapshot.select.statement.overrides`: queries by `schema.table`.
+    pub snapshot_queries: BTreeMap<String, String>,
     /// `thm.envelope`
     pub envelope: EnvelopeVersion,
     /// `extended.headers.enabled`
@@ -131,11 +162,7 @@ impl Options {
                 "disabled" => Some(Autocreate::Disabled),
                 _ => None,
             })?,
-            snapshot: choose(config, "snapshot.mode", "initial", |text| match text {
-                "initial" => Some(SnapshotMode::Initial),
-                "no_data" | "never" => Some(SnapshotMode::NoData),
-                _ => None,
-            })?,
+            snapshot: choose(config, "snapshot.mode", "initial", SnapshotMode::parse)?,
             filter: TableFilter::parse(config)?,
             tombstones: config.parse("tombstones.on.delete", true)?,
             placeholder: config.text("unavailable.value.placeholder", "__debezium_unavailable_value").to_owned(),
@@ -148,6 +175,11 @@ impl Options {
             comments: config.parse("include.schema.comments", false)?,
             skip_unchanged: config.parse("skip.messages.without.change", false)?,
             output: Output::parse(config)?,
+            transactions: config.parse("provide.transaction.metadata", false)?,
+            transaction_topic: config.text("topic.transaction", "transaction").to_owned(),
+            messages: MessageFilter::parse(config)?,
+            partition_root: config.parse("publish.via.partition.root", false)? && envelope == EnvelopeVersion::V3_7,
+            snapshot_queries: snapshot_queries(config)?,
             envelope,
             context_headers: config.parse("extended.headers.enabled", true)?,
             start: start_mode(config)?,
@@ -184,14 +216,12 @@ fn naming(config: &ConnectorConfig) -> Result<Naming> {
     let strategy = match class.rsplit('.').next().unwrap_or_default() {
         "SchemaTopicNamingStrategy" => Strategy::Schema,
         "SchemaUnicodeTopicNamingStrategy" => Strategy::Unicode,
-        "DefaultTopicNamingStrategy" => Strategy::Database,
         _ => return Err(invalid(OPTION, class)),
     };
     Ok(Naming {
         prefix: config.require("topic.prefix")?.to_owned(),
         delimiter: config.text("topic.delimiter", ".").to_owned(),
         strategy,
-        database: config.require("database.dbname")?.to_owned(),
     })
 }
 
@@ -269,6 +299,22 @@ pub(crate) fn expressions(config: &ConnectorConfig, option: &str) -> Result<Vec<
     parts.filter(|part| !part.is_empty()).map(anchored).collect()
 }
 
+/// The same, or an error that names the option.
+pub(crate) fn expression_list(config: &ConnectorConfig, option: &str) -> Result<Vec<Regex>> {
+    expressions(config, option).map_err(|error| invalid(option, config.text(option, "")).with_source(error))
+}
+
+/// The queries that replace whole tables in a snapshot.
+fn snapshot_queries(config: &ConnectorConfig) -> Result<BTreeMap<String, String>> {
+    const OPTION: &str = "snapshot.select.statement.overrides";
+    let query = |table: String| {
+        let option = format!("{OPTION}.{table}");
+        let text = config.get(&option).ok_or_else(|| invalid(&option, ""))?;
+        Ok((table, text.trim_end_matches(';').to_owned()))
+    };
+    config.list(OPTION).into_iter().map(query).collect()
+}
+
 /// Plain names in `table.include.list`: what must exist, for nobody writes a table's full name by chance.
 #[must_use]
 pub fn named_tables(config: &ConnectorConfig) -> Vec<String> {
@@ -338,6 +384,9 @@ fn validate_names(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     }
 }
 
+/// Snapshot modes there are; the last one only under the older envelope.
+const OLDER_SNAPSHOT_MODES: &[&str] = &["initial", "initial_only", "always", "when_needed", "no_data", "never"];
+
 /// The converters there are, in lower case.
 const CONVERTERS: &[&str] =
     &["org.apache.kafka.connect.json.jsonconverter", "org.apache.kafka.connect.storage.stringconverter"];
@@ -351,7 +400,9 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
             issues.push(ConfigIssue::error(option, message));
         }
     };
-    refuse("snapshot.mode", &["initial", "no_data", "never"]);
+    // The older connector called no_data never.
+    let older = config.get("thm.envelope") == Some("2.7");
+    refuse("snapshot.mode", if older { OLDER_SNAPSHOT_MODES } else { &OLDER_SNAPSHOT_MODES[..5] });
     refuse("publication.autocreate.mode", &["all_tables", "filtered", "disabled"]);
     refuse("plugin.name", &["pgoutput"]);
     refuse("database.sslmode", &["disable", "allow", "prefer"]);

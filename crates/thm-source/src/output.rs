@@ -77,6 +77,18 @@ impl Frame {
         Self { form, prefix }
     }
 
+    /// The JSON in its form; `scratch` holds it where that is another.
+    pub fn around<'a>(&self, json: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+        if self.form == Form::Json {
+            return json;
+        }
+        scratch.clear();
+        self.open(scratch);
+        scratch.extend_from_slice(json);
+        self.close(scratch);
+        scratch
+    }
+
     /// Before the JSON.
     pub fn open(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.prefix);

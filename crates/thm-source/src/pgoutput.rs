@@ -199,7 +199,16 @@ pub enum Message<'a> {
         /// Their relations.
         relations: Vec<u32>,
     },
-    /// Something we have no use for: a type's name, a logical message.
+    /// Something that `pg_logical_emit_message` wrote.
+    Logical {
+        /// It belongs to its transaction, and was not sent at once.
+        transactional: bool,
+        /// Its prefix.
+        prefix: &'a str,
+        /// Its content.
+        content: &'a [u8],
+    },
+    /// Something we have no use for: a type's name.
     Other(u8),
 }
 
@@ -223,7 +232,8 @@ impl<'a> Message<'a> {
             }
             b'D' => Self::Delete { relation: reader.u32()?, old: reader.old_tuple()? },
             b'T' => Self::Truncate { relations: reader.truncated()? },
-            tag @ (b'Y' | b'M') => Self::Other(tag),
+            b'M' => reader.logical()?,
+            tag @ b'Y' => Self::Other(tag),
             _ => return Err(DecodeError("unknown message")),
         };
         Ok(message)
@@ -321,6 +331,14 @@ impl<'a> Reader<'a> {
             relations.push(self.u32()?);
         }
         Ok(relations)
+    }
+
+    fn logical(&mut self) -> Result<Message<'a>> {
+        let transactional = self.u8()? & 1 == 1;
+        self.u64()?;
+        let prefix = self.text()?;
+        let length = self.u32()? as usize;
+        Ok(Message::Logical { transactional, prefix, content: self.take(length)? })
     }
 
     fn relation(&mut self) -> Result<Relation> {

@@ -27,18 +27,17 @@ pub async fn check_server(session: &Session, options: &Options) -> Result<Server
     Ok(server)
 }
 
-/// The captured tables that exist. A table named in full that does not exist is an error: nobody names one by chance.
+/// The captured tables that exist. One that is named in full and does not exist is told of in the log.
 pub async fn captured_tables(session: &Session, options: &Options, named: &[String]) -> Result<Vec<TableName>> {
     let existing = catalog::tables(session).await?;
     let missing: Vec<&str> = (named.iter())
         .filter(|name| !existing.iter().any(|table| table.to_string().eq_ignore_ascii_case(name)))
         .map(String::as_str)
         .collect();
+    // It may be created later: the publication of all tables has it then.
     if !missing.is_empty() {
-        let error = Error::new(ErrorKind::CaptureMismatch, "looking for the captured tables", missing.join(", "));
-        return Err(error
-            .with_source(format!("not in database {}", options.database))
-            .with_hint("Create the table, or correct table.include.list."));
+        let tables = missing.join(", ");
+        tracing::warn!(tables, database = options.database, "tables of table.include.list are not there");
     }
     Ok(existing.into_iter().filter(|table| options.filter.includes(&table.schema, &table.name)).collect())
 }
@@ -64,11 +63,10 @@ pub async fn check_publication(session: &Session, options: &Options, tables: &[T
 fn compare(publication: &Publication, options: &Options, tables: &[TableName]) -> Result<()> {
     let name = &options.publication;
     if !publication.publishes_rows {
-        let error = Error::new(ErrorKind::CaptureMismatch, "comparing the publication", name);
-        return Err(error.with_source("it does not publish inserts, updates and deletes").with_hint(format!(
-            "Run: ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate');",
-            identifier(name)
-        )));
+        tracing::warn!(
+            publication = name,
+            "publication leaves out inserts, updates or deletes, and so does the source"
+        );
     }
     let lacking: Vec<TableName> =
         tables.iter().filter(|table| !publication.tables.contains(&table.to_string())).cloned().collect();
@@ -94,7 +92,8 @@ async fn create_publication(session: &Session, options: &Options, tables: &[Tabl
         Autocreate::Filtered => format!("TABLE {}", sql_list(tables)),
         _ => "ALL TABLES".to_owned(),
     };
-    let sql = format!("CREATE PUBLICATION {} FOR {what}", identifier(name));
+    let root = if options.partition_root { " WITH (publish_via_partition_root = true)" } else { "" };
+    let sql = format!("CREATE PUBLICATION {} FOR {what}{root}", identifier(name));
     let created = session.simple_query(&sql).await;
     created.map_err(|error| {
         from_sql(error, "creating the publication", name)

@@ -217,6 +217,7 @@ impl Snapshot {
             last_commit: None,
             lsn: self.consistent_point.0,
             tx_id: self.tx_id,
+            order: None,
             origin: None,
         };
         let origin = RowOrigin { position: Position::snapshot(self.consistent_point), change, now: now() };
@@ -267,12 +268,14 @@ pub fn no_records(topic: Arc<TopicSpec>, position: Position) -> SourceAppend {
 async fn open_table(session: Arc<Session>, options: Arc<Options>, name: TableName) -> Result<Option<Current>> {
     let Some((relation, facts)) = catalog::table(&session, &name).await? else { return Ok(None) };
     let table = Arc::new(Table::new(relation, &facts, &options)?);
-    let sql = format!(
-        "COPY (SELECT {} FROM ONLY {}.{}) TO STDOUT (FORMAT binary)",
-        table.select_list(),
-        identifier(&name.schema),
-        identifier(&name.name)
-    );
+    let place = format!("{}.{}", identifier(&name.schema), identifier(&name.name));
+    let from = match options.snapshot_queries.get(&name.to_string()) {
+        Some(query) => format!("({query}) AS chosen"),
+        // The rows of a partitioned table are those of its partitions.
+        None if catalog::is_partitioned(&session, name.oid).await? => place,
+        None => format!("ONLY {place}"),
+    };
+    let sql = format!("COPY (SELECT {} FROM {from}) TO STDOUT (FORMAT binary)", table.select_list());
     let progress = SnapshotMeters::new(&table.topic.name, catalog::expected_rows(&session, &name).await?);
     let storage = match options.toast.hydrate {
         true => table_storage(&session, name.oid).await?,

@@ -14,7 +14,7 @@
 //! Invariants: a batch ends between changes; `complete` is said only when nothing is open or being given; rows at or
 //! below their own partition's progress at the start are dropped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::catalog::{self, TableName};
 use crate::encoder::{Encoder, RowChange, RowOrigin};
+use crate::notes::{Note, NoteWriter};
 use crate::options::Options;
 use crate::pgoutput::{Message, OldImage, Relation, Tuple};
 use crate::session::Session;
@@ -71,6 +72,11 @@ pub struct Stream {
     phase: Phase,
     buffer: TransactionBuffer,
     rows: Rows,
+    notes: NoteWriter,
+    /// Logical messages outside transactions that came and are not given yet.
+    outside: VecDeque<(Lsn, Vec<u8>)>,
+    /// The transaction being given has been told of.
+    begun: bool,
     /// Everything up to here has been given; what was last said of it.
     given: Lsn,
     said: Lsn,
@@ -85,8 +91,8 @@ struct Rows {
     /// By topic: rows at or below were durable at the start.
     durable: HashMap<String, Position>,
     last_commit: Option<Lsn>,
-    /// Commits count for `source.sequence` from that of the first row given on.
-    any_given: bool,
+    /// Commit time of the transaction before, for messages outside one: microseconds since 1970.
+    last_commit_us: i64,
     /// Commit end of the last row given: acknowledging up to there needs no state of ours.
     last_row: Lsn,
 }
@@ -109,9 +115,10 @@ impl Stream {
             tables: HashMap::new(),
             last_row: durable.values().map(|position| position.commit_end).max().unwrap_or_default(),
             durable,
-            any_given: last_commit.is_some(),
             last_commit,
+            last_commit_us: 0,
         };
+        let notes = NoteWriter::new(&options);
         Self {
             transport,
             options,
@@ -120,6 +127,9 @@ impl Stream {
             phase: Phase::Idle,
             buffer,
             rows,
+            notes,
+            outside: VecDeque::new(),
+            begun: false,
             given: Lsn(0),
             said: Lsn(0),
         }
@@ -153,7 +163,9 @@ impl Stream {
                 return self.batch(encoder);
             }
             if let Some(event) = self.transport.next()? {
-                take(event, &mut self.phase, &mut self.buffer, &mut self.rows, &mut self.given)?;
+                let held = (&mut self.buffer, &mut self.outside);
+                take(event, &mut self.phase, held, &mut self.rows, &mut self.given)?;
+                self.give_outside(encoder)?;
                 continue;
             }
             let ready = encoder.bytes() > 0 || self.given > self.said;
@@ -179,6 +191,17 @@ impl Stream {
             if encoder.bytes() >= DEFAULT_POLL_BYTES {
                 return Ok(false);
             }
+            // A message that tells of a table has another LSN than the change behind it.
+            if !self.begun
+                && self.notes.tells_transactions()
+                && matches!(bytes.first(), Some(b'I' | b'U' | b'D' | b'T' | b'M'))
+            {
+                self.begun = true;
+                encoder.begin_transaction();
+                let Transaction { xid, commit_us, end, .. } = self.rows.transaction;
+                let note = self.notes.begin(xid.into(), lsn.0, commit_us);
+                self.rows.note(note, Position::new(end, 0), encoder);
+            }
             let message = Message::decode(bytes).map_err(|error| {
                 let doing = "reading the replication stream";
                 Error::new(ErrorKind::SourceDecode, doing, format!("at {lsn}")).with_source(error)
@@ -201,17 +224,44 @@ impl Stream {
                 Message::Truncate { relations } => rows.truncate(&relations, encoder),
                 Message::Origin { lsn, name } => rows.transaction.origin = Some((name.to_owned(), lsn)),
                 Message::Relation(relation) => self.meet(relation, encoder).await?,
+                Message::Logical { prefix, content, .. } => {
+                    rows.transaction.ordinal += 1;
+                    let position = Position::new(rows.transaction.end, rows.transaction.ordinal);
+                    let time = now();
+                    let note = self.notes.message(prefix, content, &rows.source(lsn), time);
+                    rows.note(note, position, encoder);
+                }
                 _ => {}
             }
             self.buffer.advance();
         }
-        let end = self.rows.transaction.end;
-        if self.rows.any_given {
-            self.rows.last_commit = Some(end);
+        let Transaction { xid, commit_us, end, ordinal, .. } = self.rows.transaction;
+        if self.notes.tells_transactions() && self.begun {
+            let note = self.notes.end(xid.into(), end.0, commit_us, encoder.end_transaction());
+            self.rows.note(note, Position::new(end, ordinal + 1), encoder);
         }
+        self.begun = false;
+        self.rows.last_commit = Some(end);
         self.given = self.given.max(end);
         self.phase = Phase::Idle;
         Ok(true)
+    }
+
+    /// Gives logical messages that belong to no transaction. Each stands behind the start of its own WAL record.
+    fn give_outside(&mut self, encoder: &mut Encoder) -> Result<()> {
+        while let Some((lsn, bytes)) = self.outside.pop_front() {
+            let message = Message::decode(&bytes).map_err(|error| {
+                let doing = "reading the replication stream";
+                Error::new(ErrorKind::SourceDecode, doing, format!("at {lsn}")).with_source(error)
+            })?;
+            if let Message::Logical { prefix, content, .. } = message {
+                self.rows.last_commit = Some(lsn);
+                let source = Change { tx_id: 0, origin: None, ..self.rows.source(lsn) };
+                let note = self.notes.message(prefix, content, &source, now());
+                self.rows.note(note, Position::new(Lsn(lsn.0.saturating_add(1)), 0), encoder);
+            }
+        }
+        Ok(())
     }
 
     /// A table as the rows after this message have it.
@@ -224,8 +274,8 @@ impl Stream {
         }
         let topic = self.options.topic(&relation.schema, &relation.name);
         let durable = self.rows.durable.get(&topic).copied().unwrap_or_default();
-        if encoder.table(oid).is_none_or(|table| table.relation != relation) {
-            let facts = self.facts(&relation).await?;
+        let facts = self.facts(&relation).await?;
+        if encoder.table(oid).is_none_or(|table| table.relation != relation || table.facts != facts) {
             tracing::info!(table = %format_args!("{}.{}", relation.schema, relation.name), "table in the stream");
             encoder.set_table(Arc::new(Table::new(relation, &facts, &self.options)?))?;
         }
@@ -288,19 +338,20 @@ impl Stream {
 fn take(
     event: Event<'_>,
     phase: &mut Phase,
-    buffer: &mut TransactionBuffer,
+    (buffer, outside): (&mut TransactionBuffer, &mut VecDeque<(Lsn, Vec<u8>)>),
     rows: &mut Rows,
     given: &mut Lsn,
 ) -> Result<()> {
     match (event, *phase) {
         (Event::Change { lsn, data }, Phase::Open) => buffer.push(lsn, data)?,
         (Event::Begin { xid, commit_us }, Phase::Idle) => {
+            rows.last_commit_us = rows.transaction.commit_us;
             rows.transaction = Transaction { xid, commit_us, ..Transaction::default() };
             buffer.clear();
             *phase = Phase::Open;
         }
-        // Outside a transaction only logical messages come, which are of no use here.
-        (Event::Change { .. }, Phase::Idle) => {}
+        // Outside a transaction only logical messages come.
+        (Event::Change { lsn, data }, Phase::Idle) => outside.push_back((Lsn(lsn), data.to_vec())),
         (Event::Commit { end }, Phase::Open) => {
             rows.transaction.end = end;
             buffer.finish()?;
@@ -386,7 +437,6 @@ impl Rows {
     fn give(&mut self, relation: u32, change: RowChange<'_>, lsn: Lsn, encoder: &mut Encoder) -> Result<()> {
         let place = self.place(relation, lsn)?;
         self.transaction.ordinal += 1;
-        let transaction = &self.transaction;
         let Some((position, wanted)) = place else { return Ok(()) };
         match (&change, encoder.toast()) {
             (RowChange::Insert(_, new), Some(toast)) => toast.insert(relation, new, position)?,
@@ -396,18 +446,33 @@ impl Rows {
         if !wanted {
             return Ok(());
         }
-        let source = Change {
+        if encoder.push(relation, change, &RowOrigin { position, change: self.source(lsn), now: now() })? {
+            self.last_row = self.transaction.end;
+        }
+        Ok(())
+    }
+
+    /// What `source` says of a change of the open transaction.
+    fn source(&self, lsn: Lsn) -> Change<'_> {
+        let transaction = &self.transaction;
+        Change {
             commit_us: transaction.commit_us,
             snapshot: SnapshotMarker::False,
             last_commit: self.last_commit.map(|lsn| lsn.0),
             lsn: lsn.0,
             tx_id: transaction.xid.into(),
+            order: None,
             origin: transaction.origin.as_ref().map(|(name, lsn)| (name.as_str(), *lsn)),
-        };
-        if encoder.push(relation, change, &RowOrigin { position, change: source, now: now() })? {
-            self.last_row = transaction.end;
-            self.any_given = true;
         }
-        Ok(())
+    }
+
+    /// Gives a note, unless it was durable at the start.
+    fn note(&mut self, note: Option<Note<'_>>, position: Position, encoder: &mut Encoder) {
+        let Some(note) = note else { return };
+        if self.durable.get(&note.topic.name).is_some_and(|durable| position <= *durable) {
+            return;
+        }
+        encoder.push_note(note, position, now());
+        self.last_row = self.last_row.max(position.commit_end);
     }
 }

@@ -38,6 +38,10 @@ pub struct TableFacts {
 pub struct Table {
     /// The relation message it was made from.
     pub relation: Relation,
+    /// What the catalog said.
+    pub facts: TableFacts,
+    /// `schema.table`
+    pub full_name: String,
     /// Columns in table order.
     pub columns: Vec<Column>,
     /// Indexes of the key's columns, in key order.
@@ -96,6 +100,8 @@ impl Table {
             schema: Arc::new(ArrowSchema::new(fields)),
             columns,
             key,
+            facts: facts.clone(),
+            full_name,
             relation,
         })
     }
@@ -103,7 +109,7 @@ impl Table {
     /// `schema.table`
     #[must_use]
     pub fn full_name(&self) -> String {
-        format!("{}.{}", self.relation.schema, self.relation.name)
+        self.full_name.clone()
     }
 
     /// SQL of each column for a snapshot's query: what records leave out is not read, and what has no binary form comes
@@ -180,7 +186,7 @@ impl Table {
         Error::new(ErrorKind::SourceDecode, "reading a value", object).with_source(problem)
     }
 
-    /// Appends the key of a row, whose JSON and spans are given; false without a key.
+    /// Appends the key of a row as plain JSON; the row's JSON and spans are given. False without a key.
     ///
     /// # Errors
     /// A value is not of its column's type.
@@ -194,7 +200,6 @@ impl Table {
         if self.key.is_empty() {
             return Ok(false);
         }
-        self.key_frame.open(key);
         for (rank, index) in self.key.iter().enumerate() {
             key.push(if rank == 0 { b'{' } else { b',' });
             let column = &self.columns[*index];
@@ -209,7 +214,6 @@ impl Table {
             }
         }
         key.push(b'}');
-        self.key_frame.close(key);
         Ok(true)
     }
 }

@@ -54,6 +54,8 @@ struct Running {
     snapshot: Option<Snapshot>,
     stream: Stream,
     streaming: bool,
+    /// `snapshot.mode=initial_only`: there is nothing after the snapshot.
+    only_snapshot: bool,
     /// Topics that a start without a snapshot makes.
     announced: Vec<SourceAppend>,
     state: SlotState,
@@ -91,7 +93,7 @@ impl Running {
         let start = options.start.as_ref().filter(|(_, text)| obeyed.as_ref() != Some(text));
         let durable: HashMap<String, Position> =
             progress.iter().map(|(partition, progress)| (partition.topic.to_string(), progress.position)).collect();
-        let plan = slot::decide(&Facts {
+        let decided = slot::decide(&Facts {
             state: state.as_ref(),
             slot: existing.as_ref(),
             name: &options.slot,
@@ -99,7 +101,15 @@ impl Running {
             system_id: server.system_id,
             durable: durable.values().map(|position| position.commit_end).max().unwrap_or_default(),
             start: start.map(|(mode, _)| *mode),
-        })?;
+        });
+        let plan = match (options.snapshot, decided) {
+            (SnapshotMode::Always, Ok(_)) => Plan::Fresh { drop_first: existing.is_some() },
+            (SnapshotMode::WhenNeeded, Err(error)) if error.kind() == ErrorKind::SlotUnsafe => {
+                tracing::warn!(connector = %context.connector, %error, "a new snapshot is needed");
+                Plan::Fresh { drop_first: existing.is_some() }
+            }
+            (_, decided) => decided?,
+        };
         tracing::info!(connector = %context.connector, slot = options.slot, ?plan, tables = tables.len(), "source starts");
 
         let transport = ReplicationClient::connect(options, hosts).await?;
@@ -165,14 +175,17 @@ impl Opening<'_> {
     async fn resume(mut self, mut state: SlotState, at: Lsn) -> Result<Running> {
         let toast = self.hydrator(&mut state)?;
         self.tables.retain(|table| !self.durable.contains_key(&self.options.topic(&table.schema, &table.name)));
-        self.transport.start().await?;
+        let streaming = self.options.snapshot != SnapshotMode::InitialOnly;
+        if streaming {
+            self.transport.start().await?;
+        }
         let last_commit = Some(at).filter(|at| *at > state.consistent_point);
-        Ok(self.running(state, toast, None, last_commit, true))
+        Ok(self.running(state, toast, None, last_commit, streaming))
     }
 
     async fn fresh(mut self, mut state: SlotState, drop_first: bool) -> Result<Running> {
         let (options, store) = (Arc::clone(self.options), &*self.context.state);
-        let with_rows = options.snapshot == SnapshotMode::Initial;
+        let with_rows = options.snapshot != SnapshotMode::NoData;
         state.store(store)?;
         if drop_first {
             catalog::drop_slot(&self.session, &options.slot).await?;
@@ -209,12 +222,17 @@ impl Opening<'_> {
     ) -> Running {
         let Self { context, session, transport, durable, tables, .. } = self;
         let options = Arc::clone(self.options);
+        let only_snapshot = options.snapshot == SnapshotMode::InitialOnly;
         let run_id = Uuid::now_v7().to_string();
         let version = options.envelope;
         let headers = ContextHeaders::new(version, options.context_headers, &options.prefix, context.task, &run_id);
         let status = Status::new(&context.connector, Arc::clone(&options), Arc::clone(&context.hosts));
         let memory_bytes = (context.budget.bytes() / 2).clamp(1 << 16, DEFAULT_TRANSACTION_BYTES);
-        let rules = Rules { tombstones: options.tombstones, skipped: options.skipped.clone() };
+        let rules = Rules {
+            tombstones: options.tombstones,
+            skipped: options.skipped.clone(),
+            skip_unchanged: options.skip_unchanged,
+        };
         let encoder = Encoder::new(headers, rules).hydrating(toast);
         let hosts = Arc::clone(&context.hosts);
         // Without a snapshot nothing else says which topics there will be.
@@ -226,7 +244,18 @@ impl Opening<'_> {
         let announced = announced.collect();
         let stream = Stream::new(Box::new(transport), options, hosts, session, memory_bytes, durable, last_commit);
         let durable = Position::default();
-        Running { encoder, snapshot, stream, streaming, announced, durable, acknowledged: Lsn(0), state, status }
+        Running {
+            encoder,
+            snapshot,
+            stream,
+            streaming,
+            only_snapshot,
+            announced,
+            durable,
+            acknowledged: Lsn(0),
+            state,
+            status,
+        }
     }
 }
 
@@ -240,6 +269,10 @@ impl Running {
                     self.snapshot = None;
                 }
                 batch
+            }
+            None if self.only_snapshot => {
+                tokio::time::sleep_until(deadline).await;
+                SourceBatch::default()
             }
             None => {
                 if !self.streaming {

@@ -83,7 +83,7 @@ impl Engine {
             budget: MemoryBudget::new(share(&config, SQL_PARTS)),
         }));
         let offsets: Arc<dyn OffsetStore> = groups.clone();
-        let mut source = PostgresConnector::default().spooling_in(&folder.spool()).keeping_in(&folder.state().join("toast"));
+        let mut source = PostgresConnector::default().spooling_in(&folder.spool()).keeping_in(&folder.toast());
         if let Some(start) = &start {
             source = source.starting_by(start);
         }

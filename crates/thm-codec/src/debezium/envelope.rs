@@ -95,8 +95,10 @@ pub struct Change<'a> {
     pub last_commit: Option<u64>,
     /// LSN of the change itself; for a snapshot its consistent point.
     pub lsn: u64,
-    /// Transaction id.
+    /// Transaction id; 0 for none.
     pub tx_id: u64,
+    /// Place in the transaction, and among the changes of the same table in it, where these are told.
+    pub order: Option<(u64, u64)>,
     /// Replication origin and the LSN there.
     pub origin: Option<(&'a str, u64)>,
 }
@@ -150,7 +152,9 @@ impl Envelope {
     /// Writes all that follows the `after` row.
     pub fn close(&self, out: &mut Vec<u8>, change: &Change<'_>, op: Op, now: EventTime) {
         self.write_source(out, change);
-        out.extend_from_slice(b",\"transaction\":null,\"op\":\"");
+        out.extend_from_slice(b",\"transaction\":");
+        write_transaction(out, change);
+        out.extend_from_slice(b",\"op\":\"");
         out.extend_from_slice(op.as_str().as_bytes());
         out.extend_from_slice(b"\",\"ts_ms\":");
         write_int(out, now.0.div_euclid(1_000_000));
@@ -161,7 +165,8 @@ impl Envelope {
         out.push(b'}');
     }
 
-    fn write_source(&self, out: &mut Vec<u8>, change: &Change<'_>) {
+    /// Writes `,"source":{…}`.
+    pub fn write_source(&self, out: &mut Vec<u8>, change: &Change<'_>) {
         out.extend_from_slice(&self.to_source_time);
         write_int(out, change.commit_us.div_euclid(1_000));
         out.extend_from_slice(b",\"snapshot\":\"");
@@ -175,7 +180,10 @@ impl Envelope {
         out.extend_from_slice(b",\"ts_ns\":");
         write_int(out, i128::from(change.commit_us) * 1_000);
         out.extend_from_slice(&self.to_tx_id);
-        write_int(out, change.tx_id);
+        match change.tx_id {
+            0 => out.extend_from_slice(b"null"),
+            id => write_int(out, id),
+        }
         out.extend_from_slice(b",\"lsn\":");
         write_int(out, change.lsn);
         out.extend_from_slice(b",\"xmin\":null");
@@ -184,6 +192,20 @@ impl Envelope {
         }
         out.push(b'}');
     }
+}
+
+/// `{"id":"<transaction>:<lsn>","total_order":1,"data_collection_order":1}`, or null.
+fn write_transaction(out: &mut Vec<u8>, change: &Change<'_>) {
+    let Some((total, of_table)) = change.order else { return out.extend_from_slice(b"null") };
+    out.extend_from_slice(b"{\"id\":\"");
+    write_int(out, change.tx_id);
+    out.push(b':');
+    write_int(out, change.lsn);
+    out.extend_from_slice(b"\",\"total_order\":");
+    write_int(out, total);
+    out.extend_from_slice(b",\"data_collection_order\":");
+    write_int(out, of_table);
+    out.push(b'}');
 }
 
 fn write_origin(out: &mut Vec<u8>, origin: Option<(&str, u64)>) {

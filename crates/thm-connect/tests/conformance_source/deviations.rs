@@ -18,10 +18,15 @@ const SCALE: &str = "negative-scale";
 /// Columns that the recorded connector leaves out.
 const LEFT_OUT: &str = "columns-left-out";
 
-/// All of them.
-pub const ALL: &[&str] = &[SURVIVES, DIMENSIONS, DATES, SCALE, LEFT_OUT];
+/// Arrays of an enum with NULL in them.
+const ENUM_NULLS: &str = "enum-array-nulls";
+/// What the older release does wrong, and the newer right.
+const OLDER: &str = "older-release";
 
-/// Types of columns, by `schema.table` and column: kind and name, as in `b int4`.
+/// All of them.
+pub const ALL: &[&str] = &[SURVIVES, DIMENSIONS, DATES, SCALE, LEFT_OUT, ENUM_NULLS, OLDER];
+
+/// Types of columns, by `schema.table` and column: kind and name, as in `b int4`; of arrays as in `ab _int4`.
 #[derive(Clone, Copy)]
 pub struct Columns<'a>(pub &'a BTreeMap<(String, String), String>);
 
@@ -33,18 +38,31 @@ impl Columns<'_> {
     }
 }
 
+/// What a difference was found in.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// The record is a snapshot's row.
+    pub snapshot: bool,
+    /// The recording is one of Debezium 2.7.
+    pub older: bool,
+    /// Types of the columns.
+    pub columns: Columns<'a>,
+}
+
 /// The name of the deviation that this difference is.
-pub fn explain(
-    topic: &str,
-    path: &str,
-    theirs: Option<&Json>,
-    ours: Option<&Json>,
-    snapshot: bool,
-    columns: Columns<'_>,
-) -> Option<&'static str> {
+pub fn explain(place: Place<'_>, path: &str, theirs: Option<&Json>, ours: Option<&Json>) -> Option<&'static str> {
+    let Place { topic, snapshot, columns, older } = place;
     let kind = columns.of(topic, path.rsplit('.').next().unwrap_or_default());
+    if older && is_older_mistake(path, kind, theirs, ours, snapshot) {
+        return Some(OLDER);
+    }
     let row = path.contains(".before") || path.contains(".after");
     match (theirs, ours) {
+        (Some(theirs), Some(Json::List(items))) if row && theirs.is_null() && items.iter().any(Json::is_null) => {
+            Some(ENUM_NULLS)
+        }
         (None, Some(_)) if row => left_out(kind).then_some(LEFT_OUT),
         (Some(theirs), Some(ours)) if path.contains("schema") && path.ends_with("fields") => {
             // A column that is left out is left out of the schema too.
@@ -58,7 +76,7 @@ pub fn explain(
             let lost = |item: &Json| item.is_null() || item.plain().is_some_and(|text| text.starts_with("[L"));
             (a.iter().all(lost) && b.iter().all(|item| matches!(item, Json::List(_)))).then_some(DIMENSIONS)
         }
-        (Some(_), Some(_)) if row && snapshot && kind == "b date" => Some(DATES),
+        (Some(_), Some(_)) if row && snapshot && (kind == "b date" || kind == "ab _date") => Some(DATES),
         (Some(theirs), Some(ours)) if row && kind == "b numeric" => {
             let (theirs, ours) = (theirs.plain()?, ours.plain()?);
             (theirs.trim_end_matches('0').trim_end_matches('.') == ours || theirs.len() > 1000).then_some(SCALE)
@@ -67,7 +85,21 @@ pub fn explain(
     }
 }
 
+/// The older release misread times before 1582 in snapshots and the end of the day, the least amount of money, quotes in
+/// defaults, and names beyond ASCII in the stream.
+fn is_older_mistake(path: &str, kind: &str, theirs: Option<&Json>, ours: Option<&Json>, snapshot: bool) -> bool {
+    let text = |json: Option<&Json>| json.and_then(Json::plain).unwrap_or_default();
+    let (theirs_text, ours_text) = (text(theirs), text(ours));
+    let cut_at_quote = ours_text.strip_prefix(&theirs_text).is_some_and(|rest| rest.starts_with('\''));
+    let foreign = path.rsplit('.').next().is_some_and(|name| !name.is_ascii());
+    (snapshot && matches!(kind, "b timestamp" | "b timestamptz"))
+        || (kind == "b timetz" && ours_text == "24:00:00Z")
+        || kind == "b money"
+        || (cut_at_quote && !theirs_text.is_empty())
+        || (foreign && (theirs.is_none() || ours.is_none()))
+}
+
 /// Composite and multirange columns, and `name` ones in the stream.
 fn left_out(kind: &str) -> bool {
-    kind.starts_with("c ") || kind.starts_with("m ") || kind == "b name"
+    ["c ", "m ", "ac ", "am "].iter().any(|of| kind.starts_with(of)) || kind == "b name"
 }

@@ -64,14 +64,6 @@ impl Json {
         }
     }
 
-    /// The fields of an object.
-    pub fn fields(&self) -> &[(String, Self)] {
-        match self {
-            Self::Object(fields) => fields,
-            _ => &[],
-        }
-    }
-
     /// As it was written, without blanks.
     pub fn exact(&self) -> String {
         self.write(&|raw| raw.to_owned())

@@ -89,6 +89,7 @@ fn main() -> ExitCode {
     let queue = Arc::new(Mutex::new(cases(&arguments)));
     let tally = Arc::new(Mutex::new(Tally::default()));
     let replica = Arc::new(Postgres::start(&arguments.programs, "replica"));
+    replica.fresh_database().expect("a fresh server takes a database");
     let lanes: Vec<_> = (0..arguments.lanes.max(1))
         .map(|_| {
             let (queue, tally, replica) = (queue.clone(), tally.clone(), replica.clone());

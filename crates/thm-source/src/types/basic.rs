@@ -86,8 +86,8 @@ pub(super) fn bytea(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Don
     Ok(())
 }
 
-/// The same without quotes.
-pub(super) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8], mode: BinaryMode) {
+/// Appends bytes as the mode has them, without quotes.
+pub fn write_bytes(out: &mut Vec<u8>, bytes: &[u8], mode: BinaryMode) {
     match mode {
         BinaryMode::Bytes | BinaryMode::Base64 => write_base64(out, bytes),
         BinaryMode::Base64UrlSafe => {

@@ -11,6 +11,7 @@ use std::io::Write as _;
 
 use thm_codec::debezium::write_int;
 use thm_codec::java_json::write_string;
+use thm_codec::java_text::sort_as_hash_map;
 
 use super::{Cell, ColumnType, Done, Fields, ValueError};
 use crate::options::HstoreMode;
@@ -257,19 +258,9 @@ fn pairs(bytes: &[u8]) -> Result<Pairs<'_>, ValueError> {
 /// A map as Debezium holds it: in the order of Java's `HashMap`, which consumers see.
 pub(super) fn hstore(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Done {
     let mut pairs = pairs(bytes)?;
-    let mut buckets = 16_usize;
-    while pairs.len() * 4 > buckets * 3 {
-        buckets *= 2;
-    }
-    pairs.sort_by_key(|(key, _)| java_bucket(key, buckets));
+    sort_as_hash_map(&mut pairs, |(key, _)| key);
     write_pairs(&pairs, kind.modes.hstore, cell);
     Ok(())
-}
-
-/// Which bucket of a `HashMap` a key goes to; within one, keys keep the order in which they came.
-fn java_bucket(key: &str, buckets: usize) -> usize {
-    let hash = key.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
-    (hash ^ (hash >> 16)) as usize & (buckets - 1)
 }
 
 pub(super) fn write_pairs(pairs: &[(&str, Option<&str>)], mode: HstoreMode, cell: &mut Cell<'_>) {

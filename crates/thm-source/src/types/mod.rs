@@ -32,6 +32,7 @@ mod temporal;
 #[cfg(test)]
 mod tests;
 
+pub use basic::write_bytes;
 pub use resolve::{Kind, PgType, Types};
 pub use rules::RULES;
 

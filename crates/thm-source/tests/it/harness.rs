@@ -57,7 +57,6 @@ pub struct Stored {
     pub position: Position,
     pub key: Option<Bytes>,
     pub value: Option<Bytes>,
-    pub headers: Vec<(String, String)>,
 }
 
 impl Stored {
@@ -184,15 +183,11 @@ impl Bench {
             let mut count = 0;
             for (record, position) in records(&append.batch.bytes).unwrap().zip(append.batch.positions.iter()) {
                 let record = record.unwrap();
-                let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
-                let headers =
-                    record.headers.iter().map(|(name, value)| (text(name), text(value.unwrap_or_default()))).collect();
                 self.stored.push(Stored {
                     topic: append.topic.name.clone(),
                     position: *position,
                     key: record.key,
                     value: record.value,
-                    headers,
                 });
                 count += 1;
             }
@@ -217,13 +212,6 @@ impl Bench {
             }
             assert!(Instant::now() < deadline, "not complete up to {target}: {:?}", self.complete);
         }
-    }
-
-    /// All records in commit order; rows of a snapshot in the order given.
-    pub fn ordered(&self) -> Vec<Stored> {
-        let mut all = self.stored.clone();
-        all.sort_by_key(|record| record.position);
-        all
     }
 
     pub fn confirmed(&self) -> Lsn {

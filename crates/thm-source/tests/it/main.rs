@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod errors;
-mod golden;
 mod harness;
 mod postgres;
 mod restart;
