@@ -65,13 +65,13 @@ pub(super) fn field(value: Expr, name: &Ident) -> SqlResult<Expr> {
 
 fn item(typer: &mut Typer<'_>, value: Expr, index: &Ast, span: Span) -> SqlResult<Expr> {
     let at = typer.value(index)?;
-    if let (LogicalType::Array(_), ExprKind::Literal(array)) = (value.data_type.kind, &at.kind) {
-        if at.data_type.kind.is_integer() {
-            let position = crate::expr::text::integer(array, 0, at.data_type.kind);
-            if position < 1 {
-                let message = format!("Array element access needs an index starting at 1 but was {position}.");
-                return Err(SqlDiagnostic::new(index.span(), message));
-            }
+    if let (LogicalType::Array(_), ExprKind::Literal(array)) = (value.data_type.kind, &at.kind)
+        && at.data_type.kind.is_integer()
+    {
+        let position = crate::expr::text::integer(array, 0, at.data_type.kind);
+        if position < 1 {
+            let message = format!("Array element access needs an index starting at 1 but was {position}.");
+            return Err(SqlDiagnostic::new(index.span(), message));
         }
     }
     call::bind("ITEM", vec![value, at], span)

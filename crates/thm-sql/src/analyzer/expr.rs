@@ -210,7 +210,7 @@ impl<'a> Typer<'a> {
             if front.len() < 2 && column.table.is_some() {
                 continue;
             }
-            return fields.iter().try_fold(value, |value, field| access::field(value, field));
+            return fields.iter().try_fold(value, access::field);
         }
         let column = self.scope.find(parts, span)?;
         column.value.clone().ok_or_else(|| {

@@ -11,7 +11,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     Function::new("IS_DIGIT", "Write IS_DIGIT(text).", bind, |call| {
         holds(call, |text| {
-            text.chars().all(|letter| letter.is_ascii_digit() || letter.is_numeric() && letter.to_digit(10).is_some())
+            text.chars().all(|letter| letter.is_ascii_digit() || letter.is_numeric() && letter.is_digit(10))
         })
     }),
     Function::new("IS_DECIMAL", "Write IS_DECIMAL(text).", bind, |call| holds(call, decimal)),

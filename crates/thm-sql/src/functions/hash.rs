@@ -10,12 +10,12 @@ use crate::expr::{EvalError, Expr, Vector};
 use crate::types::LogicalType;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("MD5", "Write MD5(text).", |a| bind(a, 32), |call| digest::<Md5>(call)),
-    Function::new("SHA1", "Write SHA1(text).", |a| bind(a, 40), |call| digest::<Sha1>(call)),
-    Function::new("SHA224", "Write SHA224(text).", |a| bind(a, 56), |call| digest::<Sha224>(call)),
-    Function::new("SHA256", "Write SHA256(text).", |a| bind(a, 64), |call| digest::<Sha256>(call)),
-    Function::new("SHA384", "Write SHA384(text).", |a| bind(a, 96), |call| digest::<Sha384>(call)),
-    Function::new("SHA512", "Write SHA512(text).", |a| bind(a, 128), |call| digest::<Sha512>(call)),
+    Function::new("MD5", "Write MD5(text).", |a| bind(a, 32), digest::<Md5>),
+    Function::new("SHA1", "Write SHA1(text).", |a| bind(a, 40), digest::<Sha1>),
+    Function::new("SHA224", "Write SHA224(text).", |a| bind(a, 56), digest::<Sha224>),
+    Function::new("SHA256", "Write SHA256(text).", |a| bind(a, 64), digest::<Sha256>),
+    Function::new("SHA384", "Write SHA384(text).", |a| bind(a, 96), digest::<Sha384>),
+    Function::new("SHA512", "Write SHA512(text).", |a| bind(a, 128), digest::<Sha512>),
     Function::new(
         "SHA2",
         "Write SHA2(text, 224 | 256 | 384 | 512).",

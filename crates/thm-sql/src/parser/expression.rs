@@ -190,10 +190,10 @@ fn json_path(parser: &mut Parser<'_>, span: Span, word: &str) -> Read {
         let returned = data_type::written(parser)?;
         arguments.push(option("RETURNING", text(&returned.to_string().trim_matches('`').replace("``", "`"))));
     }
-    if word == "JSON_QUERY" {
-        if let Some(wrapper) = wrapper(parser)? {
-            arguments.push(option("WRAPPER", text(wrapper)));
-        }
+    if word == "JSON_QUERY"
+        && let Some(wrapper) = wrapper(parser)?
+    {
+        arguments.push(option("WRAPPER", text(wrapper)));
     }
     while !parser.consume_token(&Token::RParen) {
         let (behaviour, default) = behaviour(parser, word)?;
