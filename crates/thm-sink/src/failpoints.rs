@@ -6,6 +6,7 @@
 //! | `clickhouse.no-delete` | deleted rows, and the old places of moved ones, stay |
 //! | `clickhouse.delete-before-insert` | a repeated range loses rows: its insert is deduplicated after they were deleted |
 //! | `clickhouse.no-early-commit` | a range with deletes comes again after later ranges, and takes their rows |
+//! | `clickhouse.no-delete-session` | a delete that comes late takes rows of later ranges |
 //! | `redis.no-fence` | nothing is compared: what Redis lost, or holds from another place, is gone on with |
 //! | `redis.no-take-back` | updates and deletes leave the old score on the board |
 //! | `redis.no-generation` | a reset group does not move the board: the old fence wins |
@@ -20,6 +21,7 @@ pub const FAILPOINTS: &[&str] = &[
     "clickhouse.no-delete",
     "clickhouse.delete-before-insert",
     "clickhouse.no-early-commit",
+    "clickhouse.no-delete-session",
     "redis.no-fence",
     "redis.no-take-back",
     "redis.no-generation",

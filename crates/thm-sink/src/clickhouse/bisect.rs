@@ -84,7 +84,7 @@ impl Bisect<'_> {
         match self.client.send(request).await {
             Ok(_) => Ok(None),
             Err(Fault::Data(text)) => Ok(Some(text)),
-            Err(Fault::Error(error)) => Err(error),
+            Err(fault) => Err(fault.into()),
         }
     }
 

@@ -31,6 +31,9 @@ const RESERVED_SETTINGS: &[&str] = &[
     "mutations_sync",
     "query",
     "query_id",
+    "session_check",
+    "session_id",
+    "session_timeout",
     "wait_end_of_query",
 ];
 

@@ -19,12 +19,16 @@ pub enum Fault {
     Error(Error),
     /// The server could not take a value of the data; which record, is not said.
     Data(ServerText),
+    /// It named a session that the server does not know (any more): nothing was done.
+    NoSession(Error),
+    /// It named a setting that the server does not know: nothing was done.
+    UnknownSetting(Error),
 }
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Error(error) => error,
+            Fault::Error(error) | Fault::NoSession(error) | Fault::UnknownSetting(error) => error,
             Fault::Data(text) => Self::new(ErrorKind::SinkMismatch, "writing to ClickHouse", text.0),
         }
     }
@@ -55,6 +59,9 @@ enum Class {
     Data,
 }
 
+const UNKNOWN_SETTING: u32 = 115;
+const SESSION_NOT_FOUND: u32 = 372;
+
 /// Codes of `src/Common/ErrorCodes.cpp` that are not simply a mismatch.
 const fn class_of(code: u32) -> Option<Class> {
     match code {
@@ -70,6 +77,8 @@ const fn class_of(code: u32) -> Option<Class> {
         | 236 | 241 | 242 | 243
         // TOO_MANY_PARTS, TOO_FEW_LIVE_REPLICAS, UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE, UNKNOWN_STATUS_OF_INSERT
         | 252 | 285 | 286 | 319
+        // SESSION_IS_LOCKED: an earlier delete is still at it
+        | 373
         // TIMEOUT of a synchronous mutation, QUERY_WAS_CANCELLED, CANNOT_SCHEDULE_TASK, SERVER_OVERLOADED, KEEPER_EXCEPTION
         | 341 | 394 | 439 | 745 | 999
         // POCO_EXCEPTION, STD_EXCEPTION: sockets and files below the server
@@ -93,6 +102,11 @@ pub fn of_answer(doing: &'static str, object: &str, status: u16, code: Option<u3
         _ => Class::Mismatch,
     });
     let error = |kind| Error::new(kind, doing, object).with_source(Answer { status, text: text.0.clone() });
+    match (code, class) {
+        (Some(SESSION_NOT_FOUND), _) => return Fault::NoSession(error(ErrorKind::SinkUnreachable)),
+        (Some(UNKNOWN_SETTING), _) => return Fault::UnknownSetting(error(ErrorKind::SinkMismatch)),
+        _ => {}
+    }
     match class {
         Class::Data => Fault::Data(text),
         Class::Passing => Fault::Error(error(ErrorKind::SinkUnreachable)),
@@ -126,7 +140,7 @@ mod tests {
 
     fn kind(status: u16, code: Option<u32>, body: &str) -> Option<ErrorKind> {
         match of_answer("writing", "ch:8123", status, code, body) {
-            Fault::Error(error) => Some(error.kind()),
+            Fault::Error(error) | Fault::NoSession(error) | Fault::UnknownSetting(error) => Some(error.kind()),
             Fault::Data(_) => None,
         }
     }

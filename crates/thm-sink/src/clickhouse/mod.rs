@@ -24,6 +24,7 @@ mod instant;
 mod json_cells;
 mod options;
 mod rows;
+mod session;
 mod statement;
 mod table;
 mod task;

@@ -6,7 +6,8 @@
 //!                     └ RecordRejected                └ already running (216), overload, no answer ─▶ the same again
 //! ```
 //! Exactly once: the worker stores a range before its first attempt, so each attempt is the same insert with the same
-//! token, and the table remembers the tokens of its last inserts. Deletes follow the insert and repeat harmlessly.
+//! token, and the table remembers the tokens of its last inserts. Deletes follow the insert and repeat harmlessly until
+//! the next range is written: so the range is committed before that, and a late delete is refused (see `session`).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -29,9 +30,19 @@ use super::fault::Fault;
 use super::fold::Prepared;
 use super::json_cells;
 use super::rows::{Rows, key_names};
+use super::session::DeleteSession;
 use super::statement;
 use super::table::Table;
 use crate::failpoints;
+
+/// Settings of a delete: it runs to its end before the answer, and its text may be long.
+const DELETE_SETTINGS: &[(&str, &str)] = &[
+    ("lightweight_deletes_sync", "1"),
+    ("mutations_sync", "1"),
+    ("max_query_size", "268435456"),
+    ("max_ast_elements", "10000000"),
+    ("max_expanded_ast_elements", "10000000"),
+];
 
 /// From this many records on a batch is converted off the I/O threads: a few hundred rows take less than moving them.
 const OFFLOAD_RECORDS: usize = 1_000;
@@ -53,6 +64,7 @@ pub struct ClickHouseTask {
     /// Whether the last range deleted rows by their keys.
     deleted: bool,
     meters: Meters,
+    session: DeleteSession,
     off: SwitchedOff,
 }
 
@@ -64,6 +76,8 @@ struct SwitchedOff {
     /// Deletes run before the insert, and spare nothing.
     order: bool,
     early_commit: bool,
+    /// Deletes are bound to no session.
+    session: bool,
 }
 
 impl SwitchedOff {
@@ -75,6 +89,7 @@ impl SwitchedOff {
             delete: has("clickhouse.no-delete"),
             order: has("clickhouse.delete-before-insert"),
             early_commit: has("clickhouse.no-early-commit"),
+            session: has("clickhouse.no-delete-session"),
         })
     }
 }
@@ -114,6 +129,7 @@ impl ClickHouseTask {
     /// Touches nothing outside.
     pub fn new(context: &TaskContext) -> Result<Self> {
         let config = ClickHouseConfig::parse(&context.config)?;
+        let off = SwitchedOff::read(context)?;
         Ok(Self {
             connector: Arc::clone(&context.connector),
             client: Client::new(&config, &context.hosts)?,
@@ -124,7 +140,8 @@ impl ClickHouseTask {
             written: HashMap::new(),
             deleted: false,
             meters: Meters::new(&context.connector),
-            off: SwitchedOff::read(context)?,
+            session: DeleteSession::new(Arc::clone(&context.connector), Arc::clone(&context.state), !off.session),
+            off,
         })
     }
 
@@ -269,7 +286,7 @@ impl ClickHouseTask {
     }
 
     /// Whether it ran deletes, too.
-    async fn write_rows(&self, table: &Arc<Table>, batch: SinkBatch) -> Result<bool> {
+    async fn write_rows(&mut self, table: &Arc<Table>, batch: SinkBatch) -> Result<bool> {
         let (partition, first, last) = (batch.partition.clone(), batch.first, batch.last);
         let token = statement::token(&self.connector, self.generation, &partition, first, last);
         let prepared = self.prepare(table, batch).await?;
@@ -310,10 +327,10 @@ impl ClickHouseTask {
         let started = Instant::now();
         match self.client.send(request).await {
             Ok(_) => {}
-            Err(Fault::Error(error)) => return Err(error),
             Err(Fault::Data(text)) => {
                 return Err(Bisect { client: &self.client, table, partition, prepared }.blame(text).await);
             }
+            Err(fault) => return Err(fault.into()),
         }
         self.meters.insert_seconds.record(started.elapsed().as_secs_f64());
         self.meters.rows.increment(rows as u64);
@@ -325,28 +342,35 @@ impl ClickHouseTask {
 
     /// Runs the deletes of a batch, each to its end on the replica that we talk to: the others follow by themselves,
     /// and one that is down must not stop us.
-    async fn delete(&self, table: &Table, token: &str, statements: &[String]) -> Result<()> {
+    async fn delete(&mut self, table: &Table, token: &str, statements: &[String]) -> Result<()> {
         if self.off.delete {
             return Ok(());
         }
         let label = table.label();
         for (number, sql) in statements.iter().enumerate() {
             let query_id = format!("{token}/delete/{number}");
+            let session = self.session.name(&self.client).await?;
+            let mut settings = DELETE_SETTINGS.to_vec();
+            if let Some(session) = &session {
+                settings.extend([("session_id", session.as_str()), ("session_check", "1")]);
+            }
             let request = Request {
                 doing: "deleting rows in ClickHouse",
                 object: &label,
                 query_id: Some(&query_id),
-                settings: &[
-                    ("lightweight_deletes_sync", "1"),
-                    ("mutations_sync", "1"),
-                    ("max_query_size", "268435456"),
-                    ("max_ast_elements", "10000000"),
-                    ("max_expanded_ast_elements", "10000000"),
-                ],
+                settings: &settings,
                 body: sql.clone().into(),
                 insert: true,
             };
-            self.client.send(request).await.map_err(Error::from)?;
+            match self.client.send(request).await {
+                Ok(_) => self.session.succeeded(),
+                Err(fault) => {
+                    if matches!(fault, Fault::NoSession(_)) {
+                        self.session.not_known();
+                    }
+                    return Err(fault.into());
+                }
+            }
             self.meters.deletes.increment(1);
         }
         Ok(())
@@ -368,6 +392,7 @@ impl SinkTask for ClickHouseTask {
         self.tables.clear();
         self.written.clear();
         self.ping().await?;
+        self.session.end_previous(&self.client).await?;
         for partition in partitions {
             let topic = &partition.partition.topic;
             if self.tables.contains_key(topic) {

@@ -5,5 +5,6 @@ mod engine;
 mod evolve;
 mod exactly_once;
 mod faults;
+mod late;
 mod singles;
 mod updates;

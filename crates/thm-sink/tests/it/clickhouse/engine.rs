@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use thm_api::{Generation, SinkPartition, SinkTask};
 use thm_sink::ClickHouseConnector;
 
-use crate::support::{config, context_without, free_port, partition, sink};
+use crate::support::{MemoryState, config, context_without, free_port, partition, sink};
 
 const PACKAGE: &str = "chdb-core==26.9.0";
 
@@ -140,6 +140,16 @@ impl Database {
     }
 
     async fn sink_without(&self, further: &[(&str, &str)], failpoints: &str) -> Box<dyn SinkTask> {
+        self.sink_on(&Arc::default(), further, failpoints).await
+    }
+
+    /// A sink that keeps its facts in `state`.
+    pub async fn sink_on(
+        &self,
+        state: &Arc<MemoryState>,
+        further: &[(&str, &str)],
+        failpoints: &str,
+    ) -> Box<dyn SinkTask> {
         let port = tokio::task::spawn_blocking(port).await.unwrap().to_string();
         let mut options = vec![
             ("hostname", "127.0.0.1"),
@@ -154,7 +164,7 @@ impl Database {
             ("clickhouseSettings", "date_time_input_format=best_effort"),
         ];
         options.extend_from_slice(further);
-        sink(&ClickHouseConnector, context_without(&Arc::default(), config(&options), failpoints))
+        sink(&ClickHouseConnector, context_without(state, config(&options), failpoints))
     }
 
     /// An opened sink.
