@@ -117,6 +117,8 @@ pub enum ExprKind {
         /// ELSE.
         otherwise: Box<Expr>,
     },
+    /// What is inside, with this as the session's time zone.
+    InZone(Box<Expr>, Zone),
     /// A function.
     Call {
         /// Which.
@@ -277,6 +279,15 @@ impl Expr {
         Self { kind: ExprKind::Cast { input: Box::new(self), lenient: false }, data_type }
     }
 
+    /// The same with another time zone for its session; UTC is the default.
+    #[must_use]
+    pub fn in_zone(self, zone: Zone) -> Self {
+        if zone == Zone::Utc || matches!(self.kind, ExprKind::Column(_) | ExprKind::Literal(_)) {
+            return self;
+        }
+        Self { data_type: self.data_type, kind: ExprKind::InZone(Box::new(self), zone) }
+    }
+
     /// Evaluates to one array of `input.rows` rows.
     pub fn evaluate(&self, input: &Input<'_>) -> Result<ArrayRef, EvalError> {
         self.eval(input, None).map(|vector| vector.into_column(input.rows))
@@ -308,6 +319,12 @@ impl Expr {
             ExprKind::Not(inner) => Ok(logic::not(&inner.eval(input, mask)?)),
             ExprKind::IsNull(inner) => Ok(logic::is_null(&inner.eval(input, mask)?)),
             ExprKind::Is(inner, wanted) => Ok(logic::is(&inner.eval(input, mask)?, *wanted)),
+            ExprKind::InZone(inner, zone) => {
+                let inside = Input { zone: *zone, overflows: Cell::new(0), now: input.now.clone(), ..*input };
+                let found = inner.eval(&inside, mask);
+                input.overflows.set(input.overflows.get() + inside.overflows.get());
+                found
+            }
             ExprKind::Case { branches, otherwise } => {
                 logic::case(branches, otherwise, self.data_type.kind, input, mask)
             }
@@ -340,7 +357,9 @@ impl Expr {
         match &self.kind {
             ExprKind::Column(_) | ExprKind::Literal(_) => Vec::new(),
             ExprKind::Cast { input, .. } => vec![input],
-            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) => vec![inner],
+            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) | ExprKind::InZone(inner, _) => {
+                vec![inner]
+            }
             ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => vec![left, right],
             ExprKind::And(left, right) | ExprKind::Or(left, right) => vec![left, right],
             ExprKind::Case { branches, otherwise } => {
@@ -356,7 +375,9 @@ impl Expr {
         match &mut self.kind {
             ExprKind::Column(_) | ExprKind::Literal(_) => Vec::new(),
             ExprKind::Cast { input, .. } => vec![input],
-            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) => vec![inner],
+            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) | ExprKind::InZone(inner, _) => {
+                vec![inner]
+            }
             ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => vec![left, right],
             ExprKind::And(left, right) | ExprKind::Or(left, right) => vec![left, right],
             ExprKind::Case { branches, otherwise } => {

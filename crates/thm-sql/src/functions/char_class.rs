@@ -10,9 +10,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         holds(call, |text| text.chars().all(char::is_alphabetic))
     }),
     Function::new("IS_DIGIT", "Write IS_DIGIT(text).", bind, |call| {
-        holds(call, |text| {
-            text.chars().all(|letter| letter.is_ascii_digit() || letter.is_numeric() && letter.is_digit(10))
-        })
+        holds(call, |text| text.chars().all(|letter| letter.is_ascii_digit()))
     }),
     Function::new("IS_DECIMAL", "Write IS_DECIMAL(text).", bind, |call| holds(call, decimal)),
 ];

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod deviations;
 mod fixture;
 mod formats;
+mod functions;
 mod golden;
 mod jobs;
+mod samples;
