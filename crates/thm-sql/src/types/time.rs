@@ -114,7 +114,7 @@ pub fn write_digits(out: &mut String, number: u64, width: usize) {
         buffer[at] = b'0' + u8::try_from(left % 10).unwrap_or(0);
         left /= 10;
     }
-    out.extend(buffer[at..].iter().map(|byte| char::from(*byte)));
+    out.push_str(std::str::from_utf8(&buffer[at..]).unwrap_or_default());
 }
 
 /// Appends `yyyy-MM-dd`.
