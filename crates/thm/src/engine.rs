@@ -279,6 +279,8 @@ impl Ports {
         let pages = flink::router(engine.jobs.clone())
             .merge(api::router(engine.clone()))
             .route("/", get(page::index))
+            .route("/errors", get(page::error_index))
+            .route("/errors/{code}", get(page::error_page))
             .route("/metrics", get(async move || metrics.render().into_response()))
             .fallback(flink::not_found)
             .method_not_allowed_fallback(flink::not_found);
