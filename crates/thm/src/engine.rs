@@ -81,6 +81,7 @@ impl Engine {
             state: state.clone(),
             handle: tokio::runtime::Handle::current(),
             budget: MemoryBudget::new(share(&config, SQL_PARTS)),
+            groups: Some(groups.clone() as Arc<dyn OffsetStore>),
         }));
         let offsets: Arc<dyn OffsetStore> = groups.clone();
         let mut source = PostgresConnector::default().spooling_in(&folder.spool()).keeping_in(&folder.toast());
