@@ -264,6 +264,7 @@ impl Encoder {
 
 impl Output {
     /// Writes one record; its key stays in `scratch.key`. The row of the Arrow columns is `new`, or for a delete `old`.
+    /// A create shows no row before it; one that a change of key makes still has `old` to complete `new` from.
     fn write(
         &mut self,
         scratch: &mut Scratch,
@@ -279,7 +280,7 @@ impl Output {
         let row_of_old = if new.is_none() { Some(self.columns.as_mut_slice()) } else { None };
         self.table.value_frame.open(value);
         Envelope::open(value);
-        match old {
+        match old.filter(|_| op != Op::Create) {
             Some((image, tuple)) => self.table.write_row(tuple, image.into(), None, value, spans, row_of_old)?,
             None => value.extend_from_slice(b"null"),
         }
@@ -374,7 +375,7 @@ impl Output {
         }
         if !rules.skips(b'c') {
             let old_key = std::mem::take(&mut scratch.old_key);
-            self.write(scratch, headers.with_old_key(&old_key), Op::Create, None, Some(new), origin)?;
+            self.write(scratch, headers.with_old_key(&old_key), Op::Create, Some(old), Some(new), origin)?;
             scratch.old_key = old_key;
         }
         Ok(())

@@ -11,6 +11,10 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 use sqlparser::tokenizer::{Location, Span};
 use thm_api::ErrorKind;
 
+/// What to say of statements that would keep state between rows of a stream.
+pub(crate) const STATELESS_HINT: &str = "Jobs on streams keep no state so far: projections, filters, look-ups, UNNEST and UNION ALL. Aggregates, windows, \
+     stream joins, DISTINCT, ORDER BY and top-N come in part two.";
+
 /// Result of anything that reads SQL.
 pub type SqlResult<T> = Result<T, SqlDiagnostic>;
 

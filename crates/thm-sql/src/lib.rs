@@ -21,5 +21,5 @@ pub mod planner;
 pub mod types;
 
 pub use error::SqlDiagnostic;
-pub use job::{CheckpointStatus, InputStatus, JobManager, JobManagerOptions, JobState, JobStatus, VertexStatus};
+pub use job::{CheckpointStatus, From, InputStatus, JobManager, JobManagerOptions, JobState, JobStatus, VertexStatus};
 pub use planner::{CapturedTable, CompileContext, JobPlan, Script, compile};

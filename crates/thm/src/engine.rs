@@ -81,6 +81,7 @@ impl Engine {
             state: state.clone(),
             handle: tokio::runtime::Handle::current(),
             budget: MemoryBudget::new(share(&config, SQL_PARTS)),
+            groups: Some(groups.clone() as Arc<dyn OffsetStore>),
         }));
         let offsets: Arc<dyn OffsetStore> = groups.clone();
         let mut source = PostgresConnector::default().spooling_in(&folder.spool()).keeping_in(&folder.toast());
@@ -279,6 +280,8 @@ impl Ports {
         let pages = flink::router(engine.jobs.clone())
             .merge(api::router(engine.clone()))
             .route("/", get(page::index))
+            .route("/errors", get(page::error_index))
+            .route("/errors/{code}", get(page::error_page))
             .route("/metrics", get(async move || metrics.render().into_response()))
             .fallback(flink::not_found)
             .method_not_allowed_fallback(flink::not_found);

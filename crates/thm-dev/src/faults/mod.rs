@@ -46,6 +46,8 @@ use crate::supervisor::Project;
 const FULL: Duration = Duration::from_secs(180);
 /// The same in a short one.
 const SHORT: Duration = Duration::from_secs(12);
+/// The same of a run without a mechanism: what it is for shows within seconds, but not always within twelve.
+const WITHOUT: Duration = Duration::from_secs(30);
 /// Between two faults, on average.
 const FULL_INTERVAL: Duration = Duration::from_secs(10);
 /// The same in a short run.
@@ -145,12 +147,12 @@ async fn run_all(args: &FaultsArgs) -> Result<ExitCode> {
 
 fn plans(args: &FaultsArgs, first: u64) -> Vec<Plan> {
     let plan = |seed: u64, without: Option<Mechanism>| {
-        // What a mechanism is for shows within seconds, or not at all.
         let is_short = args.short || without.is_some();
+        let short = if without.is_some() { WITHOUT } else { SHORT };
         let pick = |given: Option<Duration>, short, full| given.unwrap_or(if is_short { short } else { full });
         Plan {
             seed,
-            duration: pick(args.duration, SHORT, FULL),
+            duration: pick(args.duration, short, FULL),
             interval: pick(args.interval, SHORT_INTERVAL, FULL_INTERVAL),
             pace: if is_short { SHORT_PACE } else { 1.0 },
             rate: args.rate,

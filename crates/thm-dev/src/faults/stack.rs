@@ -188,7 +188,8 @@ impl Stack {
                     return Ok(());
                 }
                 Err(failure) if Instant::now() > deadline => {
-                    return Err(Error::from(failure)).with_context(|| format!("bringing back {}", part.name()));
+                    let what = format!("bringing back {}, whose log ends with\n{}", part.name(), failure.log);
+                    return Err(Error::from(failure)).context(what);
                 }
                 Err(_) => tokio::time::sleep(RESTART_PAUSE).await,
             }

@@ -20,6 +20,9 @@ pub(super) enum Mechanism {
     /// The commit before a range with deletes: it comes again after later ranges, and takes their rows
     #[value(name = "clickhouse.no-early-commit")]
     ClickHouseCommit,
+    /// The session of deletes: one that comes late takes rows of later ranges
+    #[value(name = "clickhouse.no-delete-session")]
+    ClickHouseSession,
     /// The fence: an attempt whose answer was lost counts twice
     #[value(name = "redis.no-fence")]
     RedisFence,
@@ -45,6 +48,7 @@ impl Mechanism {
             Self::ClickHouseDelete => "clickhouse.no-delete",
             Self::ClickHouseOrder => "clickhouse.delete-before-insert",
             Self::ClickHouseCommit => "clickhouse.no-early-commit",
+            Self::ClickHouseSession => "clickhouse.no-delete-session",
             Self::RedisFence => "redis.no-fence",
             Self::RedisTakeBack => "redis.no-take-back",
             Self::RedisGeneration => "redis.no-generation",
@@ -56,9 +60,11 @@ impl Mechanism {
     /// The faults that show it.
     pub(super) fn emphasis(self) -> Emphasis {
         match self {
-            Self::ClickHouseToken | Self::ClickHouseDelete | Self::ClickHouseOrder | Self::ClickHouseCommit => {
-                Emphasis::Delivery(Part::ClickHouse)
-            }
+            Self::ClickHouseToken
+            | Self::ClickHouseDelete
+            | Self::ClickHouseOrder
+            | Self::ClickHouseCommit
+            | Self::ClickHouseSession => Emphasis::Delivery(Part::ClickHouse),
             Self::RedisFence | Self::RedisTakeBack => Emphasis::Delivery(Part::Redis),
             Self::RedisGeneration => Emphasis::Board,
             Self::HttpOrder => Emphasis::Delivery(Part::Api),

@@ -16,7 +16,7 @@ mod faults;
 mod handlers;
 mod ledger;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +38,9 @@ pub struct MockApiArgs {
     /// Port on 127.0.0.1
     #[arg(long, default_value_t = 8088)]
     port: u16,
+    /// Address to listen on; a container listens on all, 0.0.0.0
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    bind: IpAddr,
     /// Append-only file of what was received, one JSON line per request
     #[arg(long, value_name = "FILE", default_value = "events.jsonl")]
     file: PathBuf,
@@ -52,7 +55,7 @@ pub async fn run(args: MockApiArgs) -> Result<ExitCode> {
     let failed = |error: std::io::Error| local("watching for signals", "mock-api", error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let api = MockApi::start(args.port, &args.file).await?;
+    let api = MockApi::start_on((args.bind, args.port).into(), &args.file).await?;
     tracing::info!(address = %api.address, file = %args.file.display(), "mock api is ready");
     let code = tokio::select! {
         _ = interrupt.recv() => ExitCode::Interrupted,
@@ -75,11 +78,17 @@ impl MockApi {
     /// # Errors
     /// `LocalService` when the port is taken or the file cannot be used.
     pub async fn start(port: u16, file: &Path) -> Result<Self> {
+        Self::start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), file).await
+    }
+
+    /// The same on another address.
+    ///
+    /// # Errors
+    /// As [`MockApi::start`].
+    pub async fn start_on(address: SocketAddr, file: &Path) -> Result<Self> {
         let api = Arc::new(Api::new(ledger::Ledger::open(file)?));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-            .await
-            .map_err(|error| local("listening", format!("127.0.0.1:{port}"), error))?;
-        let address = listener.local_addr().map_err(|error| local("listening", port, error))?;
+        let listener = TcpListener::bind(address).await.map_err(|error| local("listening", address, error))?;
+        let address = listener.local_addr().map_err(|error| local("listening", address, error))?;
         let router = handlers::router(Arc::clone(&api));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {

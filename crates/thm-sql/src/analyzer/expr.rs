@@ -507,6 +507,13 @@ pub(super) fn not(inner: Expr) -> Expr {
     Expr { kind: ExprKind::Not(Box::new(inner)), data_type }
 }
 
+/// The first of two that is not NULL.
+pub(super) fn first_present(a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
+    let nullable = a.data_type.nullable && b.data_type.nullable;
+    let out = searched_case(vec![(not(is_null(a.clone())), a)], b, span)?;
+    Ok(Expr { data_type: out.data_type.with_nullable(nullable), ..out })
+}
+
 /// IS NULL.
 pub(super) fn is_null(inner: Expr) -> Expr {
     Expr { kind: ExprKind::IsNull(Box::new(inner)), data_type: LogicalType::Boolean.nullable(false) }

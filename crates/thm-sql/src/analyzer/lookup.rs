@@ -47,7 +47,7 @@ pub(super) fn bind(
     }
     if lookup.keys.is_empty() {
         let message = "Temporal table join requires an equality condition on fields of table";
-        return Err(SqlDiagnostic::new(condition.span(), format!("{message} [{}].", table.name))
+        return Err(SqlDiagnostic::new(condition.span(), format!("{message} [{}].", table.path))
             .with_hint("Write ON with an equality of a column of each side."));
     }
     let mut added = own.columns;

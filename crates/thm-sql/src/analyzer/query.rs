@@ -1,24 +1,30 @@
-//! A query → its typed relation: where rows come from, which look-ups and filters they pass, which columns come out.
+//! A query → its typed relation: where rows come from, what they pass, which columns come out.
 //!
-//! Subqueries are folded into their users, so the tree below a query is a line:
-//! `scan or values → (look-up | filter)* → columns`.
+//! Subqueries, views and WITH are folded into their users, so below a query stands a line, a union of lines, or
+//! something that has to see all rows:
+//!
+//! ```text
+//!   scan | values | union of queries | blocking (sort, join, distinct, …)
+//!      └─▶ (filter | look-up | unnest | project)*  └─▶ columns
+//! ```
 
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Expr as Ast, GroupByExpr, JoinConstraint, JoinOperator, Query as AstQuery, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Spanned as _, TableFactor, TableVersion, Values,
+    Expr as Ast, LimitClause, OrderByKind, Query as AstQuery, SetExpr, SetOperator, SetQuantifier, Spanned as _, Values,
 };
 use sqlparser::tokenizer::Span;
 
 use super::expr::Typer;
-use super::lookup;
 use super::scope::{Scope, ScopeColumn};
 use crate::catalog::{Catalog, Table};
-use crate::error::{SqlDiagnostic, SqlResult};
+use crate::error::{STATELESS_HINT, SqlDiagnostic, SqlResult};
 use crate::expr::Expr;
-use crate::parser::statement::unqualified;
-use crate::types::{DataType, coerce};
+use crate::parser::hints::Hints;
+use crate::types::{DataType, LogicalType, coerce};
+
+/// Deepest nesting of queries: they are walked recursively.
+const MAX_DEPTH: usize = 64;
 
 /// Where rows come from.
 #[derive(Clone, Debug)]
@@ -32,6 +38,79 @@ pub enum Origin {
         /// Rows of constants.
         rows: Vec<Vec<Expr>>,
     },
+    /// UNION ALL: the rows of all, whose columns have the same types.
+    Union(Vec<Query>),
+    /// What has to see all rows, or keep state on a stream.
+    Blocking(Box<Blocking>, Span),
+}
+
+/// What has to see all rows of its inputs.
+#[derive(Clone, Debug)]
+pub enum Blocking {
+    /// ORDER BY, OFFSET and LIMIT; gives the first `visible` columns.
+    Sort {
+        /// What is sorted.
+        input: Query,
+        /// Output columns to sort by, most important first.
+        keys: Vec<SortKey>,
+        /// Rows to skip.
+        offset: usize,
+        /// Rows to give.
+        limit: Option<usize>,
+        /// How many columns come out.
+        visible: usize,
+    },
+    /// SELECT DISTINCT.
+    Distinct(Query),
+    /// UNION, INTERSECT and EXCEPT other than UNION ALL.
+    SetOperation {
+        /// Which.
+        operator: SetOperator,
+        /// Whether copies count.
+        all: bool,
+        /// Left side.
+        left: Query,
+        /// Right side, of the same types.
+        right: Query,
+    },
+    /// A join; gives the columns of both sides.
+    Join {
+        /// Left side.
+        left: Query,
+        /// Right side.
+        right: Query,
+        /// Over the columns of both sides.
+        condition: Option<Expr>,
+        /// Whether left rows without a match stay.
+        left_outer: bool,
+        /// Whether right rows without a match stay.
+        right_outer: bool,
+    },
+}
+
+impl Blocking {
+    /// What it is called in SQL.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Sort { keys, .. } if keys.is_empty() => "LIMIT".to_owned(),
+            Self::Sort { .. } => "ORDER BY".to_owned(),
+            Self::Distinct(_) => "SELECT DISTINCT".to_owned(),
+            Self::SetOperation { operator, all, .. } => format!("{operator}{}", if *all { " ALL" } else { "" }),
+            Self::Join { .. } => "a join of streams".to_owned(),
+        }
+    }
+}
+
+/// One key of ORDER BY.
+#[derive(Clone, Copy, Debug)]
+pub struct SortKey {
+    /// Output column of the input.
+    pub column: usize,
+    /// DESC
+    pub descending: bool,
+    /// NULLS FIRST
+    pub nulls_first: bool,
 }
 
 /// What rows pass, in order.
@@ -41,6 +120,8 @@ pub enum Step {
     Filter(Expr),
     /// `JOIN … FOR SYSTEM_TIME AS OF`; adds the table's physical columns.
     Lookup(Lookup),
+    /// `CROSS JOIN UNNEST`; adds one column per field of the collection's elements.
+    Unnest(Unnest),
 }
 
 /// A look-up join.
@@ -60,6 +141,19 @@ pub struct Lookup {
     pub span: Span,
 }
 
+/// A collection's elements as rows.
+#[derive(Clone, Debug)]
+pub struct Unnest {
+    /// The ARRAY, MAP or MULTISET, over the columns before.
+    pub collection: Expr,
+    /// Types of the columns it adds.
+    pub types: Vec<DataType>,
+    /// Whether it adds the element's number, from 1, as its last column.
+    pub ordinality: bool,
+    /// LEFT JOIN: rows with an empty collection stay, with NULLs.
+    pub outer: bool,
+}
+
 /// A typed query.
 #[derive(Clone, Debug)]
 pub struct Query {
@@ -67,42 +161,302 @@ pub struct Query {
     pub origin: Origin,
     /// What they pass.
     pub steps: Vec<Step>,
-    /// Names and values of the columns that come out; `None` is `PROCTIME()`.
+    /// What comes out: name and value; no value is `PROCTIME()`.
     pub columns: Vec<(String, Option<Expr>)>,
-    /// Columns of origin and look-ups together.
-    width: usize,
+    /// Columns that expressions may use after the last step.
+    pub width: usize,
 }
 
-/// Types a query.
-pub fn query(catalog: &Catalog, ast: &AstQuery) -> SqlResult<Query> {
-    if let Some(with) = &ast.with {
-        return Err(SqlDiagnostic::new(with.span(), "WITH is not supported yet").with_hint("Write a subquery in FROM."));
+impl Query {
+    /// A query that gives the columns of its origin.
+    #[must_use]
+    pub fn over(origin: Origin, columns: Vec<(String, DataType)>) -> Self {
+        let width = columns.len();
+        let column =
+            |(index, (name, data_type)): (usize, (String, DataType))| (name, Some(Expr::column(index, data_type)));
+        Self { origin, steps: Vec::new(), columns: columns.into_iter().enumerate().map(column).collect(), width }
     }
-    let extra = [
-        (ast.order_by.is_some(), "ORDER BY"),
-        (ast.limit_clause.is_some() || ast.fetch.is_some(), "LIMIT"),
-        (!ast.locks.is_empty() || ast.for_clause.is_some() || ast.settings.is_some(), "FOR"),
-        (!ast.pipe_operators.is_empty() || ast.format_clause.is_some(), "this clause"),
-    ];
-    if let Some((_, clause)) = extra.iter().find(|(found, _)| *found) {
-        return Err(SqlDiagnostic::new(ast.span(), format!("{clause} is not supported yet"))
-            .with_hint("A stream has no end to sort or cut; remove it."));
+
+    /// Names and types of what comes out; `PROCTIME()` is a TIMESTAMP_LTZ(3).
+    #[must_use]
+    pub fn schema(&self) -> Vec<(String, DataType)> {
+        let data_type = |value: &Option<Expr>| {
+            value.as_ref().map_or(LogicalType::TimestampLtz(3).nullable(false), |value| value.data_type)
+        };
+        self.columns.iter().map(|(name, value)| (name.clone(), data_type(value))).collect()
     }
-    match &*ast.body {
-        SetExpr::Select(select) => self::select(catalog, select),
-        SetExpr::Query(inner) => query(catalog, inner),
-        SetExpr::Values(rows) => values(rows),
-        SetExpr::SetOperation { op, .. } => Err(SqlDiagnostic::new(ast.span(), format!("{op} is not supported yet"))
-            .with_hint("Write one INSERT for each side; several may write the same table.")),
-        _ => Err(SqlDiagnostic::new(ast.span(), "this is not a query").with_hint("Write SELECT …")),
+
+    /// Gives names that come twice a number, as Calcite does.
+    pub fn unique_names(&mut self) {
+        let mut seen: Vec<String> = Vec::with_capacity(self.columns.len());
+        for (name, _) in &mut self.columns {
+            let base = name.clone();
+            let mut number = 0;
+            while seen.contains(name) {
+                *name = format!("{base}{number}");
+                number += 1;
+            }
+            seen.push(name.clone());
+        }
     }
+
+    /// Adds aliases: as many as there are columns.
+    pub(super) fn rename(&mut self, names: &[String], span: Span) -> SqlResult<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        if names.len() != self.columns.len() {
+            let message = format!(
+                "List of column aliases must have same degree as table; table has {} columns, whereas alias list has {} columns",
+                self.columns.len(),
+                names.len()
+            );
+            return Err(SqlDiagnostic::new(span, message).with_hint("Name every column, or none."));
+        }
+        self.columns.iter_mut().zip(names).for_each(|((name, _), alias)| name.clone_from(alias));
+        Ok(())
+    }
+
+    /// The columns that come out as a scope.
+    #[must_use]
+    pub fn scope(&self, table: Option<&str>) -> Scope {
+        let column = |(name, value): &(String, Option<Expr>)| ScopeColumn {
+            table: table.map(str::to_owned),
+            name: name.clone(),
+            value: value.clone(),
+        };
+        Scope { columns: self.columns.iter().map(column).collect() }
+    }
+}
+
+/// Binds the queries of one statement.
+pub struct Binder<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) hints: &'a Hints,
+    pub(super) with: Vec<(String, Query)>,
+    pub(super) depth: usize,
+}
+
+impl<'a> Binder<'a> {
+    /// For a statement with its hints.
+    #[must_use]
+    pub const fn new(catalog: &'a Catalog, hints: &'a Hints) -> Self {
+        Self { catalog, hints, with: Vec::new(), depth: 0 }
+    }
+
+    /// Types a query.
+    pub fn query(&mut self, ast: &AstQuery) -> SqlResult<Query> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(SqlDiagnostic::new(ast.span(), "the queries are nested too deeply")
+                .with_hint("Split them with CREATE VIEW."));
+        }
+        let known = self.with.len();
+        let out = self.with_clause(ast).and_then(|()| self.sorted(ast));
+        self.with.truncate(known);
+        self.depth -= 1;
+        out
+    }
+
+    fn with_clause(&mut self, ast: &AstQuery) -> SqlResult<()> {
+        let Some(with) = &ast.with else { return Ok(()) };
+        if with.recursive {
+            return Err(SqlDiagnostic::new(with.span(), "WITH RECURSIVE is not supported")
+                .with_hint("Flink 1.20 has no recursive queries either."));
+        }
+        for one in &with.cte_tables {
+            crate::parser::reserved::check_name(&one.alias.name)?;
+            let mut query = self.query(&one.query)?;
+            let names: Vec<String> = one.alias.columns.iter().map(|column| column.name.value.clone()).collect();
+            query.rename(&names, one.alias.name.span)?;
+            self.with.push((one.alias.name.value.clone(), query));
+        }
+        Ok(())
+    }
+
+    fn sorted(&mut self, ast: &AstQuery) -> SqlResult<Query> {
+        let extra = !ast.locks.is_empty() || ast.for_clause.is_some() || ast.settings.is_some();
+        if extra || !ast.pipe_operators.is_empty() || ast.format_clause.is_some() {
+            return Err(SqlDiagnostic::new(ast.span(), "this clause is not supported").with_hint("Remove it."));
+        }
+        let (mut query, inside) = self.body(&ast.body)?;
+        let (offset, limit) = limits(ast)?;
+        let keys = match &ast.order_by {
+            None => Vec::new(),
+            Some(order_by) => match &order_by.kind {
+                OrderByKind::Expressions(keys) => keys.clone(),
+                OrderByKind::All(_) => {
+                    return Err(SqlDiagnostic::new(ast.span(), "ORDER BY ALL is not supported")
+                        .with_hint("Name the columns to sort by."));
+                }
+            },
+        };
+        if keys.is_empty() && offset == 0 && limit.is_none() {
+            return Ok(query);
+        }
+        let visible = query.columns.len();
+        let columns = query.schema();
+        let mut sort = Vec::with_capacity(keys.len());
+        for key in &keys {
+            let column = self.sort_column(&key.expr, &mut query, &inside, visible)?;
+            let descending = key.options.asc == Some(false);
+            // NULL is the smallest value.
+            let nulls_first = key.options.nulls_first.unwrap_or(!descending);
+            sort.push(SortKey { column, descending, nulls_first });
+        }
+        let sort = Blocking::Sort { input: query, keys: sort, offset, limit, visible };
+        Ok(Query::over(Origin::Blocking(Box::new(sort), ast.span()), columns))
+    }
+
+    /// The output column that a key of ORDER BY is; one that is not selected is added behind the others.
+    fn sort_column(&mut self, key: &Ast, query: &mut Query, inside: &Scope, visible: usize) -> SqlResult<usize> {
+        if let Ast::Value(value) = key
+            && let sqlparser::ast::Value::Number(number, _) = &value.value
+        {
+            let at = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            return at.filter(|at| *at < visible).ok_or_else(|| {
+                SqlDiagnostic::new(key.span(), "Ordinal out of range").with_hint("Columns are counted from 1.")
+            });
+        }
+        let mut outside = query.scope(None);
+        outside.columns.truncate(visible);
+        if let Ast::Identifier(name) = key
+            && let Some(at) = outside.columns.iter().position(|column| column.name == name.value)
+        {
+            return Ok(at);
+        }
+        let value = match Typer::new(&outside).value(key) {
+            Ok(value) => value,
+            Err(_) => Typer::new(inside).value(key)?,
+        };
+        query.columns.push((format!("EXPR${}", query.columns.len()), Some(value)));
+        Ok(query.columns.len() - 1)
+    }
+
+    /// A query without ORDER BY, and the columns below its SELECT.
+    fn body(&mut self, body: &SetExpr) -> SqlResult<(Query, Scope)> {
+        match body {
+            SetExpr::Select(select) => self.select(select),
+            SetExpr::Query(inner) => Ok((self.query(inner)?, Scope::default())),
+            SetExpr::Values(rows) => Ok((values(rows)?, Scope::default())),
+            SetExpr::SetOperation { op, set_quantifier, left, right } => {
+                let all = match set_quantifier {
+                    SetQuantifier::All => true,
+                    SetQuantifier::None | SetQuantifier::Distinct => false,
+                    _ => {
+                        return Err(SqlDiagnostic::new(body.span(), format!("{op} {set_quantifier} is not supported"))
+                            .with_hint("Write UNION ALL."));
+                    }
+                };
+                let (left, right) = (self.body(left)?.0, self.body(right)?.0);
+                set_operation(*op, all, left, right, body.span()).map(|query| (query, Scope::default()))
+            }
+            _ => Err(SqlDiagnostic::new(body.span(), "this is not a query").with_hint("Write SELECT …")),
+        }
+    }
+}
+
+/// OFFSET and LIMIT or FETCH.
+fn limits(ast: &AstQuery) -> SqlResult<(usize, Option<usize>)> {
+    let count = |expr: &Ast| match expr {
+        Ast::Value(value) => match &value.value {
+            sqlparser::ast::Value::Number(number, _) => number.parse::<usize>().ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let number = |expr: &Ast| {
+        count(expr).ok_or_else(|| {
+            let message = format!("Encountered \"{expr}\"; was expecting <UNSIGNED_INTEGER_LITERAL>");
+            SqlDiagnostic::new(expr.span(), message).with_hint("LIMIT and OFFSET take a plain number.")
+        })
+    };
+    let (mut offset, mut limit) = (0, None);
+    match &ast.limit_clause {
+        None => {}
+        Some(LimitClause::LimitOffset { limit: written, offset: skipped, limit_by }) if limit_by.is_empty() => {
+            limit = written.as_ref().map(number).transpose()?;
+            offset = skipped.as_ref().map(|skipped| number(&skipped.value)).transpose()?.unwrap_or(0);
+        }
+        Some(_) => {
+            return Err(SqlDiagnostic::new(ast.span(), "this form of LIMIT is not supported")
+                .with_hint("Write LIMIT n OFFSET m."));
+        }
+    }
+    if let Some(fetch) = &ast.fetch {
+        if fetch.with_ties || fetch.percent {
+            return Err(SqlDiagnostic::new(ast.span(), "this form of FETCH is not supported")
+                .with_hint("Write FETCH FIRST n ROWS ONLY."));
+        }
+        limit = Some(fetch.quantity.as_ref().map(number).transpose()?.unwrap_or(1));
+    }
+    if ast.order_by.is_some() && offset > 0 && limit.is_none() {
+        return Err(SqlDiagnostic::new(ast.span(), "Not support limitEnd is max value now!")
+            .with_hint("Write LIMIT before OFFSET."));
+    }
+    Ok((offset, limit))
+}
+
+fn set_operation(operator: SetOperator, all: bool, left: Query, right: Query, span: Span) -> SqlResult<Query> {
+    let shown = format!("{operator}{}", if all { " ALL" } else { "" });
+    if left.columns.len() != right.columns.len() {
+        return Err(SqlDiagnostic::new(span, format!("Column count mismatch in {shown}"))
+            .with_hint("Both sides select the same number of columns."));
+    }
+    let (names, types) = (left.schema(), right.schema());
+    let mut columns = Vec::with_capacity(names.len());
+    for (number, ((name, a), (_, b))) in (1..).zip(names.into_iter().zip(types)) {
+        let common = coerce::common_type(&[a, b]).ok_or_else(|| {
+            SqlDiagnostic::new(span, format!("Type mismatch in column {number} of {shown}"))
+                .with_hint("Cast one side to the type of the other.")
+        })?;
+        columns.push((name, common));
+    }
+    let mut sides = [left, right];
+    for side in &mut sides {
+        for ((name, value), (_, common)) in side.columns.iter_mut().zip(&columns) {
+            let Some(typed) = value.take() else {
+                return Err(SqlDiagnostic::new(span, format!("'{name}' is PROCTIME(), which {shown} cannot pass on"))
+                    .with_hint("Leave it out of both sides, and look up before the UNION."));
+            };
+            let cast = typed.cast(common.kind);
+            *value = Some(Expr { data_type: common.kind.nullable(cast.data_type.nullable), ..cast });
+        }
+    }
+    let [left, right] = sides;
+    let origin = if operator == SetOperator::Union && all {
+        let mut branches = Vec::new();
+        for side in [left, right] {
+            match side {
+                Query { origin: Origin::Union(inner), steps, columns, .. }
+                    if steps.is_empty() && is_identity(&columns) =>
+                {
+                    branches.extend(inner);
+                }
+                side => branches.push(side),
+            }
+        }
+        Origin::Union(branches)
+    } else {
+        if operator == SetOperator::Minus {
+            return Err(SqlDiagnostic::new(span, "MINUS is not supported").with_hint("Write EXCEPT."));
+        }
+        Origin::Blocking(Box::new(Blocking::SetOperation { operator, all, left, right }), span)
+    };
+    Ok(Query::over(origin, columns))
+}
+
+/// Whether columns are those of the origin as they are.
+fn is_identity(columns: &[(String, Option<Expr>)]) -> bool {
+    let same = |(index, (_, value)): (usize, &(String, Option<Expr>))| matches!(value, Some(Expr { kind: crate::expr::ExprKind::Column(at), .. }) if *at == index);
+    columns.iter().enumerate().all(same)
 }
 
 fn values(ast: &Values) -> SqlResult<Query> {
     let scope = Scope::default();
     let mut rows = Vec::with_capacity(ast.rows.len());
     for row in &ast.rows {
-        let row: SqlResult<Vec<Expr>> = row.content.iter().map(|value| Typer::new(&scope).expr(value)).collect();
+        let row: SqlResult<Vec<Expr>> = row.content.iter().map(|value| Typer::new(&scope).value(value)).collect();
         rows.push(row?);
     }
     let width = rows.first().map_or(0, Vec::len);
@@ -119,204 +473,13 @@ fn values(ast: &Values) -> SqlResult<Query> {
     for row in &mut rows {
         *row = std::mem::take(row).into_iter().zip(&types).map(|(value, to)| value.cast(to.kind)).collect();
     }
-    let column =
-        |(index, data_type): (usize, &DataType)| (format!("EXPR${index}"), Some(Expr::column(index, *data_type)));
-    let columns = types.iter().enumerate().map(column).collect();
-    Ok(Query { origin: Origin::Values { types, rows }, steps: Vec::new(), columns, width })
+    let columns = types.iter().enumerate().map(|(index, data_type)| (format!("EXPR${index}"), *data_type)).collect();
+    Ok(Query::over(Origin::Values { types, rows }, columns))
 }
 
-fn select(catalog: &Catalog, ast: &Select) -> SqlResult<Query> {
-    refuse_clauses(ast)?;
-    let (mut query, mut scope) = from(catalog, ast)?;
-    if let Some(condition) = &ast.selection {
-        query.steps.push(Step::Filter(Typer::new(&scope).condition(condition, "WHERE")?));
-    }
-    query.columns = projection(&ast.projection, &mut scope)?;
-    Ok(query)
-}
-
-fn refuse_clauses(ast: &Select) -> SqlResult<()> {
-    let grouped =
-        !matches!(&ast.group_by, GroupByExpr::Expressions(keys, modifiers) if keys.is_empty() && modifiers.is_empty());
-    let clauses = [
-        (ast.distinct.is_some(), "SELECT DISTINCT"),
-        (grouped, "GROUP BY"),
-        (ast.having.is_some(), "HAVING"),
-        (ast.qualify.is_some() || !ast.named_window.is_empty(), "WINDOW"),
-        (ast.top.is_some() || ast.into.is_some() || ast.prewhere.is_some(), "this clause"),
-        (!ast.lateral_views.is_empty() || !ast.connect_by.is_empty(), "this clause"),
-        (!ast.cluster_by.is_empty() || !ast.distribute_by.is_empty() || !ast.sort_by.is_empty(), "this clause"),
-        (ast.exclude.is_some() || ast.value_table_mode.is_some() || ast.select_modifiers.is_some(), "this clause"),
-    ];
-    match clauses.iter().find(|(found, _)| *found) {
-        None => Ok(()),
-        Some((_, clause)) => Err(SqlDiagnostic::new(ast.span(), format!("{clause} is not supported yet"))
-            .with_hint("Jobs are stateless so far: projections, filters and look-ups.")),
-    }
-}
-
-fn from(catalog: &Catalog, ast: &Select) -> SqlResult<(Query, Scope)> {
-    let table = match ast.from.as_slice() {
-        [] => {
-            let origin = Origin::Values { types: Vec::new(), rows: vec![Vec::new()] };
-            return Ok((Query { origin, steps: Vec::new(), columns: Vec::new(), width: 0 }, Scope::default()));
-        }
-        [only] => only,
-        [_, second, ..] => {
-            return Err(SqlDiagnostic::new(second.span(), "a join of streams is not supported yet")
-                .with_hint("Look a table up with JOIN t FOR SYSTEM_TIME AS OF e.proc_time ON …."));
-        }
-    };
-    let (mut query, mut scope) = relation(catalog, &table.relation)?;
-    for join in &table.joins {
-        let (outer, constraint) = match &join.join_operator {
-            JoinOperator::Join(on) | JoinOperator::Inner(on) => (false, on),
-            JoinOperator::Left(on) | JoinOperator::LeftOuter(on) => (true, on),
-            other => {
-                let shown = format!("{other:?}");
-                let kind = shown.split('(').next().unwrap_or("this").to_owned();
-                return Err(SqlDiagnostic::new(join.relation.span(), format!("join type {kind} is not supported"))
-                    .with_hint("A look-up join is JOIN or LEFT JOIN."));
-            }
-        };
-        let JoinConstraint::On(condition) = constraint else {
-            return Err(SqlDiagnostic::new(join.relation.span(), "a join needs ON").with_hint("Write ON a.x = b.y."));
-        };
-        join_table(catalog, &join.relation, outer, condition, (&mut query, &mut scope))?;
-    }
-    Ok((query, scope))
-}
-
-/// What FROM starts with.
-fn relation(catalog: &Catalog, factor: &TableFactor) -> SqlResult<(Query, Scope)> {
-    match factor {
-        TableFactor::Table { name, alias, version: None, args: None, sample: None, with_hints, .. }
-            if with_hints.is_empty() =>
-        {
-            let name = unqualified(name)?;
-            let table = catalog.get(&name.value, name.span)?;
-            let alias = alias.as_ref().map_or(name.value.as_str(), |alias| alias.name.value.as_str());
-            let scope = Scope { columns: table.scope(alias) };
-            let width = table.physical.len();
-            Ok((Query { origin: Origin::Scan(table), steps: Vec::new(), columns: Vec::new(), width }, scope))
-        }
-        TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
-            let mut inner = query(catalog, subquery)?;
-            let mut names: Vec<String> = inner.columns.iter().map(|(name, _)| name.clone()).collect();
-            let table = alias.as_ref().map(|alias| alias.name.value.clone());
-            let given = alias.as_ref().map_or(&[][..], |alias| alias.columns.as_slice());
-            if !given.is_empty() {
-                if given.len() != names.len() {
-                    let message = format!(
-                        "List of column aliases must have same degree as table; table has {} columns",
-                        names.len()
-                    );
-                    return Err(SqlDiagnostic::new(factor.span(), message));
-                }
-                names = given.iter().map(|column| column.name.value.clone()).collect();
-            }
-            let values = std::mem::take(&mut inner.columns);
-            let column = |(name, (_, value))| ScopeColumn { table: table.clone(), name, value };
-            let columns = names.into_iter().zip(values).map(column).collect();
-            Ok((inner, Scope { columns }))
-        }
-        TableFactor::Table { name, version: Some(_), .. } => {
-            Err(SqlDiagnostic::new(factor.span(), format!("{name} FOR SYSTEM_TIME AS OF must be joined to a stream"))
-                .with_hint("Write FROM events AS e JOIN t FOR SYSTEM_TIME AS OF e.proc_time ON …."))
-        }
-        other => Err(SqlDiagnostic::new(other.span(), "this kind of table is not supported yet")
-            .with_hint("FROM takes a table or a subquery.")),
-    }
-}
-
-fn join_table(
-    catalog: &Catalog,
-    factor: &TableFactor,
-    outer: bool,
-    condition: &Ast,
-    (query, scope): (&mut Query, &mut Scope),
-) -> SqlResult<()> {
-    let span = factor.span();
-    let TableFactor::Table { name, alias, version, args: None, sample: None, .. } = factor else {
-        return Err(SqlDiagnostic::new(span, "a join with a subquery is not supported yet")
-            .with_hint("Look a jdbc table up; a subquery may stand in its 'table-name'."));
-    };
-    let name = unqualified(name)?;
-    let table = catalog.get(&name.value, name.span)?;
-    match version {
-        Some(TableVersion::ForSystemTimeAsOf(time)) => proc_time(scope, time)?,
-        Some(other) => {
-            return Err(SqlDiagnostic::new(span, format!("{other} is not supported"))
-                .with_hint("Write FOR SYSTEM_TIME AS OF e.proc_time."));
-        }
-        None => {
-            return Err(SqlDiagnostic::new(span, "a join of streams is not supported yet")
-                .with_hint("For a look-up write FOR SYSTEM_TIME AS OF e.proc_time behind the table's name."));
-        }
-    }
-    let alias = alias.as_ref().map_or(name.value.as_str(), |alias| alias.name.value.as_str());
-    let lookup = lookup::bind(&table, alias, outer, condition, (scope, query.width), span)?;
-    query.steps.push(Step::Lookup(lookup));
-    query.width += table.physical.len();
-    Ok(())
-}
-
-/// `FOR SYSTEM_TIME AS OF` takes a column that is `PROCTIME()`.
-fn proc_time(scope: &Scope, time: &Ast) -> SqlResult<()> {
-    let refused = || {
-        SqlDiagnostic::new(
-            time.span(),
-            "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's proctime field",
-        )
-        .with_hint("Declare `proc_time AS PROCTIME()` in the left table and name it here.")
-    };
-    let column = match time {
-        Ast::Identifier(name) => scope.find(std::slice::from_ref(name), time.span())?,
-        Ast::CompoundIdentifier(parts) => scope.find(parts, time.span())?,
-        _ => return Err(refused()),
-    };
-    if column.value.is_none() { Ok(()) } else { Err(refused()) }
-}
-
-fn projection(items: &[SelectItem], scope: &mut Scope) -> SqlResult<Vec<(String, Option<Expr>)>> {
-    let mut out: Vec<(String, Option<Expr>)> = Vec::new();
-    for item in items {
-        match item {
-            SelectItem::UnnamedExpr(expr) => {
-                let name = match expr {
-                    Ast::Identifier(name) => name.value.clone(),
-                    Ast::CompoundIdentifier(parts) => parts.last().map_or_else(String::new, |name| name.value.clone()),
-                    _ => format!("EXPR${}", out.len()),
-                };
-                out.push((name, selected(expr, scope)?));
-            }
-            SelectItem::ExprWithAlias { expr, alias } => out.push((alias.value.clone(), selected(expr, scope)?)),
-            SelectItem::Wildcard(_) => {
-                out.extend(scope.columns.iter().map(|column| (column.name.clone(), column.value.clone())));
-            }
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
-                let table = unqualified(name)?;
-                let of_table = scope.columns.iter().filter(|column| column.table.as_ref() == Some(&table.value));
-                out.extend(of_table.map(|column| (column.name.clone(), column.value.clone())));
-            }
-            other => {
-                return Err(SqlDiagnostic::new(other.span(), format!("`{other}` is not supported in SELECT"))
-                    .with_hint("Write expressions with AS and a name."));
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// A selected expression; a column that is `PROCTIME()` may be passed on by a subquery.
-fn selected(ast: &Ast, scope: &Scope) -> SqlResult<Option<Expr>> {
-    let parts = match ast {
-        Ast::Identifier(name) => std::slice::from_ref(name),
-        Ast::CompoundIdentifier(parts) => parts.as_slice(),
-        _ => &[],
-    };
-    if !parts.is_empty() && scope.find(parts, ast.span())?.value.is_none() {
-        return Ok(None);
-    }
-    Typer::new(scope).value(ast).map(Some)
+/// What to say where a stream would have to keep state.
+#[must_use]
+pub fn stateful(what: &str, span: Span) -> SqlDiagnostic {
+    SqlDiagnostic::new(span, format!("{what} keeps state, which is not supported on a stream yet"))
+        .with_hint(STATELESS_HINT)
 }

@@ -1,198 +1,370 @@
-//! Options of `kafka` and `upsert-kafka`, and of the formats inside them.
+//! Options of `kafka`.
 
+use std::collections::BTreeMap;
+
+use super::Usage;
 use super::options::Options;
+use crate::catalog::{Path, PhysicalColumn};
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::format::{JsonOptions, TimestampFormat};
+use crate::format::{Format, ValueFormat, options as format_options};
 use crate::parser::ast::Spanned;
 
 /// Where a source starts when the job has no checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Startup {
     /// The log's start.
     Earliest,
     /// The high watermark at the first start.
     Latest,
+    /// The first record at or after a time, milliseconds since 1970; the high watermark if there is none.
+    Timestamp(i64),
+    /// Given offsets by partition; the log's start for others.
+    Offsets(BTreeMap<u32, i64>),
+    /// What a consumer group has committed; else the start, the end, or (`None`) an error.
+    Group {
+        /// The group.
+        id: String,
+        /// `auto.offset.reset`
+        otherwise: Option<bool>,
+    },
 }
 
-/// What a source's records hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueFormat {
-    /// One JSON object a row.
-    Json,
-    /// Debezium's envelope, one change a record.
-    DebeziumJson,
+/// Where a source ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stop {
+    /// Never.
+    #[default]
+    Unbounded,
+    /// The high watermark at the first start.
+    Latest,
+    /// The first record at or after a time.
+    Timestamp(i64),
+    /// Given offsets by partition.
+    Offsets(BTreeMap<u32, i64>),
+    /// What a consumer group has committed.
+    Group(String),
+}
+
+/// Which partition a record goes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Partitioner {
+    /// By the key's hash, else the first.
+    #[default]
+    Default,
+    /// All to one, the first.
+    Fixed,
+    /// One after the other.
+    RoundRobin,
+}
+
+/// The key of records.
+#[derive(Clone, Debug)]
+pub struct KeyFormat {
+    /// How it is written.
+    pub format: Format,
+    /// Physical columns in it, in order.
+    pub fields: Vec<usize>,
+    /// What their names begin with in the table alone.
+    pub prefix: String,
 }
 
 /// A `kafka` table.
 #[derive(Clone, Debug)]
 pub struct KafkaTable {
-    /// Its topic.
-    pub topic: String,
+    /// Its topics; several only as a source.
+    pub topics: Vec<String>,
     /// Format of values.
-    pub format: ValueFormat,
-    /// The format's options.
-    pub json: JsonOptions,
-    /// Where to start; `None` if the table does not say, which only a source must.
-    pub startup: Option<Startup>,
-}
-
-/// An `upsert-kafka` table.
-#[derive(Clone, Debug)]
-pub struct UpsertTable {
-    /// Its topic.
-    pub topic: String,
-    /// Options of the key's format.
-    pub key: JsonOptions,
-    /// Options of the value's format.
-    pub value: JsonOptions,
-    /// `value.fields-include` = EXCEPT_KEY.
+    pub value: Format,
+    /// Format and columns of keys, if they are read or written.
+    pub key: Option<KeyFormat>,
+    /// Whether the key's columns are not in the value.
     pub except_key: bool,
+    /// Where to start.
+    pub startup: Startup,
+    /// Where to end.
+    pub stop: Stop,
+    /// Where records go.
+    pub partitioner: Partitioner,
 }
 
 /// Delivery is exactly-once into the log whatever these say.
-const DELIVERY: &[&str] = &["sink.delivery-guarantee", "sink.transactional-id-prefix", "sink.parallelism"];
+pub(super) const DELIVERY: &[&str] = &["sink.delivery-guarantee", "sink.transactional-id-prefix", "sink.semantic"];
 
 /// Reads `kafka` options.
-pub(super) fn read(options: &mut Options<'_>, primary_key: &[usize]) -> SqlResult<KafkaTable> {
-    let topic = topic(options)?;
-    let format = match (options.take("value.format"), options.take("format")) {
+pub(super) fn read(
+    options: &mut Options<'_>,
+    path: &Path,
+    columns: &[PhysicalColumn],
+    primary_key: &[usize],
+    usage: Usage,
+) -> SqlResult<KafkaTable> {
+    let properties = properties(options)?;
+    let topics = topics(options, usage)?;
+    let span = options.span();
+    let written = match (options.take("value.format"), options.take("format")) {
         (Some(_), Some(second)) => {
             return Err(SqlDiagnostic::new(second.span, "'format' and 'value.format' are both given")
                 .with_hint("They say the same; keep one."));
         }
         (Some(format), None) | (None, Some(format)) => format,
-        (None, None) => options.required("format")?,
+        (None, None) => {
+            let kind = if usage == Usage::Sink { "sink" } else { "scan" };
+            return Err(SqlDiagnostic::new(span, format!("Could not find required {kind} format 'value.format'."))
+                .with_hint("Add 'format' = 'json' or another format."));
+        }
     };
-    let format_name = format.value.clone();
-    let format = match format_name.as_str() {
-        "json" => ValueFormat::Json,
-        "debezium-json" => ValueFormat::DebeziumJson,
-        other => return Err(unknown_format(other, &format)),
-    };
-    if format == ValueFormat::Json && !primary_key.is_empty() {
-        return Err(SqlDiagnostic::new(
-            options.span(),
-            "a 'kafka' table with the format 'json' can't have a PRIMARY KEY",
-        )
-        .with_hint("Use the connector 'upsert-kafka', or remove the key."));
+    let value = format_options::read(options, &written, &["value.", ""], usage)?;
+    let changes = value.kind == ValueFormat::DebeziumJson;
+    if !changes && !primary_key.is_empty() {
+        let message = format!(
+            "The Kafka table '{path}' with '{}' format doesn't support defining PRIMARY KEY constraint on the table, because it \
+             can't guarantee the semantic of primary key.",
+            written.value
+        );
+        return Err(SqlDiagnostic::new(span, message).with_hint("Use the connector 'upsert-kafka', or remove the key."));
     }
-    let json = json_options(options, &prefixes(&format_name, &["value.", ""]))?;
-    let startup = match options.take("scan.startup.mode") {
-        None => None,
-        Some(mode) => Some(match mode.value.as_str() {
-            "earliest-offset" => Startup::Earliest,
-            "latest-offset" => Startup::Latest,
-            other => {
-                let message = format!("'scan.startup.mode' = '{other}' is not supported yet");
-                return Err(SqlDiagnostic::new(mode.span, message)
-                    .with_hint("Write 'earliest-offset' or 'latest-offset'; a job goes on from its checkpoint after the first start."));
-            }
-        }),
-    };
-    options.without_effect(DELIVERY);
+    let key = key_format(options, columns, usage)?;
+    let except_key = fields_include(options)?;
+    if let (Some(key), true) = (&key, except_key) {
+        let other = key.fields.iter().map(|index| &columns[*index].name).find(|name| !name.starts_with(&key.prefix));
+        if let Some(other) = other {
+            let message = format!(
+                "All fields in 'key.fields' must be prefixed with '{}' when option 'key.fields-prefix' is set but field '{other}' \
+                 is not prefixed.",
+                key.prefix
+            );
+            return Err(SqlDiagnostic::new(span, message).with_hint("Rename the column, or remove the prefix."));
+        }
+    } else if key.as_ref().is_some_and(|key| !key.prefix.is_empty()) {
+        let message = "A key prefix is not allowed when option 'value.fields-include' is set to 'ALL'. Set it to 'EXCEPT_KEY' \
+                       instead to avoid field overlaps.";
+        return Err(SqlDiagnostic::new(span, message).with_hint("Add 'value.fields-include' = 'EXCEPT_KEY'."));
+    }
+    let startup = startup(options, &properties, usage)?;
+    let stop = stop(options, &properties)?;
+    let partitioner = partitioner(options, key.is_some())?;
+    check_delivery(options)?;
     options.without_effect(&["scan.topic-partition-discovery.interval", "scan.parallelism"]);
-    Ok(KafkaTable { topic, format, json, startup })
+    Ok(KafkaTable { topics, value, key, except_key, startup, stop, partitioner })
 }
 
-/// Reads `upsert-kafka` options.
-pub(super) fn read_upsert(options: &mut Options<'_>, primary_key: &[usize]) -> SqlResult<UpsertTable> {
-    let topic = topic(options)?;
-    let key_format = options.required("key.format")?;
-    let value_format = options.required("value.format")?;
-    for format in [&key_format, &value_format] {
-        if format.value != "json" {
-            return Err(
-                unknown_format(&format.value, format).with_hint("'upsert-kafka' takes the format 'json' so far.")
-            );
+/// `properties.*`, without the prefix.
+pub(super) fn properties(options: &mut Options<'_>) -> SqlResult<BTreeMap<String, Spanned<String>>> {
+    options.required("properties.bootstrap.servers")?;
+    Ok(options.take_prefix("properties."))
+}
+
+/// `topic`: one, or several for a source.
+pub(super) fn topics(options: &mut Options<'_>, usage: Usage) -> SqlResult<Vec<String>> {
+    let (topic, pattern) = (options.take("topic"), options.take("topic-pattern"));
+    let (topic, pattern) = match (topic, pattern) {
+        (Some(_), Some(pattern)) => {
+            return Err(SqlDiagnostic::new(
+                pattern.span,
+                "Option 'topic' and 'topic-pattern' shouldn't be set together.",
+            )
+            .with_hint("Keep one of them."));
+        }
+        (topic, pattern) => (topic, pattern),
+    };
+    if let Some(pattern) = pattern {
+        return Err(SqlDiagnostic::new(pattern.span, "'topic-pattern' is not supported")
+            .with_hint("List the topics: 'topic' = 'a;b'."));
+    }
+    let Some(topic) = topic else {
+        return Err(SqlDiagnostic::new(options.span(), "Either 'topic' or 'topic-pattern' must be set.")
+            .with_hint("Add 'topic' = '…' to its WITH clause."));
+    };
+    let names: Vec<String> = topic.value.split(';').map(|name| name.trim().to_owned()).collect();
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    for name in &names {
+        if name.is_empty() || name.len() > 249 || !name.bytes().all(legal) {
+            return Err(SqlDiagnostic::new(topic.span, format!("'{name}' is not the name of a topic"))
+                .with_hint("Names are of letters, digits, '.', '_' and '-'; several stand with ';' between them."));
         }
     }
-    if primary_key.is_empty() {
-        let message = "'upsert-kafka' tables require to define a PRIMARY KEY constraint. The PRIMARY KEY specifies which columns \
-                       should be read from or write to the Kafka message key.";
-        return Err(SqlDiagnostic::new(options.span(), message)
-            .with_hint("Add PRIMARY KEY (column) NOT ENFORCED to the columns."));
+    if usage == Usage::Sink && names.len() > 1 {
+        return Err(SqlDiagnostic::new(topic.span, "a sink with several topics is not supported")
+            .with_hint("Write one table and one INSERT for each topic."));
     }
-    let key = json_options(options, &prefixes("json", &["key."]))?;
-    let value = json_options(options, &prefixes("json", &["value.", ""]))?;
-    let except_key = match options.take("value.fields-include") {
-        None => false,
-        Some(fields) => match fields.value.as_str() {
-            "ALL" => false,
-            "EXCEPT_KEY" => true,
-            other => {
-                let message = format!("Could not parse value '{other}' for key 'value.fields-include'.");
-                return Err(SqlDiagnostic::new(fields.span, message).with_hint("Write 'ALL' or 'EXCEPT_KEY'."));
-            }
-        },
+    Ok(names)
+}
+
+fn key_format(options: &mut Options<'_>, columns: &[PhysicalColumn], usage: Usage) -> SqlResult<Option<KeyFormat>> {
+    let (format, fields) = (options.take("key.format"), options.take("key.fields"));
+    let prefix = options.take("key.fields-prefix").map_or_else(String::new, |prefix| prefix.value);
+    let (format, fields) = match (format, fields) {
+        (None, None) => return Ok(None),
+        (Some(format), None) => {
+            let message =
+                "A key format 'key.format' requires the declaration of one or more of key fields using 'key.fields'.";
+            return Err(SqlDiagnostic::new(format.span, message).with_hint("Add 'key.fields' = 'column'."));
+        }
+        (None, Some(fields)) => {
+            let message = "The option 'key.fields' can only be declared if a key format is defined using 'key.format'.";
+            return Err(SqlDiagnostic::new(fields.span, message).with_hint("Add 'key.format' = 'json'."));
+        }
+        (Some(format), Some(fields)) => (format, fields),
     };
-    options.without_effect(DELIVERY);
-    options.without_effect(&["sink.buffer-flush.max-rows", "sink.buffer-flush.interval"]);
-    Ok(UpsertTable { topic, key, value, except_key })
-}
-
-fn unknown_format(name: &str, at: &Spanned<String>) -> SqlDiagnostic {
-    let message = format!(
-        "Could not find any factory for identifier '{name}' that implements 'DeserializationFormatFactory' in the classpath."
-    );
-    SqlDiagnostic::new(at.span, message).with_hint("Available formats are 'json' and 'debezium-json'.")
-}
-
-fn topic(options: &mut Options<'_>) -> SqlResult<String> {
-    let topic = options.required("topic")?;
-    options.required("properties.bootstrap.servers")?;
-    options.accept_prefix("properties.");
-    let name = topic.value.trim();
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if name.is_empty() || name.len() > 249 || !name.bytes().all(legal) {
-        return Err(SqlDiagnostic::new(topic.span, format!("'{name}' is not the name of one topic"))
-            .with_hint("Name one topic, of letters, digits, '.', '_' and '-'; several topics are not supported yet."));
+    let mut indices = Vec::new();
+    for name in fields.value.split(';').map(str::trim).filter(|name| !name.is_empty()) {
+        let index = columns.iter().position(|column| column.name == name).ok_or_else(|| {
+            let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            let message = format!(
+                "Could not find the field '{name}' in the table schema for usage in the key format. A key field must be a regular, \
+                 physical column. The following columns can be selected in the 'key.fields' option: {known:?}"
+            );
+            SqlDiagnostic::new(fields.span, message).with_hint("Name columns, with ';' between them.")
+        })?;
+        indices.push(index);
     }
-    Ok(name.to_owned())
+    let format = format_options::read(options, &format, &["key."], usage)?;
+    Ok(Some(KeyFormat { format, fields: indices, prefix }))
 }
 
-fn prefixes(format: &str, before: &[&str]) -> Vec<String> {
-    before.iter().map(|before| format!("{before}{format}.")).collect()
+/// `value.fields-include`: whether the key's columns are left out.
+pub(super) fn fields_include(options: &mut Options<'_>) -> SqlResult<bool> {
+    let written = options.take("value.fields-include");
+    Ok(Options::choice(written.as_ref(), &[("ALL", false), ("EXCEPT_KEY", true)])?.unwrap_or(false))
 }
 
-fn json_options(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<JsonOptions> {
-    let keys = |name: &str| prefixes.iter().map(|prefix| format!("{prefix}{name}")).collect::<Vec<_>>();
-    let mut flag = |name: &str| Options::boolean(options.take_any(&keys(name)));
-    let ignore_parse_errors = flag("ignore-parse-errors")?;
-    let fail_on_missing_field = flag("fail-on-missing-field")?;
-    let plain_decimals = flag("encode.decimal-as-plain-number")?;
-    let ignore_null_fields = flag("encode.ignore-null-fields")?;
-    if let Some(schema) = options.take_any(&keys("schema-include")).filter(|schema| schema.value != "false") {
-        return Err(SqlDiagnostic::new(schema.span, "'schema-include' = 'true' is not supported yet")
-            .with_hint("Let the source write envelopes without schema, as it does by default."));
-    }
-    let timestamps = match options.take_any(&keys("timestamp-format.standard")) {
-        None => TimestampFormat::Sql,
-        Some(standard) => match standard.value.as_str() {
-            "SQL" => TimestampFormat::Sql,
-            "ISO-8601" => TimestampFormat::Iso,
-            other => {
-                let message = format!(
-                    "Unsupported value '{other}' for timestamp-format.standard. Supported values are [SQL, ISO-8601]."
-                );
-                return Err(SqlDiagnostic::new(standard.span, message));
+fn startup(
+    options: &mut Options<'_>,
+    properties: &BTreeMap<String, Spanned<String>>,
+    usage: Usage,
+) -> SqlResult<Startup> {
+    let (mode, millis) = (options.take("scan.startup.mode"), options.take("scan.startup.timestamp-millis"));
+    let offsets = options.take("scan.startup.specific-offsets");
+    let modes = ["earliest-offset", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
+    let span = mode.as_ref().map_or(options.span(), |mode| mode.span);
+    match mode.as_ref().map_or("group-offsets", |mode| mode.value.as_str()) {
+        "earliest-offset" => Ok(Startup::Earliest),
+        "latest-offset" => Ok(Startup::Latest),
+        "timestamp" => {
+            let millis = Options::number(millis.as_ref())?;
+            millis.map(Startup::Timestamp).ok_or_else(|| needs("scan.startup.timestamp-millis", "timestamp", span))
+        }
+        "specific-offsets" => {
+            let offsets = offsets.ok_or_else(|| needs("scan.startup.specific-offsets", "specific-offsets", span))?;
+            specific("scan.startup.specific-offsets", &offsets).map(Startup::Offsets)
+        }
+        "group-offsets" if usage == Usage::Sink => Ok(Startup::Latest),
+        "group-offsets" => match properties.get("group.id") {
+            Some(group) => {
+                let otherwise = match properties.get("auto.offset.reset").map(|reset| reset.value.as_str()) {
+                    Some("earliest") => Some(true),
+                    Some("latest") => Some(false),
+                    _ => None,
+                };
+                Ok(Startup::Group { id: group.value.clone(), otherwise })
             }
+            None => Err(SqlDiagnostic::new(
+                span,
+                "Property group.id is required when using committed offset for offsets initializer",
+            )
+            .with_hint("Add 'scan.startup.mode' = 'earliest-offset' or 'latest-offset', or 'properties.group.id'.")),
         },
-    };
-    if ignore_parse_errors && fail_on_missing_field {
-        return Err(SqlDiagnostic::new(
-            options.span(),
-            "fail-on-missing-field and ignore-parse-errors shouldn't both be true.",
-        ));
+        other => {
+            let message = format!(
+                "Could not parse value '{other}' for key 'scan.startup.mode'. Expected one of: [[{}]]",
+                modes.join(", ")
+            );
+            Err(SqlDiagnostic::new(span, message).with_hint(format!("Write one of {}.", modes.join(", "))))
+        }
     }
-    if let Some(parser) = options.take_any(&keys("decode.json-parser.enabled")).filter(|parser| parser.value != "true")
+}
+
+fn needs(option: &str, mode: &str, span: sqlparser::tokenizer::Span) -> SqlDiagnostic {
+    let message = format!("'{option}' is required in '{mode}' startup mode but missing.");
+    SqlDiagnostic::new(span, message).with_hint(format!("Add '{option}' to the WITH clause."))
+}
+
+/// `partition:0,offset:42;partition:1,offset:300`
+fn specific(option: &str, written: &Spanned<String>) -> SqlResult<BTreeMap<u32, i64>> {
+    let one = |pair: &str| {
+        let (partition, offset) = pair.split_once(',')?;
+        let partition = partition.trim().strip_prefix("partition:")?.trim().parse().ok()?;
+        let offset = offset.trim().strip_prefix("offset:")?.trim().parse().ok()?;
+        Some((partition, offset))
+    };
+    let pairs: Option<BTreeMap<u32, i64>> =
+        written.value.split(';').filter(|pair| !pair.trim().is_empty()).map(one).collect();
+    pairs.filter(|pairs| !pairs.is_empty()).ok_or_else(|| {
+        let message = format!(
+            "Invalid properties '{option}' should follow the format 'partition:0,offset:42;partition:1,offset:300', but is '{}'.",
+            written.value
+        );
+        SqlDiagnostic::new(written.span, message)
+    })
+}
+
+/// `scan.bounded.*`
+pub(super) fn stop(options: &mut Options<'_>, properties: &BTreeMap<String, Spanned<String>>) -> SqlResult<Stop> {
+    let (mode, millis) = (options.take("scan.bounded.mode"), options.take("scan.bounded.timestamp-millis"));
+    let offsets = options.take("scan.bounded.specific-offsets");
+    let modes = ["unbounded", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
+    let span = mode.as_ref().map_or(options.span(), |mode| mode.span);
+    match mode.as_ref().map_or("unbounded", |mode| mode.value.as_str()) {
+        "unbounded" => Ok(Stop::Unbounded),
+        "latest-offset" => Ok(Stop::Latest),
+        "timestamp" => {
+            let millis = Options::number(millis.as_ref())?;
+            millis.map(Stop::Timestamp).ok_or_else(|| needs("scan.bounded.timestamp-millis", "timestamp", span))
+        }
+        "specific-offsets" => {
+            let offsets = offsets.ok_or_else(|| needs("scan.bounded.specific-offsets", "specific-offsets", span))?;
+            specific("scan.bounded.specific-offsets", &offsets).map(Stop::Offsets)
+        }
+        "group-offsets" => match properties.get("group.id") {
+            Some(group) => Ok(Stop::Group(group.value.clone())),
+            None => Err(SqlDiagnostic::new(
+                span,
+                "Property group.id is required when using committed offset for offsets initializer",
+            )
+            .with_hint("Add 'properties.group.id'.")),
+        },
+        other => {
+            let message = format!(
+                "Could not parse value '{other}' for key 'scan.bounded.mode'. Expected one of: [[{}]]",
+                modes.join(", ")
+            );
+            Err(SqlDiagnostic::new(span, message).with_hint(format!("Write one of {}.", modes.join(", "))))
+        }
+    }
+}
+
+fn partitioner(options: &mut Options<'_>, keyed: bool) -> SqlResult<Partitioner> {
+    let Some(written) = options.take("sink.partitioner") else { return Ok(Partitioner::Default) };
+    match written.value.as_str() {
+        "default" => Ok(Partitioner::Default),
+        "fixed" => Ok(Partitioner::Fixed),
+        "round-robin" if keyed => Err(SqlDiagnostic::new(
+            written.span,
+            "Currently 'round-robin' partitioner only works when option 'key.fields' is not specified.",
+        )
+        .with_hint("Remove 'key.fields', or write 'default'.")),
+        "round-robin" => Ok(Partitioner::RoundRobin),
+        other => {
+            Err(SqlDiagnostic::new(written.span, format!("Could not find and instantiate partitioner class '{other}'"))
+                .with_hint("Write 'default', 'fixed' or 'round-robin'; classes of your own cannot be loaded."))
+        }
+    }
+}
+
+/// Delivery options that are wrong in Flink are refused; the right ones have no effect.
+pub(super) fn check_delivery(options: &mut Options<'_>) -> SqlResult<()> {
+    let (guarantee, prefix) = (options.peek("sink.delivery-guarantee"), options.peek("sink.transactional-id-prefix"));
+    if let (Some(guarantee), None) = (&guarantee, prefix)
+        && guarantee.value == "exactly-once"
     {
-        return Err(SqlDiagnostic::new(parser.span, "'decode.json-parser.enabled' = 'false' is not supported")
-            .with_hint("Remove the option: records are read as Flink's JSON parser reads them."));
+        let message = "sink.transactional-id-prefix must be specified when using DeliveryGuarantee.EXACTLY_ONCE.";
+        return Err(SqlDiagnostic::new(guarantee.span, message)
+            .with_hint("Remove 'sink.delivery-guarantee': jobs are exactly-once into the log in any case."));
     }
-    for name in ["map-null-key.mode", "map-null-key.literal"] {
-        let spelled = keys(name);
-        let spelled: Vec<&str> = spelled.iter().map(String::as_str).collect();
-        options.without_effect(&spelled);
-    }
-    Ok(JsonOptions { ignore_parse_errors, fail_on_missing_field, plain_decimals, ignore_null_fields, timestamps })
+    let words = [("exactly-once", ()), ("at-least-once", ()), ("none", ())];
+    Options::choice(guarantee.as_ref(), &words)?;
+    let _: Option<u32> = Options::number(options.peek("sink.parallelism").as_ref())?;
+    options.without_effect(DELIVERY);
+    options.without_effect(&["sink.parallelism"]);
+    Ok(())
 }

@@ -1,13 +1,29 @@
 //! WITH options → what stands behind a table. Every option is read by name; one that nobody reads is refused.
 
+pub mod datagen;
+pub mod filesystem;
 pub mod jdbc;
 pub mod kafka;
 pub mod options;
+pub mod upsert_kafka;
 
-use crate::catalog::PhysicalColumn;
+use crate::catalog::{Path, PhysicalColumn};
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::format::ValueFormat;
 use crate::parser::ast::CreateTable;
+use crate::types::{DataType, LogicalType};
 use options::Options;
+
+/// What a table is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// To be read from start to end.
+    Source,
+    /// To be written.
+    Sink,
+    /// To be asked for rows by key.
+    Lookup,
+}
 
 /// What stands behind a table.
 #[derive(Clone, Debug)]
@@ -15,31 +31,134 @@ pub enum Connector {
     /// A topic, one record a row or change.
     Kafka(kafka::KafkaTable),
     /// A topic that keeps the last row of each key.
-    UpsertKafka(kafka::UpsertTable),
+    UpsertKafka(upsert_kafka::UpsertTable),
     /// A database table, for look-ups.
     Jdbc(jdbc::JdbcTable),
+    /// Files.
+    Filesystem(filesystem::FilesystemTable),
+    /// Made-up rows.
+    Datagen(datagen::DatagenTable),
+    /// Rows as text on the standard output.
+    Print {
+        /// What stands before each row.
+        identifier: String,
+    },
+    /// Nowhere.
+    Blackhole,
 }
 
-/// Reads a table's options; gives notices of those that have no effect here.
+/// Names of all connectors, sorted.
+const CONNECTORS: [&str; 7] = ["blackhole", "datagen", "filesystem", "jdbc", "kafka", "print", "upsert-kafka"];
+
+/// Reads a table's options for a use; gives notices of those that have no effect here.
 pub fn of(
+    path: &Path,
     table: &CreateTable,
     columns: &[PhysicalColumn],
     primary_key: &[usize],
+    usage: Usage,
 ) -> SqlResult<(Connector, Vec<String>)> {
     let mut options = Options::new(table);
-    let name = options.required("connector")?;
+    let Some(name) = options.take("connector") else {
+        let message =
+            format!("Table options do not contain an option key 'connector' for discovering a connector of '{path}'.");
+        return Err(SqlDiagnostic::new(options.span(), message).with_hint("Add 'connector' = '…' to its WITH clause."));
+    };
+    let only = |as_what: &str, not: &str| {
+        let message =
+            format!("Connector '{}' can only be used as a {as_what}. It cannot be used as a {not}.", name.value);
+        SqlDiagnostic::new(options.span(), message).with_hint("Use another connector, such as 'kafka'.")
+    };
+    match (name.value.as_str(), usage) {
+        ("print" | "blackhole", Usage::Source | Usage::Lookup) => return Err(only("sink", "source")),
+        ("datagen", Usage::Sink) => return Err(only("source", "sink")),
+        _ => {}
+    }
     let connector = match name.value.as_str() {
-        "kafka" => Connector::Kafka(kafka::read(&mut options, primary_key)?),
-        "upsert-kafka" => Connector::UpsertKafka(kafka::read_upsert(&mut options, primary_key)?),
-        "jdbc" => Connector::Jdbc(jdbc::read(&mut options, columns)?),
+        "kafka" => Connector::Kafka(kafka::read(&mut options, path, columns, primary_key, usage)?),
+        "upsert-kafka" => Connector::UpsertKafka(upsert_kafka::read(&mut options, columns, primary_key, usage)?),
+        "jdbc" => Connector::Jdbc(jdbc::read(&mut options, columns, usage)?),
+        "filesystem" => Connector::Filesystem(filesystem::read(&mut options, columns, usage)?),
+        "datagen" => Connector::Datagen(datagen::read(&mut options, columns)?),
+        "print" => {
+            options.without_effect(&["standard-error", "sink.parallelism"]);
+            Connector::Print {
+                identifier: options.take("print-identifier").map_or_else(String::new, |text| text.value),
+            }
+        }
+        "blackhole" => Connector::Blackhole,
         other => {
             let message = format!(
-                "Could not find any factory for identifier '{other}' that implements 'DynamicTableFactory' in the classpath."
+                "Could not find any factory for identifier '{other}' that implements \
+                 'org.apache.flink.table.factories.DynamicTableFactory' in the classpath.\n\nAvailable factory identifiers \
+                 are:\n\n{}",
+                CONNECTORS.join("\n")
             );
-            return Err(SqlDiagnostic::new(name.span, message)
-                .with_hint("Available connectors are 'kafka', 'upsert-kafka' and 'jdbc' (for look-ups)."));
+            let hint = match crate::functions::nearest(other, CONNECTORS.into_iter()) {
+                Some(near) => format!("Did you mean '{near}'?"),
+                None => format!("Available connectors are {}.", CONNECTORS.join(", ")),
+            };
+            return Err(SqlDiagnostic::new(name.span, message).with_hint(hint));
         }
     };
     let notices = options.finish(&name.value)?;
     Ok((connector, notices))
+}
+
+impl Connector {
+    /// Metadata keys for a use.
+    #[must_use]
+    pub fn metadata_keys(&self, usage: Usage) -> Vec<&'static str> {
+        let mut keys = Vec::new();
+        let (kafka, debezium) = match self {
+            Self::Kafka(table) => (true, table.value.kind == ValueFormat::DebeziumJson),
+            Self::UpsertKafka(_) => (true, false),
+            _ => (false, false),
+        };
+        match usage {
+            Usage::Sink if kafka => keys.extend(["headers", "timestamp"]),
+            Usage::Source if kafka => {
+                keys.extend(["topic", "partition", "headers", "leader-epoch", "offset", "timestamp", "timestamp-type"]);
+            }
+            Usage::Source if matches!(self, Self::Filesystem(_)) => {
+                keys.extend(["file.path", "file.name", "file.size", "file.modification-time"]);
+            }
+            _ => {}
+        }
+        if debezium && usage == Usage::Source {
+            keys.extend([
+                "value.schema",
+                "value.ingestion-timestamp",
+                "value.source.timestamp",
+                "value.source.database",
+                "value.source.schema",
+                "value.source.table",
+                "value.source.properties",
+            ]);
+        }
+        keys
+    }
+
+    /// The type of a metadata key for a use, if there is such a key.
+    #[must_use]
+    pub fn metadata(&self, key: &str, usage: Usage) -> Option<DataType> {
+        if !self.metadata_keys(usage).contains(&key) {
+            return None;
+        }
+        let text = LogicalType::STRING;
+        Some(match key {
+            "topic" | "timestamp-type" | "file.path" | "file.name" => text.nullable(false),
+            "partition" => LogicalType::Int.nullable(false),
+            "leader-epoch" => LogicalType::Int.nullable(true),
+            "offset" | "file.size" => LogicalType::BigInt.nullable(false),
+            "timestamp" | "file.modification-time" => LogicalType::TimestampLtz(3).nullable(usage == Usage::Sink),
+            "headers" => {
+                let map = LogicalType::map(text.nullable(false), LogicalType::BYTES.nullable(false));
+                map.nullable(usage == Usage::Sink)
+            }
+            "value.ingestion-timestamp" | "value.source.timestamp" => LogicalType::TimestampLtz(3).nullable(true),
+            "value.source.properties" => LogicalType::map(text.nullable(true), text.nullable(true)).nullable(true),
+            _ => text.nullable(true),
+        })
+    }
 }

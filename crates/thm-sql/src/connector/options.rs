@@ -18,7 +18,7 @@ impl<'a> Options<'a> {
     #[must_use]
     pub fn new(table: &'a CreateTable) -> Self {
         Self {
-            table: &table.name.value,
+            table: table.name.last(),
             span: table.name.span,
             left: table.options.clone(),
             without_effect: Vec::new(),
@@ -37,6 +37,25 @@ impl<'a> Options<'a> {
         Some(self.left.remove(at).1)
     }
 
+    /// An option that stays to be taken.
+    #[must_use]
+    pub fn peek(&self, key: &str) -> Option<Spanned<String>> {
+        self.left.iter().find(|(known, _)| known.value == key).map(|(_, value)| value.clone())
+    }
+
+    /// Takes all options that start so, without the prefix.
+    pub fn take_prefix(&mut self, prefix: &str) -> std::collections::BTreeMap<String, Spanned<String>> {
+        let mut out = std::collections::BTreeMap::new();
+        self.left.retain(|(key, value)| match key.value.strip_prefix(prefix) {
+            Some(rest) => {
+                out.insert(rest.to_owned(), value.clone());
+                false
+            }
+            None => true,
+        });
+        out
+    }
+
     /// Takes the first of several spellings.
     pub fn take_any(&mut self, keys: &[String]) -> Option<Spanned<String>> {
         keys.iter().find_map(|key| self.take(key))
@@ -52,11 +71,6 @@ impl<'a> Options<'a> {
         })
     }
 
-    /// Takes all options that start so; any value is fine.
-    pub fn accept_prefix(&mut self, prefix: &str) {
-        self.left.retain(|(key, _)| !key.value.starts_with(prefix));
-    }
-
     /// Takes options that cannot change the result here, and says so once.
     pub fn without_effect(&mut self, keys: &[&str]) {
         for key in keys {
@@ -64,6 +78,40 @@ impl<'a> Options<'a> {
                 self.without_effect.push((*key).to_owned());
             }
         }
+    }
+
+    /// A number that fits.
+    pub fn number<T: std::str::FromStr>(value: Option<&Spanned<String>>) -> SqlResult<Option<T>> {
+        value.map_or(Ok(None), |text| {
+            text.value.trim().parse().map(Some).map_err(|_| {
+                SqlDiagnostic::new(text.span, format!("For input string: \"{}\"", text.value))
+                    .with_hint("Write a whole number.")
+            })
+        })
+    }
+
+    /// A duration, as Flink writes them.
+    pub fn duration(value: Option<&Spanned<String>>) -> SqlResult<Option<std::time::Duration>> {
+        value.map_or(Ok(None), |text| {
+            let parsed = crate::planner::parse_duration(&text.value);
+            parsed.map(Some).ok_or_else(|| {
+                let message = format!("Could not parse value '{}' as a duration", text.value);
+                SqlDiagnostic::new(text.span, message).with_hint("Write a number and a unit: '10s', '5 min'.")
+            })
+        })
+    }
+
+    /// One of several words.
+    pub fn choice<T: Copy>(value: Option<&Spanned<String>>, known: &[(&str, T)]) -> SqlResult<Option<T>> {
+        value.map_or(Ok(None), |text| {
+            let found = known.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text.value));
+            found.map(|(_, value)| Some(*value)).ok_or_else(|| {
+                let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+                let message =
+                    format!("Could not parse value '{}'. Expected one of: [[{}]]", text.value, words.join(", "));
+                SqlDiagnostic::new(text.span, message).with_hint(format!("Write one of {}.", words.join(", ")))
+            })
+        })
     }
 
     /// true or false.

@@ -3,9 +3,10 @@
 //! ```text
 //!   op c, r → +I of `after`        op u → +U of `after`, whatever `before` says
 //!   op d    → -D of the key        tombstone → nothing
+//!   old rows wanted: op u → -U of `before`, +U of `after`;  op d → -D of `before`
 //! ```
 //! Better than Flink on purpose: the record's key identifies the row, so updates and deletes arrive under any replica
-//! identity. A deleted row holds the key's fields, all else is NULL. There is no -U.
+//! identity wherever the key is enough. A row of which only the key is known has NULL in all else.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -16,6 +17,12 @@ use super::json_read::{self, Dialect};
 use super::{Field, JsonOptions, ReadError};
 
 #[derive(Deserialize)]
+struct Payload<'a> {
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
     before: Option<&'a RawValue>,
@@ -23,8 +30,10 @@ struct Envelope<'a> {
     after: Option<&'a RawValue>,
     #[serde(borrow, default)]
     op: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    source: Option<&'a RawValue>,
     #[serde(default)]
-    source: Option<Source>,
+    ts_ms: serde_json::Value,
 }
 
 #[derive(Default, Deserialize)]
@@ -41,24 +50,36 @@ struct Source {
 pub struct Change<'a> {
     /// Cells by field.
     pub cells: Vec<Option<Cell<'a>>>,
+    /// Cells of the row as it was before an update, if that was wanted.
+    pub before: Option<Vec<Option<Cell<'a>>>>,
     /// What the row means.
     pub kind: RowKind,
     /// Debezium's op.
     pub op: Op,
     /// Commit time in microseconds, if the envelope says it.
     pub commit_us: Option<i64>,
+    /// The envelope's `source`.
+    pub source: Option<&'a str>,
+    /// When the connector wrote it, milliseconds since 1970.
+    pub ingestion_ms: Option<i64>,
 }
 
 /// Reads a record; a tombstone is no change. An unreadable record is an error also with `ignore-parse-errors`, for the
-/// caller counts what it skips.
+/// caller counts what it skips. `old_rows` says that updates and deletes need the row as it was.
 pub fn read<'a>(
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
     fields: &[Field],
     options: &JsonOptions,
+    old_rows: bool,
 ) -> Result<Option<Change<'a>>, ReadError> {
-    let Some(value) = value else { return Ok(None) };
+    let Some(mut value) = value else { return Ok(None) };
     let corrupt = |why: String| ReadError::Record(format!("Corrupt Debezium JSON message: {why}"));
+    if options.schema_include {
+        let wrapped =
+            Payload::deserialize(&mut json_read::first_value(value)).map_err(|error| corrupt(error.to_string()))?;
+        value = wrapped.payload.ok_or_else(|| corrupt("there is no \"payload\"".to_owned()))?.get().as_bytes();
+    }
     let mut deserializer = json_read::first_value(value);
     let envelope = Envelope::deserialize(&mut deserializer).map_err(|error| corrupt(error.to_string()))?;
     let letter = envelope.op.as_deref().unwrap_or("null");
@@ -67,17 +88,34 @@ pub fn read<'a>(
         _ => None,
     };
     let op = op.ok_or_else(|| corrupt(format!("unknown \"op\" value \"{letter}\"")))?;
-    let commit_us =
-        envelope.source.and_then(|source| source.ts_us.as_i64().or_else(|| source.ts_ms.as_i64()?.checked_mul(1_000)));
+    let times: Source = envelope.source.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    let commit_us = times.ts_us.as_i64().or_else(|| times.ts_ms.as_i64()?.checked_mul(1_000));
+    let before = present(envelope.before);
+    let no_before = |what: &str| {
+        corrupt(format!(
+            "The \"before\" field of \"{what}\" message is null, if you are using Debezium Postgres Connector, please check the \
+             Postgres table has been set REPLICA IDENTITY to FULL level."
+        ))
+    };
+    let cells_of = |row: &'a [u8]| -> Result<Vec<Option<Cell<'a>>>, ReadError> {
+        let found = json_read::object(row, fields)?;
+        json_read::row(&found, fields, options, Dialect::Debezium)
+    };
+    let mut old = None;
     let (row, kind) = match op {
         Op::Create | Op::Read => (present(envelope.after), RowKind::Insert),
-        Op::Update => (present(envelope.after), RowKind::UpdateAfter),
-        Op::Delete => (key_or_before(key, present(envelope.before)), RowKind::Delete),
+        Op::Update => {
+            if old_rows {
+                old = Some(cells_of(before.ok_or_else(|| no_before("UPDATE"))?)?);
+            }
+            (present(envelope.after), RowKind::UpdateAfter)
+        }
+        Op::Delete if old_rows => (Some(before.ok_or_else(|| no_before("DELETE"))?), RowKind::Delete),
+        Op::Delete => (key_or_before(key, before), RowKind::Delete),
     };
     let row = row.ok_or_else(|| corrupt(format!("op \"{letter}\" without a row")))?;
-    let found = json_read::object(row, fields)?;
-    let cells = json_read::row(&found, fields, options, Dialect::Debezium)?;
-    Ok(Some(Change { cells, kind, op, commit_us }))
+    let (source, ingestion_ms) = (envelope.source.map(RawValue::get), envelope.ts_ms.as_i64());
+    Ok(Some(Change { cells: cells_of(row)?, before: old, kind, op, commit_us, source, ingestion_ms }))
 }
 
 fn present(raw: Option<&RawValue>) -> Option<&[u8]> {
@@ -103,19 +141,13 @@ mod tests {
 
     #[test]
     fn what_flink_does_not_look_at_costs_no_record() {
-        let options = JsonOptions {
-            ignore_parse_errors: false,
-            fail_on_missing_field: false,
-            plain_decimals: true,
-            ignore_null_fields: false,
-            timestamps: super::super::TimestampFormat::Iso,
-        };
+        let options = JsonOptions { timestamps: super::super::TimestampFormat::Iso, ..JsonOptions::default() };
         for value in [
             r#"{"op":"c","after":{}} {"op":"x"}"#,
             r#"{"op":"c","after":{},"source":{"ts_ms":"text","ts_us":1.5}}"#,
             "\u{feff}{\"op\":\"c\",\"after\":{}}",
         ] {
-            let change = read(None, Some(value.as_bytes()), &[], &options).unwrap().unwrap();
+            let change = read(None, Some(value.as_bytes()), &[], &options, false).unwrap().unwrap();
             assert_eq!((change.op, change.commit_us), (Op::Create, None), "{value}");
         }
     }

@@ -21,6 +21,9 @@ fn column(batch: &RecordBatch, field: &Field, options: &JsonOptions) -> Option<A
     if !field.needed {
         return Some(absent());
     }
+    if field.place != super::Place::Value {
+        return None;
+    }
     // A column that the table lacks is a field that the JSON lacks: NULL.
     let Some(array) = batch.column_by_name(&field.name) else {
         return (!options.fail_on_missing_field).then(absent);

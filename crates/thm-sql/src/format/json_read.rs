@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::cells::Cell;
-use super::{Field, JsonOptions, ReadError, TimestampFormat};
+use super::{Field, JsonOptions, Place, ReadError, TimestampFormat};
 use crate::types::time::{self, Width};
 use crate::types::{LogicalType, decimal};
 
@@ -19,7 +19,7 @@ use crate::types::{LogicalType, decimal};
 pub type Found<'a> = Vec<Option<&'a RawValue>>;
 
 /// Collects the fields that a table wants from an object, without looking into the others.
-struct Wanted<'f>(&'f [Field]);
+struct Wanted<'f>(&'f [Field], Place);
 
 impl<'de> DeserializeSeed<'de> for Wanted<'_> {
     type Value = Found<'de>;
@@ -39,7 +39,7 @@ impl<'de> Visitor<'de> for Wanted<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found: Found<'de> = vec![None; self.0.len()];
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            match self.0.iter().position(|field| field.needed && field.name == name) {
+            match self.0.iter().position(|field| field.needed && field.place == self.1 && field.name == name) {
                 Some(index) => found[index] = Some(map.next_value::<&'de RawValue>()?),
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -53,9 +53,14 @@ pub fn first_value(text: &[u8]) -> serde_json::Deserializer<serde_json::de::Slic
     serde_json::Deserializer::from_slice(text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text))
 }
 
-/// The wanted fields of an object.
+/// The wanted fields of an object that is a record's value.
 pub fn object<'a>(text: &'a [u8], fields: &[Field]) -> Result<Found<'a>, ReadError> {
-    let found = Wanted(fields).deserialize(&mut first_value(text));
+    object_in(text, fields, Place::Value)
+}
+
+/// The wanted fields of an object that is a record's key or value.
+pub fn object_in<'a>(text: &'a [u8], fields: &[Field], place: Place) -> Result<Found<'a>, ReadError> {
+    let found = Wanted(fields, place).deserialize(&mut first_value(text));
     found.map_err(|error| ReadError::Record(format!("Failed to deserialize JSON: {error}")))
 }
 
@@ -78,7 +83,11 @@ pub fn row<'a>(
     let mut cells = Vec::with_capacity(fields.len());
     for (raw, field) in found.iter().zip(fields) {
         let cell = match raw {
-            None if field.needed && options.fail_on_missing_field && dialect == Dialect::Json => {
+            None if field.needed
+                && field.place == Place::Value
+                && options.fail_on_missing_field
+                && dialect == Dialect::Json =>
+            {
                 return Err(ReadError::Record(format!("Could not find field with name '{}'.", field.name)));
             }
             None => None,

@@ -19,16 +19,16 @@ pub struct JsonWriter {
 }
 
 impl JsonWriter {
-    /// For the columns at `indices`.
+    /// For some columns under the names they have in the record.
     #[must_use]
-    pub fn new(columns: &[PhysicalColumn], indices: impl Iterator<Item = usize>, options: JsonOptions) -> Self {
-        let field = |index: usize| {
+    pub fn new(columns: &[PhysicalColumn], fields: &[(usize, String)], options: JsonOptions) -> Self {
+        let field = |(index, written): &(usize, String)| {
             let mut name = Vec::new();
-            java_json::write_string(&mut name, &columns[index].name);
+            java_json::write_string(&mut name, written);
             name.push(b':');
-            (index, name, columns[index].data_type.kind)
+            (*index, name, columns[*index].data_type.kind)
         };
-        Self { fields: indices.map(field).collect(), options }
+        Self { fields: fields.iter().map(field).collect(), options }
     }
 
     /// Appends the object of a row.

@@ -22,6 +22,9 @@ pub(super) struct Checkpoint {
     /// Counts up.
     pub id: u64,
     pub plan: String,
+    /// Counts the fresh starts by order: each writes as a producer of its own.
+    #[serde(default)]
+    pub generation: u32,
     /// What the sink's keys mean.
     pub key: String,
     pub inputs: Vec<InputState>,
@@ -38,6 +41,9 @@ pub(super) struct InputState {
     pub offset: i64,
     /// Position of the last record before it.
     pub place: Position,
+    /// Offset at which the input ends, as it was found at the first start.
+    #[serde(default)]
+    pub end: Option<i64>,
 }
 
 /// One look-up table.

@@ -9,10 +9,9 @@ use bytes::Bytes;
 use thm_api::{ChangelogBatch, Error, ErrorKind, FetchedBatch, Op, Position, Result, RowKind, TopicPartition};
 use thm_codec::record_batch::{self, BatchHeader, Compression};
 
-use crate::connector::kafka::ValueFormat;
+use super::record::{self, RecordPlace};
 use crate::format::cells::{Cell, Cells};
-use crate::format::json_read::{self, Dialect};
-use crate::format::{Field, JsonOptions, Meta, ReadError, debezium_json, decoded};
+use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat, debezium_json, decoded};
 use crate::operator::Rows;
 
 /// Largest batch after decompression: what a producer may send, many times over.
@@ -61,11 +60,22 @@ impl Chunk {
     }
 }
 
+/// How records become rows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ReadSpec {
+    pub value: Format,
+    /// Format of keys, if columns come from them.
+    pub key: Option<Format>,
+    /// A record is the new row of its key, a tombstone its end.
+    pub upsert: bool,
+    /// Old rows are wanted.
+    pub retract: bool,
+}
+
 /// Reads the records of one topic.
 pub(super) struct Decoder {
     pub fields: Vec<Field>,
-    pub format: ValueFormat,
-    pub options: JsonOptions,
+    pub spec: ReadSpec,
     /// Whether record keys are wanted.
     pub with_keys: bool,
     /// Columns that must be in the record's key, for updates and deletes.
@@ -74,6 +84,18 @@ pub(super) struct Decoder {
     key_checked: bool,
     logged: Option<Instant>,
     trust: Trust,
+}
+
+/// A row as it was read.
+struct Read<'a> {
+    cells: Vec<Option<Cell<'a>>>,
+    /// The row before an update, where old rows are wanted.
+    before: Option<Vec<Option<Cell<'a>>>>,
+    kind: RowKind,
+    op: Op,
+    commit_us: Option<i64>,
+    /// Of an envelope: its `source`, and when it was written.
+    envelope: record::Envelope<'a>,
 }
 
 /// Which text columns of the tail cache have been seen to agree with the record's JSON: a `numeric` is a text there and
@@ -87,22 +109,12 @@ struct Trust {
 
 impl Decoder {
     pub fn new(
-        (fields, format, options): (Vec<Field>, ValueFormat, JsonOptions),
+        (fields, spec): (Vec<Field>, ReadSpec),
         with_keys: bool,
         key_sources: Vec<String>,
         job: Arc<str>,
     ) -> Self {
-        Self {
-            fields,
-            format,
-            options,
-            with_keys,
-            key_sources,
-            job,
-            key_checked: false,
-            logged: None,
-            trust: Trust::default(),
-        }
+        Self { fields, spec, with_keys, key_sources, job, key_checked: false, logged: None, trust: Trust::default() }
     }
 
     /// Rows at or behind `from`. `place` is the position of the record before; foreign records inherit it.
@@ -125,12 +137,7 @@ impl Decoder {
         if header.is_control() {
             return Ok(empty(Rows::default()));
         }
-        let bytes = if header.compression() == Compression::None {
-            fetched.batch.bytes.clone()
-        } else {
-            let unpacked = record_batch::decompress(&fetched.batch.bytes, MAX_DECOMPRESSED_BYTES);
-            unpacked.map_err(|error| broken(partition, fetched, error))?
-        };
+        let bytes = unpacked(partition, fetched)?;
         self.parse(partition, fetched, &bytes, (from, place))
     }
 
@@ -142,10 +149,12 @@ impl Decoder {
         batch: &ChangelogBatch,
         from: i64,
     ) -> Result<Option<Chunk>> {
-        if self.format != ValueFormat::DebeziumJson || fetched.batch.positions.is_empty() {
+        let plain = self.spec.value.kind == ValueFormat::DebeziumJson && !self.spec.retract;
+        if !plain || fetched.batch.positions.is_empty() {
             return Ok(None);
         }
-        let Some(columns) = decoded::columns(&batch.rows, &self.fields, &self.options) else { return Ok(None) };
+        let options = &self.spec.value.json;
+        let Some(columns) = decoded::columns(&batch.rows, &self.fields, options) else { return Ok(None) };
         let base = fetched.base_offset.0;
         let meta: Vec<Meta> = batch
             .meta
@@ -157,12 +166,16 @@ impl Decoder {
                 commit_us: row.commit_us,
                 timestamp_ms: row.commit_us.div_euclid(1_000),
                 offset: base + i64::from(row.record),
+                whole: false,
             })
             .collect();
         let changes = !self.key_checked && meta.iter().any(|meta| meta.kind != RowKind::Insert);
         let mut keys = Vec::new();
         if self.with_keys || changes {
-            keys = self.keys_of(partition, fetched, &meta)?;
+            match self.keys_of(partition, fetched, &meta)? {
+                Some(found) => keys = found,
+                None => return Ok(None),
+            }
         }
         let rows = Rows { columns, meta };
         if !self.agrees(partition, fetched, batch, &rows)? {
@@ -199,7 +212,10 @@ impl Decoder {
         let wanted = rows.meta[row].offset - fetched.base_offset.0;
         let record = records.flatten().find(|record| i64::from(record.offset_delta) == wanted);
         let Some(record) = record else { return Ok(false) };
-        let Ok(Some((cells, ..))) = self.record(record.key.as_deref(), record.value.as_deref()) else {
+        let origin = RecordPlace { partition, offset: rows.meta[row].offset, timestamp_ms: record.timestamp_ms };
+        let Ok(Some(Read { cells, .. })) =
+            self.record(record.key.as_deref(), record.value.as_deref(), &origin, self.spec.retract)
+        else {
             return Ok(false);
         };
         let same = |field: usize| match &cells[field] {
@@ -218,8 +234,13 @@ impl Decoder {
         Ok(!differs)
     }
 
-    /// Keys of the records of these rows.
-    fn keys_of(&mut self, partition: &TopicPartition, fetched: &FetchedBatch, rows: &[Meta]) -> Result<Vec<Bytes>> {
+    /// Keys of the records of these rows; none if one lacks what the sink's key is made of.
+    fn keys_of(
+        &mut self,
+        partition: &TopicPartition,
+        fetched: &FetchedBatch,
+        rows: &[Meta],
+    ) -> Result<Option<Vec<Bytes>>> {
         let records = record_batch::records(&fetched.batch.bytes).map_err(|error| broken(partition, fetched, error))?;
         let mut keys = Vec::with_capacity(rows.len());
         let mut wanted = rows.iter().peekable();
@@ -227,13 +248,15 @@ impl Decoder {
             let record = record.map_err(|error| broken(partition, fetched, error))?;
             let offset = fetched.base_offset.0 + i64::from(record.offset_delta);
             while let Some(meta) = wanted.next_if(|meta| meta.offset == offset) {
-                self.check_key(meta.kind, record.key.as_deref(), partition, offset)?;
+                if !self.check_key(meta.kind, record.key.as_deref()) {
+                    return Ok(None);
+                }
                 if self.with_keys {
                     keys.push(record.key.clone().ok_or_else(|| no_key(partition, offset))?);
                 }
             }
         }
-        Ok(keys)
+        Ok(Some(keys))
     }
 
     fn parse(
@@ -257,65 +280,137 @@ impl Decoder {
                 continue;
             }
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
-            let row = match self.record(key, value) {
+            let at = RecordPlace { partition, offset, timestamp_ms: record.timestamp_ms };
+            let old_rows = self.spec.retract || self.lacks_key(key);
+            let row = match self.record(key, value, &at, old_rows) {
                 Ok(Some(row)) => row,
                 Ok(None) => continue,
-                Err(error) if self.options.ignore_parse_errors => {
+                Err(error) if self.spec.value.ignores_errors() => {
                     self.skipped(partition, offset, &error);
                     continue;
                 }
-                Err(error) => return Err(unreadable(partition, offset, error)),
+                Err(error) => return Err(self.unreadable(partition, offset, error, old_rows)),
             };
-            let (values, kind, op, commit_us) = row;
-            self.check_key(kind, key, partition, offset)?;
-            if self.with_keys {
-                keys.push(record.key.clone().ok_or_else(|| no_key(partition, offset))?);
-            }
-            cells.iter_mut().zip(values).for_each(|(cells, value)| cells.push(value));
-            let commit_us = commit_us.unwrap_or_else(|| record.timestamp_ms.saturating_mul(1_000));
+            let commit_us = row.commit_us.unwrap_or_else(|| record.timestamp_ms.saturating_mul(1_000));
             let timestamp_ms = commit_us.div_euclid(1_000);
-            meta.push(Meta { kind, op, position: *place, commit_us, timestamp_ms, offset });
+            let of = |kind, whole| Meta { kind, op: row.op, position: *place, commit_us, timestamp_ms, offset, whole };
+            let paired = row.before.is_some();
+            let whole = paired || old_rows && row.kind == RowKind::Delete;
+            let old = row.before.map(|before| (before, of(RowKind::UpdateBefore, true)));
+            for (values, of_row) in old.into_iter().chain([(row.cells, of(row.kind, whole))]) {
+                if self.with_keys {
+                    keys.push(record.key.clone().ok_or_else(|| no_key(partition, offset))?);
+                }
+                cells.iter_mut().zip(values).for_each(|(cells, value)| cells.push(value));
+                meta.push(of_row);
+            }
         }
         let columns = cells.iter_mut().map(Cells::finish).collect();
         Ok(Chunk { rows: Rows { columns, meta }, keys, at: 0, next_offset: fetched.next_offset().0 })
     }
 
     /// One record's row, if it has one.
-    #[allow(clippy::type_complexity)]
     fn record<'a>(
         &self,
         key: Option<&'a [u8]>,
         value: Option<&'a [u8]>,
-    ) -> Result<Option<(Vec<Option<Cell<'a>>>, RowKind, Op, Option<i64>)>, ReadError> {
-        match self.format {
+        at: &RecordPlace<'_>,
+        old_rows: bool,
+    ) -> Result<Option<Read<'a>>, ReadError> {
+        let mut read = match self.spec.value.kind {
             ValueFormat::DebeziumJson => {
-                let change = debezium_json::read(key, value, &self.fields, &self.options)?;
-                Ok(change.map(|change| (change.cells, change.kind, change.op, change.commit_us)))
+                let change = debezium_json::read(key, value, &self.fields, &self.spec.value.json, old_rows)?;
+                let Some(change) = change else { return Ok(None) };
+                Read {
+                    cells: change.cells,
+                    before: change.before,
+                    kind: change.kind,
+                    op: change.op,
+                    commit_us: change.commit_us,
+                    envelope: Some((change.source, change.ingestion_ms)),
+                }
             }
-            ValueFormat::Json => {
-                let Some(value) = value else { return Ok(None) };
-                let found = json_read::object(value, &self.fields)?;
-                let cells = json_read::row(&found, &self.fields, &self.options, Dialect::Json)?;
-                Ok(Some((cells, RowKind::Insert, Op::Create, None)))
+            _ => {
+                let kind = match value {
+                    None if self.spec.upsert => RowKind::Delete,
+                    _ if self.spec.upsert => RowKind::UpdateAfter,
+                    _ => RowKind::Insert,
+                };
+                let cells = match value {
+                    None if self.spec.upsert => vec![None; self.fields.len()],
+                    value => match record::cells(&self.spec.value, value, &self.fields, Place::Value)? {
+                        Some(cells) => cells,
+                        None => return Ok(None),
+                    },
+                };
+                let op = if kind == RowKind::Delete { Op::Delete } else { Op::Create };
+                Read { cells, before: None, kind, op, commit_us: None, envelope: None }
+            }
+        };
+        if let Some(format) = &self.spec.key {
+            let found = match record::cells(format, key, &self.fields, Place::Key) {
+                Err(_) if format.ignores_errors() => None,
+                found => found?,
+            };
+            // Without a key there is no row, as in Flink.
+            let Some(found) = found else { return Ok(None) };
+            for (field, (cell, found)) in self.fields.iter().zip(read.cells.iter_mut().zip(found)) {
+                if field.place == Place::Key {
+                    *cell = found;
+                }
             }
         }
+        for (field, cell) in self.fields.iter().zip(&mut read.cells) {
+            if let (Place::Metadata(name), true) = (&field.place, field.needed) {
+                *cell = record::metadata(name, at, read.envelope);
+            }
+        }
+        if let Some(before) = &mut read.before {
+            for (field, (old, new)) in self.fields.iter().zip(before.iter_mut().zip(&read.cells)) {
+                if field.place != Place::Value {
+                    old.clone_from(new);
+                }
+            }
+        }
+        Ok(Some(read))
     }
 
-    /// Updates and deletes find their row by the record's key, so it must hold what the sink's key is made of.
-    fn check_key(&mut self, kind: RowKind, key: Option<&[u8]>, partition: &TopicPartition, offset: i64) -> Result<()> {
+    /// Whether the record's key does not hold what the sink's key is made of: then changes are followed by the old row.
+    fn lacks_key(&mut self, key: Option<&[u8]>) -> bool {
+        if self.key_sources.is_empty() {
+            return false;
+        }
+        let Some(fields) = key.and_then(debezium_json::key_fields) else { return false };
+        self.key_sources.iter().any(|source| !fields.contains(source))
+    }
+
+    /// The fast way knows no old rows: updates and deletes find their row by the record's key.
+    fn check_key(&mut self, kind: RowKind, key: Option<&[u8]>) -> bool {
         if self.key_checked || kind == RowKind::Insert || self.key_sources.is_empty() {
-            return Ok(());
+            return true;
         }
-        // Without a key the old row may hold it: then a NULL shows later.
-        let Some(fields) = key.and_then(debezium_json::key_fields) else { return Ok(()) };
-        if let Some(missing) = self.key_sources.iter().find(|source| !fields.contains(source)) {
-            let message = format!("column '{missing}' of the sink's key is not in the key of the source's records");
-            return Err(Error::new(ErrorKind::Evaluation, "following an update or delete", place(partition, offset))
-                .with_source(message)
-                .with_hint("Choose a PRIMARY KEY of the sink from the table's primary key: of an old row nothing else is known."));
+        if self.lacks_key(key) {
+            return false;
         }
-        self.key_checked = true;
-        Ok(())
+        self.key_checked = key.is_some();
+        true
+    }
+
+    fn unreadable(&self, partition: &TopicPartition, offset: i64, error: ReadError, old_rows: bool) -> Error {
+        let told = error.to_string();
+        let out = Error::new(ErrorKind::Evaluation, "reading a record", place(partition, offset)).with_source(error);
+        if old_rows && told.contains("REPLICA IDENTITY") {
+            return out.with_hint(if self.spec.retract {
+                "The sink needs the old rows: write ALTER TABLE … REPLICA IDENTITY FULL in the database, or write to an 'upsert-kafka' \
+                 table whose PRIMARY KEY is that of the captured table."
+            } else {
+                "Choose a PRIMARY KEY of the sink from the table's primary key, or write ALTER TABLE … REPLICA IDENTITY FULL in the \
+                 database: of an old row nothing else is known."
+            });
+        }
+        out.with_hint(
+            "Correct the producer, or set 'ignore-parse-errors' = 'true' for the table's format and submit the job again.",
+        )
     }
 
     fn skipped(&mut self, partition: &TopicPartition, offset: i64, error: &ReadError) {
@@ -333,18 +428,22 @@ fn place(partition: &TopicPartition, offset: i64) -> String {
     format!("topic {}, partition {}, offset {offset}", partition.topic, partition.partition)
 }
 
-fn unreadable(partition: &TopicPartition, offset: i64, error: ReadError) -> Error {
-    Error::new(ErrorKind::Evaluation, "reading a record", place(partition, offset)).with_source(error).with_hint(
-        "Correct the producer, or set 'ignore-parse-errors' = 'true' for the table's format and submit the job again.",
-    )
-}
-
 fn no_key(partition: &TopicPartition, offset: i64) -> Error {
     Error::new(ErrorKind::Evaluation, "reading a record of a look-up table", place(partition, offset))
         .with_source("it has no key")
         .with_hint("Give the captured table a primary key.")
 }
 
-fn broken(partition: &TopicPartition, fetched: &FetchedBatch, error: record_batch::CodecError) -> Error {
+/// A batch's bytes without compression.
+pub(super) fn unpacked(partition: &TopicPartition, fetched: &FetchedBatch) -> Result<Bytes> {
+    let header = BatchHeader::parse(&fetched.batch.bytes).map_err(|error| broken(partition, fetched, error))?;
+    if header.compression() == Compression::None {
+        return Ok(fetched.batch.bytes.clone());
+    }
+    let unpacked = record_batch::decompress(&fetched.batch.bytes, MAX_DECOMPRESSED_BYTES);
+    unpacked.map_err(|error| broken(partition, fetched, error))
+}
+
+pub(super) fn broken(partition: &TopicPartition, fetched: &FetchedBatch, error: record_batch::CodecError) -> Error {
     Error::new(ErrorKind::LogCorrupt, "reading a batch", place(partition, fetched.base_offset.0)).with_source(error)
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::decode::{Chunk, Decoder};
+use super::feed::Feed;
 use super::merge::{Bound, View};
 
 /// Ranks of stream partitions begin here, so that all look-ups come before them whatever the plan.
@@ -19,8 +20,8 @@ const DEFAULT_CHUNK_ROWS: usize = 8_192;
 /// What an input is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Rows of the stream.
-    Stream,
+    /// Rows of the n-th branch.
+    Stream(usize),
     /// Changes of the n-th look-up table.
     Lookup(usize),
 }
@@ -39,17 +40,27 @@ pub(super) struct Input {
     pub consumed_place: Position,
     pub complete: watch::Receiver<Option<Arc<Complete>>>,
     pub high_watermark: i64,
+    /// Offset at which it ends, if it does.
+    pub end: Option<i64>,
     next_read: i64,
     chunks: VecDeque<Chunk>,
-    decoder: Decoder,
+    rows: Rows,
+}
+
+/// Where an input's rows come from.
+pub(super) enum Rows {
+    /// Records of a partition.
+    Topic(Box<Decoder>),
+    /// Rows that are made or read here; the partition is a name for the checkpoint.
+    Feed(Feed),
 }
 
 impl Input {
     pub fn new(
         (partition, topic_uuid): (TopicPartition, Uuid),
         (rank, role): (u32, Role),
-        (offset, place): (i64, Position),
-        decoder: Decoder,
+        (offset, place, end): (i64, Position, Option<i64>),
+        rows: Rows,
         complete: watch::Receiver<Option<Arc<Complete>>>,
     ) -> Self {
         Self {
@@ -62,20 +73,45 @@ impl Input {
             consumed_place: place,
             complete,
             high_watermark: offset,
+            end,
             next_read: offset,
             chunks: VecDeque::new(),
-            decoder,
+            rows,
         }
     }
 
-    /// Whether it has no record at hand.
+    /// Whether it has no record at hand and may still get some.
     pub fn is_drained(&self) -> bool {
-        self.chunks.is_empty()
+        self.chunks.is_empty() && !self.is_done()
+    }
+
+    /// Whether it has come to its end.
+    pub fn is_done(&self) -> bool {
+        self.chunks.is_empty() && self.end.is_some_and(|end| self.consumed >= end)
+    }
+
+    /// Whether it reads a topic.
+    pub const fn is_topic(&self) -> bool {
+        matches!(self.rows, Rows::Topic(_))
+    }
+
+    /// Takes the next rows of a feed.
+    pub fn feed(&mut self) -> Result<()> {
+        let Rows::Feed(feed) = &mut self.rows else { return Ok(()) };
+        let Some(rows) = feed.next(self.next_read, DEFAULT_CHUNK_ROWS)? else {
+            self.end = Some(self.next_read);
+            return Ok(());
+        };
+        let Some(last) = rows.meta.last() else { return Ok(()) };
+        self.next_read = last.offset + 1;
+        self.high_watermark = self.next_read;
+        self.chunks.push_back(Chunk { rows, keys: Vec::new(), at: 0, next_offset: self.next_read });
+        Ok(())
     }
 
     /// The next read; only when drained, so that memory stays at one read per input.
     pub async fn read(&self, log: &dyn Log, limits: ReadLimits) -> Result<ReadResult> {
-        if self.role == Role::Stream {
+        if matches!(self.role, Role::Stream(_)) {
             log.keeps_up(&self.partition, Offset(self.next_read));
         }
         log.read(&self.partition, Offset(self.next_read), limits).await
@@ -84,10 +120,20 @@ impl Input {
     /// Takes what a read gave.
     pub fn take(&mut self, found: ReadResult) -> Result<()> {
         self.high_watermark = found.high_watermark.0;
+        let Rows::Topic(decoder) = &mut self.rows else { return Ok(()) };
         let mut small: Vec<Chunk> = Vec::new();
         let mut rows = 0;
         for fetched in &found.batches {
-            let chunk = self.decoder.decode(&self.partition, fetched, self.next_read, &mut self.place)?;
+            if self.end.is_some_and(|end| self.next_read >= end) {
+                break;
+            }
+            let mut chunk = decoder.decode(&self.partition, fetched, self.next_read, &mut self.place)?;
+            if let Some(end) = self.end.filter(|end| *end < chunk.next_offset) {
+                let kept = chunk.rows.meta.partition_point(|meta| meta.offset < end);
+                chunk.rows = chunk.rows.slice(0, kept);
+                chunk.keys.truncate(kept);
+                chunk.next_offset = end;
+            }
             self.next_read = chunk.next_offset;
             rows += chunk.rows.len();
             small.push(chunk);
@@ -122,11 +168,14 @@ impl Input {
     }
 
     fn bound(&mut self) -> Bound {
+        if self.is_done() || !self.is_topic() {
+            return Bound::Endless;
+        }
         let statement = self.complete.borrow_and_update().clone();
         let Some(complete) = statement else {
             // Only records of others so far: nobody will ever say how complete it is.
             let foreign = self.next_read > 0 && self.place == Position::default();
-            return if foreign && self.role == Role::Stream { Bound::Endless } else { Bound::Unknown };
+            return if foreign && matches!(self.role, Role::Stream(_)) { Bound::Endless } else { Bound::Unknown };
         };
         let ends = complete.ends.get(&*self.partition.topic);
         let end = ends.and_then(|ends| ends.get(self.partition.partition as usize)).copied().flatten();

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use thm_api::{Completeness, Error, ErrorKind, Log, MemoryBudget, Result, StateStore};
+use thm_api::{Completeness, Error, ErrorKind, Log, MemoryBudget, OffsetStore, Result, StateStore};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -15,6 +15,7 @@ use super::runner::{Ended, Environment};
 use super::shared::{Command, Shared};
 use super::start;
 use super::status::{CheckpointStatus, JobState, JobStatus, VertexStatus};
+use super::version::{From, check_replace};
 use crate::planner::JobPlan;
 
 /// What jobs run on.
@@ -29,6 +30,8 @@ pub struct JobManagerOptions {
     pub handle: Handle,
     /// Memory for what jobs hold between log and log.
     pub budget: MemoryBudget,
+    /// Offsets of consumer groups, for sources that start from them.
+    pub groups: Option<Arc<dyn OffsetStore>>,
 }
 
 /// All jobs of an engine.
@@ -56,6 +59,12 @@ impl JobManager {
     /// Starts a job and gives its id. A job of the same name that has ended is replaced and goes on from its checkpoint;
     /// one that runs is refused.
     pub fn submit(&self, plan: JobPlan) -> Result<String> {
+        self.submit_from(plan, None)
+    }
+
+    /// Starts a job and says where, whatever its checkpoint has: what a changed key or look-up needs. Its records so far
+    /// stay in the topic; it writes behind them, from the given place on.
+    pub fn submit_from(&self, plan: JobPlan, from: Option<From>) -> Result<String> {
         let id = plan.id();
         let mut jobs = self.jobs.lock();
         if jobs.get(&id).is_some_and(|job| job.thread.as_ref().is_some_and(|thread| !thread.is_finished())) {
@@ -69,8 +78,10 @@ impl JobManager {
             completeness: Arc::clone(&self.options.completeness),
             state: Arc::clone(&self.options.state),
             budget_bytes: self.options.budget.bytes(),
+            groups: self.options.groups.clone(),
         };
-        let thread = spawn(plan.clone(), environment, Arc::clone(&shared), receiver, self.options.handle.clone())?;
+        let handle = self.options.handle.clone();
+        let thread = spawn((plan.clone(), from), environment, Arc::clone(&shared), receiver, handle)?;
         jobs.insert(id.clone(), Job { shared, commands, thread: Some(thread), plan });
         Ok(id)
     }
@@ -79,12 +90,19 @@ impl JobManager {
     /// there. Blocks until the old one has ended, as [`JobManager::stop`] does. A plan that cannot go on from the old
     /// one's state is refused, and the old one runs on.
     pub fn replace(&self, plan: JobPlan) -> Result<String> {
+        self.replace_from(plan, None)
+    }
+
+    /// As [`Self::replace`]; with a place to start from any plan may follow any other.
+    pub fn replace_from(&self, plan: JobPlan, from: Option<From>) -> Result<String> {
         let _one_at_a_time = self.replacing.lock();
         let id = plan.id();
         let thread = match self.jobs.lock().get_mut(&id) {
             None => None,
-            Some(job) if job.plan.key_hash() != plan.key_hash() => return Err(start::other_key(&plan)),
             Some(job) => {
+                if from.is_none() {
+                    check_replace(&plan, &job.plan)?;
+                }
                 job.commands.send_if_modified(|command| {
                     let runs = *command == Command::Run;
                     if runs {
@@ -98,7 +116,7 @@ impl JobManager {
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!(job = %plan.name, "the job's thread ended by panic");
         }
-        self.submit(plan)
+        self.submit_from(plan, from)
     }
 
     /// All jobs, by id.
@@ -185,7 +203,7 @@ fn created(plan: &JobPlan) -> JobStatus {
         records_out: 0,
         lag: 0,
         inputs: Vec::new(),
-        output_topic: plan.graph.sink.topic.clone(),
+        output_topic: plan.sink_topic().to_owned(),
         checkpoint_interval_ms: u64::try_from(plan.checkpoint_interval.as_millis()).unwrap_or(u64::MAX),
         vertices: vertices(plan),
         checkpoints: CheckpointStatus::default(),
@@ -194,9 +212,11 @@ fn created(plan: &JobPlan) -> JobStatus {
 
 fn vertices(plan: &JobPlan) -> Vec<VertexStatus> {
     let graph = &plan.graph;
-    let mut names = vec![format!("Source: {}[{}]", graph.source.table, graph.source.topic)];
+    let source =
+        |branch: &crate::planner::Branch| format!("Source: {}[{}]", branch.source.table, branch.source.place());
+    let mut names: Vec<String> = graph.branches.iter().map(source).collect();
     names.extend(graph.lookups.iter().map(|lookup| format!("LookupJoin[{}]", lookup.table)));
-    names.push(format!("Sink: {}[{}]", graph.sink.table, graph.sink.topic));
+    names.push(format!("Sink: {}[{}]", graph.sink.table, graph.sink.place()));
     let vertex = |name: String| {
         let digest = Sha256::digest(format!("{}/{name}", plan.name));
         VertexStatus { id: hex::encode(&digest[..16]), name, records_in: 0, records_out: 0 }
@@ -205,7 +225,7 @@ fn vertices(plan: &JobPlan) -> Vec<VertexStatus> {
 }
 
 fn spawn(
-    plan: JobPlan,
+    (plan, from): (JobPlan, Option<From>),
     environment: Environment,
     shared: Arc<Shared>,
     commands: watch::Receiver<Command>,
@@ -217,7 +237,7 @@ fn spawn(
         let status = Arc::clone(&shared);
         let job = plan.name.clone();
         status.update(|status| status.state = JobState::Running);
-        let run = AssertUnwindSafe(|| handle.block_on(life(plan, environment, shared, commands)));
+        let run = AssertUnwindSafe(|| handle.block_on(life((plan, from), environment, shared, commands)));
         let ended = std::panic::catch_unwind(run).unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Internal, "running a job", job.clone()).with_source("the job panicked"))
         });
@@ -227,6 +247,7 @@ fn spawn(
         status.update(|status| {
             status.end_ms = Some(chrono::Utc::now().timestamp_millis());
             match ended {
+                Ok(Ended::Finished) => status.state = JobState::Finished,
                 Ok(Ended::Stopped) => status.state = JobState::Suspended,
                 Ok(Ended::Canceled) => status.state = JobState::Canceled,
                 Err(error) => {
@@ -244,13 +265,13 @@ fn spawn(
 }
 
 async fn life(
-    plan: JobPlan,
+    (plan, from): (JobPlan, Option<From>),
     environment: Environment,
     shared: Arc<Shared>,
     commands: watch::Receiver<Command>,
 ) -> Result<Ended> {
     let asked = commands.clone();
-    match start::start(plan, environment, shared, commands).await? {
+    match start::start(plan, environment, shared, commands, from).await? {
         Some(mut runner) => {
             let ended = runner.run().await;
             // A job of this name may start right after: its progress must say all that was written.

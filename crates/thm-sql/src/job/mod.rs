@@ -11,15 +11,21 @@
 
 mod checkpoint;
 mod decode;
+mod feed;
 mod input;
 mod manager;
 mod merge;
 mod output;
 mod pipeline;
+mod places;
+mod record;
 mod runner;
 mod shared;
+mod sink;
 mod start;
 mod status;
+mod version;
 
 pub use manager::{JobManager, JobManagerOptions};
 pub use status::{CheckpointStatus, InputStatus, JobState, JobStatus, VertexStatus};
+pub use version::From;

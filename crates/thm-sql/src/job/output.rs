@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::datatypes::{Field as ArrowField, Schema};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -23,11 +23,12 @@ use thm_api::{
 use thm_codec::origin;
 use thm_codec::record_batch::{BatchWriter, HeaderBlock};
 
+use crate::connector::kafka::Partitioner;
 use crate::expr::{EvalError, Input};
 use crate::format::Meta;
-use crate::format::json_write::JsonWriter;
-use crate::operator::Rows;
-use crate::planner::Graph;
+use crate::format::write::Writer;
+use crate::operator::{Rows, is_key_only};
+use crate::planner::{Graph, SinkKind, SourceKind, TopicSink};
 
 /// Size at which an output batch is cut: large enough to make the fsync cheap, small enough for the tail cache.
 const DEFAULT_BATCH_BYTES: usize = 1 << 20;
@@ -36,11 +37,20 @@ const DEFAULT_PROGRESS_PAUSE: Duration = Duration::from_secs(1);
 
 struct Partition {
     at: TopicPartition,
-    /// Progress before this run: rows at or below it are in the topic already.
-    resumed: Option<Progress>,
+    /// By input, progress before this run: rows at or below it are in the topic already.
+    resumed: Vec<Option<Progress>>,
     writer: BatchWriter,
     rows: Vec<u32>,
-    told: Option<Progress>,
+    /// By input.
+    told: Vec<Option<Progress>>,
+}
+
+/// An input of the job as a producer of its records: each has a progress of its own, so that their order among each
+/// other need not be the same at every run.
+struct Producer {
+    rank: u32,
+    name: Arc<str>,
+    last: Option<Progress>,
 }
 
 struct Pending {
@@ -52,16 +62,16 @@ struct Pending {
 pub(super) struct Output {
     graph: Arc<crate::planner::Graph>,
     log: Arc<dyn Log>,
-    producer: Arc<str>,
+    producers: Vec<Producer>,
     job: Arc<str>,
     partitions: Vec<Partition>,
     schema: Arc<Schema>,
-    key: Option<JsonWriter>,
-    value: JsonWriter,
+    key: Option<Writer>,
+    value: Writer,
+    next_partition: u32,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     max_pending_bytes: usize,
-    last: Option<Progress>,
     told_at: Instant,
     pub records: u64,
     pub overflows: u64,
@@ -69,6 +79,10 @@ pub(super) struct Output {
 
 /// Rows of one call, evaluated.
 struct Evaluated {
+    branch: usize,
+    /// Index of the producer.
+    producer: usize,
+    rank: u32,
     columns: Vec<ArrayRef>,
     batch: RecordBatch,
     meta: Vec<Meta>,
@@ -78,16 +92,22 @@ impl Output {
     pub fn new(
         graph: Arc<Graph>,
         log: Arc<dyn Log>,
-        (job, producer): (Arc<str>, Arc<str>),
+        (job, producers): (Arc<str>, Vec<(u32, Arc<str>)>),
         partitions: u32,
         max_pending_bytes: usize,
     ) -> Result<Self> {
         let sink = &graph.sink;
-        let topic: Arc<str> = sink.topic.as_str().into();
+        let SinkKind::Topic(to) = &sink.kind else {
+            return Err(
+                Error::new(ErrorKind::Internal, "starting a sink", job.to_string()).with_source("it is no topic")
+            );
+        };
+        let topic: Arc<str> = to.topic.as_str().into();
         let of = |partition| {
             let at = TopicPartition::new(Arc::clone(&topic), partition);
-            let resumed = log.progress(&at, &producer)?;
-            Ok(Partition { at, resumed, writer: BatchWriter::new(), rows: Vec::new(), told: resumed })
+            let resumed: Result<Vec<_>> = producers.iter().map(|(_, name)| log.progress(&at, name)).collect();
+            let resumed = resumed?;
+            Ok(Partition { at, told: resumed.clone(), resumed, writer: BatchWriter::new(), rows: Vec::new() })
         };
         let partitions: Result<Vec<Partition>> = (0..partitions.max(1)).map(of).collect();
         let fields: Vec<ArrowField> = sink
@@ -95,129 +115,189 @@ impl Output {
             .iter()
             .map(|column| ArrowField::new(&column.name, column.data_type.kind.to_arrow(), true))
             .collect();
-        let key =
-            (!sink.key.is_empty()).then(|| JsonWriter::new(&sink.columns, sink.key.iter().copied(), sink.key_options));
-        let written = (0..sink.columns.len()).filter(|index| !sink.except_key || !sink.key.contains(index));
-        let value = JsonWriter::new(&sink.columns, written, sink.value_options);
+        let key = to.key.as_ref().map(|(format, fields)| Writer::new(format, &sink.columns, fields));
+        let value = Writer::new(&to.value, &sink.columns, &to.fields);
+        let producer = |(rank, name)| Producer { rank, name, last: None };
         Ok(Self {
             partitions: partitions?,
             schema: Arc::new(Schema::new(fields)),
             key,
             value,
+            next_partition: 0,
             graph: Arc::clone(&graph),
             log,
-            producer,
+            producers: producers.into_iter().map(producer).collect(),
             job,
             pending: VecDeque::new(),
             pending_bytes: 0,
             max_pending_bytes,
-            last: None,
             told_at: Instant::now(),
             records: 0,
             overflows: 0,
         })
     }
 
+    /// What the sink's table says of its topic.
+    fn topic(graph: &Graph) -> &TopicSink {
+        match &graph.sink.kind {
+            SinkKind::Topic(topic) => topic,
+            _ => unreachable!("made for a topic alone"),
+        }
+    }
+
     /// Writes rows that follow from input up to and including `last`. `Ok` promises order, not durability.
-    pub async fn write(&mut self, rows: Vec<Rows>, rank: u32, last: Progress) -> Result<()> {
+    pub async fn write(&mut self, branch: usize, rows: Vec<Rows>, last: Progress) -> Result<()> {
+        let Some(producer) = self.producers.iter().position(|producer| producer.rank == last.input) else {
+            return Err(
+                Error::new(ErrorKind::Internal, "writing rows", self.job.to_string()).with_source("unknown input")
+            );
+        };
         let rows = rows.into_iter().filter(|rows| !rows.is_empty()).reduce(joined);
         if let Some(rows) = rows {
-            let evaluated = self.evaluate(&rows)?;
-            self.encode(&evaluated, rank).await?;
+            let evaluated = self.evaluate(branch, producer, &rows)?;
+            self.encode(&evaluated).await?;
             for partition in 0..self.partitions.len() {
                 self.flush(partition, &evaluated, last).await?;
             }
         }
-        self.last = Some(last);
+        self.producers[producer].last = Some(last);
         Ok(())
     }
 
-    fn evaluate(&mut self, rows: &Rows) -> Result<Evaluated> {
-        let failed = |error: EvalError| {
-            let offset = rows.meta.get(error.row).map_or(0, |meta| meta.offset);
-            let topic = &self.graph.source.topic;
-            Error::new(ErrorKind::Evaluation, "evaluating a row", format!("topic {topic}, offset {offset}"))
-                .with_source(error)
+    fn evaluate(&mut self, branch: usize, producer: usize, rows: &Rows) -> Result<Evaluated> {
+        let graph = Arc::clone(&self.graph);
+        let node = &graph.branches[branch];
+        let at = |row: usize| {
+            let offset = rows.meta.get(row).map_or(0, |meta| meta.offset);
+            format!("{} {}, offset {offset}", node.source.table, node.source.place())
         };
         let input = Input::new(&rows.columns, rows.len());
-        let deleted = BooleanArray::from_iter(rows.meta.iter().map(|meta| Some(meta.kind == RowKind::Delete)));
+        let deleted = BooleanArray::from_iter(rows.meta.iter().map(|meta| Some(is_key_only(meta))));
         let any_deleted = deleted.true_count() > 0;
         let counted = !deleted.values();
-        let mut columns = Vec::with_capacity(self.graph.sink.values.len());
-        for (index, value) in self.graph.sink.values.iter().enumerate() {
+        let mut columns = Vec::with_capacity(node.values.len());
+        for (index, value) in node.values.iter().enumerate() {
             let mask = any_deleted.then_some(&counted);
+            let failed = |error: EvalError| {
+                let name = &graph.sink.columns[index].name;
+                let what = format!("{}, column '{name}' of {}", at(error.row), graph.sink.path);
+                Error::new(ErrorKind::Evaluation, "evaluating a row", what).with_source(error).with_hint(ERRORS_HINT)
+            };
             let array = value.eval(&input, mask).map_err(failed)?.into_column(rows.len());
             // Of a deleted row only the key is known.
-            let blank = any_deleted && !self.graph.sink.key.contains(&index);
+            let blank = any_deleted && !graph.sink.key.contains(&index);
             columns.push(if blank { arrow::compute::nullif(&array, &deleted).map_err(internal)? } else { array });
         }
         self.overflows += input.overflows.get();
-        self.check_not_null(&columns, &deleted, rows)?;
+        let rows = &self.without_nulls(&mut columns, &deleted, rows)?;
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns.clone()).map_err(internal)?;
-        Ok(Evaluated { columns, batch, meta: rows.meta.clone() })
+        let rank = self.producers[producer].rank;
+        Ok(Evaluated { branch, producer, rank, columns, batch, meta: rows.clone() })
     }
 
-    /// A NULL in a NOT NULL column fails the job, as Flink does; of a key it is handled per row.
-    fn check_not_null(&self, columns: &[ArrayRef], deleted: &BooleanArray, rows: &Rows) -> Result<()> {
+    /// A NULL in a NOT NULL column fails the job, as Flink does, or drops the row; of a key it is handled per row.
+    fn without_nulls(&self, columns: &mut [ArrayRef], deleted: &BooleanArray, rows: &Rows) -> Result<Vec<Meta>> {
         let sink = &self.graph.sink;
+        let timestamp = Self::topic(&self.graph).timestamp;
+        let mut keep: Option<Vec<bool>> = None;
         for (index, column) in sink.columns.iter().enumerate() {
             let array = &columns[index];
-            if column.data_type.nullable || sink.key.contains(&index) || array.null_count() == 0 {
+            let free = column.data_type.nullable || sink.key.contains(&index) || timestamp == Some(index);
+            if free || array.null_count() == 0 {
                 continue;
             }
-            if let Some(row) = (0..rows.len()).find(|row| array.is_null(*row) && !deleted.value(*row)) {
-                let at = format!("topic {}, offset {}", self.graph.source.topic, rows.meta[row].offset);
-                let message =
-                    format!("Column '{}' is NOT NULL, however, a null value is being written into it.", column.name);
-                return Err(Error::new(ErrorKind::Evaluation, "writing a row", at)
-                    .with_source(message)
-                    .with_hint("Declare the sink's column without NOT NULL, or filter such rows out."));
+            for row in (0..rows.len()).filter(|row| array.is_null(*row) && !deleted.value(*row)) {
+                if !sink.drop_nulls {
+                    let at = format!("{}, offset {}", sink.path, rows.meta[row].offset);
+                    return Err(null_in(&column.name, at));
+                }
+                keep.get_or_insert_with(|| vec![true; rows.len()])[row] = false;
             }
         }
-        Ok(())
+        let Some(keep) = keep else { return Ok(rows.meta.clone()) };
+        let mut kept = keep.iter().copied();
+        let meta = rows.meta.iter().filter(|_| kept.next().unwrap_or(false)).copied().collect();
+        let mask = BooleanArray::from(keep);
+        for column in columns.iter_mut() {
+            *column = arrow::compute::filter(column, &mask).map_err(internal)?;
+        }
+        Ok(meta)
     }
 
-    async fn encode(&mut self, evaluated: &Evaluated, rank: u32) -> Result<()> {
+    async fn encode(&mut self, evaluated: &Evaluated) -> Result<()> {
+        let graph = Arc::clone(&self.graph);
+        let topic = Self::topic(&graph);
         let (mut key, mut value) = (Vec::with_capacity(64), Vec::with_capacity(512));
+        let mut before_key = Vec::with_capacity(64);
         let mut headers = HeaderBlock::default();
         for (row, meta) in evaluated.meta.iter().enumerate() {
             if !self.encode_key(&mut key, evaluated, row, meta)? {
                 continue;
             }
-            let count = u32::try_from(self.partitions.len()).unwrap_or(1);
-            let index = match &self.key {
-                Some(_) if count > 1 => thm_codec::murmur2::partition_for_key(&key, count) as usize,
-                _ => 0,
-            };
-            let here = Progress { position: meta.position, input: rank, offset: meta.offset };
-            if self.partitions[index].resumed.is_some_and(|resumed| here <= resumed) {
+            if topic.upsert && meta.kind == RowKind::UpdateBefore {
+                // The old row goes only if the new one has another key.
+                let next = evaluated.meta.get(row + 1).filter(|next| next.offset == meta.offset);
+                let same = match next {
+                    Some(next) => self.encode_key(&mut before_key, evaluated, row + 1, next)? && before_key == key,
+                    None => false,
+                };
+                if same {
+                    continue;
+                }
+            }
+            let index = self.partition_of(topic, &key);
+            let here = Progress { position: meta.position, input: evaluated.rank, offset: meta.offset };
+            let resumed = self.partitions[index].resumed[evaluated.producer];
+            if resumed.is_some_and(|resumed| meta.offset <= resumed.offset) {
                 continue;
             }
             let before = row.checked_sub(1).map(|before| evaluated.meta[before]);
             let new_input = before.is_some_and(|before| before.offset != meta.offset);
             if new_input && self.partitions[index].writer.byte_len() >= DEFAULT_BATCH_BYTES {
-                let before = before.map_or(here, |before| Progress {
-                    position: before.position,
-                    input: rank,
-                    offset: before.offset,
-                });
+                let before =
+                    before.map_or(here, |before| Progress { position: before.position, offset: before.offset, ..here });
                 self.flush(index, evaluated, before).await?;
             }
             value.clear();
-            let tombstone = meta.kind == RowKind::Delete;
-            if !tombstone {
-                self.value.write(&mut value, &evaluated.columns, row);
-            }
+            let gone = matches!(meta.kind, RowKind::Delete | RowKind::UpdateBefore);
+            let tombstone = gone && !self.value.writes_deletes();
+            let failed = |error: EvalError| {
+                let at = format!("{}, offset {}", graph.sink.path, meta.offset);
+                Error::new(ErrorKind::Evaluation, "writing a row", at).with_source(error)
+            };
+            let has_value =
+                !tombstone && self.value.write(&mut value, &evaluated.columns, row, gone).map_err(failed)?;
             headers.clear();
+            if let Some(column) = topic.headers {
+                record_headers(&mut headers, &evaluated.columns[column], row);
+            }
             if meta.position != Position::default() {
                 origin::push_headers(&mut headers, meta.op, meta.position, meta.commit_us, None);
             }
+            let given = topic.timestamp.map(|column| &evaluated.columns[column]).filter(|array| !array.is_null(row));
+            let timestamp_ms = given.map_or(meta.timestamp_ms, |array| {
+                let moment = crate::expr::text::moment(array, row, 3);
+                moment.seconds * 1_000 + i64::from(moment.nanos / 1_000_000)
+            });
             let partition = &mut self.partitions[index];
             let key = self.key.is_some().then_some(key.as_slice());
-            partition.writer.push(meta.timestamp_ms, key, (!tombstone).then_some(value.as_slice()), &headers);
+            partition.writer.push(timestamp_ms, key, has_value.then_some(value.as_slice()), &headers);
             partition.rows.push(u32::try_from(row).unwrap_or(u32::MAX));
         }
         Ok(())
+    }
+
+    fn partition_of(&mut self, topic: &TopicSink, key: &[u8]) -> usize {
+        let count = u32::try_from(self.partitions.len()).unwrap_or(1);
+        match topic.partitioner {
+            _ if count == 1 => 0,
+            Partitioner::Default if self.key.is_some() => thm_codec::murmur2::partition_for_key(key, count) as usize,
+            Partitioner::Default | Partitioner::Fixed => 0,
+            Partitioner::RoundRobin => {
+                self.next_partition = (self.next_partition + 1) % count;
+                self.next_partition as usize
+            }
+        }
     }
 
     /// Writes the key of a row; false if the row is skipped because a part is NULL.
@@ -225,22 +305,24 @@ impl Output {
         let Some(writer) = &self.key else { return Ok(true) };
         let sink = &self.graph.sink;
         if let Some(null) = sink.key.iter().find(|index| evaluated.columns[**index].is_null(row)) {
-            if self.graph.source.options.ignore_parse_errors {
+            let source = &self.graph.branches[evaluated.branch].source;
+            let ignores = matches!(&source.kind, SourceKind::Topics(topics) if topics.value.ignores_errors());
+            if ignores || sink.drop_nulls {
                 let job = self.job.to_string();
                 metrics::counter!("thm_sql_null_keys_total", "job" => job).increment(1);
                 return Ok(false);
             }
-            let at = format!("topic {}, offset {}", self.graph.source.topic, meta.offset);
-            let message = format!(
-                "Column '{}' is NOT NULL, however, a null value is being written into it.",
-                sink.columns[*null].name
-            );
-            return Err(Error::new(ErrorKind::Evaluation, "writing a row", at).with_source(message).with_hint(
+            let at = format!("{} {}, offset {}", source.table, source.place(), meta.offset);
+            return Err(null_in(&sink.columns[*null].name, at).with_hint(
                 "The primary key must have a value; filter such rows out, or set 'ignore-parse-errors' to skip them.",
             ));
         }
         out.clear();
-        writer.write(out, &evaluated.columns, row);
+        let failed = |error: EvalError| {
+            let at = format!("{}, offset {}", sink.path, meta.offset);
+            Error::new(ErrorKind::Evaluation, "writing a key", at).with_source(error)
+        };
+        writer.write(out, &evaluated.columns, row, false).map_err(failed)?;
         Ok(true)
     }
 
@@ -274,9 +356,10 @@ impl Output {
             positions: metas.iter().map(|meta| meta.position).collect(),
             decoded: Some(Arc::new(ChangelogBatch { rows: columns, meta })),
         };
-        partition.told = Some(progress);
+        partition.told[evaluated.producer] = Some(progress);
+        let name = Arc::clone(&self.producers[evaluated.producer].name);
         let bytes = batch.bytes.len();
-        let append = Append { batch: Some(batch), progress: Some((Arc::clone(&self.producer), progress)) };
+        let append = Append { batch: Some(batch), progress: Some((name, progress)) };
         let appended = self.log.append(&partition.at, append).await?;
         self.records += u64::from(records);
         self.pending_bytes += bytes;
@@ -305,19 +388,21 @@ impl Output {
     /// Tells partitions that got nothing how far the job is, at most once a second.
     pub async fn tell_progress(&mut self, now: bool) -> Result<()> {
         self.settle(self.max_pending_bytes).await?;
-        let Some(last) = self.last else { return Ok(()) };
         if !now && self.told_at.elapsed() < DEFAULT_PROGRESS_PAUSE {
             return Ok(());
         }
         self.told_at = Instant::now();
-        for partition in &mut self.partitions {
-            if partition.told.is_some_and(|told| told >= last) {
-                continue;
+        for (index, producer) in self.producers.iter().enumerate() {
+            let Some(last) = producer.last else { continue };
+            for partition in &mut self.partitions {
+                if partition.told[index].is_some_and(|told| told >= last) {
+                    continue;
+                }
+                partition.told[index] = Some(last);
+                let append = Append { batch: None, progress: Some((Arc::clone(&producer.name), last)) };
+                let appended = self.log.append(&partition.at, append).await?;
+                self.pending.push_back(Pending { bytes: 0, durable: appended.durable });
             }
-            partition.told = Some(last);
-            let append = Append { batch: None, progress: Some((Arc::clone(&self.producer), last)) };
-            let appended = self.log.append(&partition.at, append).await?;
-            self.pending.push_back(Pending { bytes: 0, durable: appended.durable });
         }
         Ok(())
     }
@@ -340,6 +425,30 @@ fn joined(mut first: Rows, second: Rows) -> Rows {
     }
     first.meta.extend(second.meta);
     first
+}
+
+/// What to do about a row that cannot be evaluated.
+pub(super) const ERRORS_HINT: &str = "Correct the expression (TRY_CAST gives NULL where CAST fails), or go on with the next row: \
+    SET 'errors.tolerance' = 'all', and 'errors.deadletterqueue.topic.name' to keep such records.";
+
+/// Flink's words for a NULL where none may be.
+pub(super) fn null_in(column: &str, at: String) -> Error {
+    let message = format!("Column '{column}' is NOT NULL, however, a null value is being written into it.");
+    Error::new(ErrorKind::Evaluation, "writing a row", at)
+        .with_source(message)
+        .with_hint("Declare the sink's column without NOT NULL, filter such rows out, or SET 'table.exec.sink.not-null-enforcer' = 'DROP'.")
+}
+
+/// The entries of a MAP<STRING, BYTES> as headers of a record.
+fn record_headers(out: &mut HeaderBlock, map: &ArrayRef, row: usize) {
+    let Some(list) = map.as_list_opt::<i32>().filter(|list| list.is_valid(row)) else { return };
+    let entries = list.value(row);
+    let Some(entries) = entries.as_struct_opt() else { return };
+    let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
+    for entry in 0..entries.len() {
+        let value = values.is_valid(entry).then(|| values.value(entry));
+        out.push(keys.value(entry), value);
+    }
 }
 
 fn internal(error: arrow::error::ArrowError) -> Error {

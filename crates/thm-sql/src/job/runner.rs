@@ -17,17 +17,21 @@ use std::time::{Duration, Instant};
 
 use futures::future::select_all;
 use metrics::Histogram;
-use thm_api::{Completeness, Error, ErrorKind, Log, Op, Progress, ReadLimits, ReadResult, Result, StateStore};
+use thm_api::{
+    Completeness, Error, ErrorKind, Log, OffsetStore, Op, Progress, ReadLimits, ReadResult, Result, StateStore,
+};
 use tokio::sync::watch;
 
 use super::checkpoint::{Checkpoint, InputState, LookupState, Store};
 use super::input::{Input, Role};
 use super::merge;
-use super::output::Output;
+use super::output;
 use super::pipeline::Pipeline;
 use super::shared::{Command, Shared};
+use super::sink::Sink;
 use super::status::InputStatus;
 use crate::format::Meta;
+use crate::operator;
 use crate::planner::JobPlan;
 
 /// Most rows evaluated at once: columns of this length stay in the CPU's caches.
@@ -37,6 +41,9 @@ const DEFAULT_READ_BYTES: usize = 1 << 20;
 /// Longest wait for a record before the job looks after its clock.
 const DEFAULT_WAIT: Duration = Duration::from_millis(200);
 
+/// Wait for the next rows of a source that is made up at a rate.
+const DEFAULT_FEED_WAIT: Duration = Duration::from_millis(20);
+
 /// What a job runs on.
 #[derive(Clone)]
 pub(super) struct Environment {
@@ -44,11 +51,14 @@ pub(super) struct Environment {
     pub completeness: Arc<dyn Completeness>,
     pub state: Arc<dyn StateStore>,
     pub budget_bytes: usize,
+    /// Offsets of consumer groups, for sources that start from them.
+    pub groups: Option<Arc<dyn OffsetStore>>,
 }
 
 /// How a run ended without error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
+    Finished,
     Stopped,
     Canceled,
 }
@@ -61,9 +71,11 @@ pub(super) struct Runner {
     pub(super) commands: watch::Receiver<Command>,
     pub(super) inputs: Vec<Input>,
     pub(super) pipeline: Pipeline,
-    pub(super) output: Output,
+    pub(super) output: Sink,
     pub(super) store: Store,
     pub(super) last_checkpoint: Option<Checkpoint>,
+    /// Counts the fresh starts by order.
+    pub(super) generation: u32,
     pub(super) next_checkpoint: Instant,
     pub(super) records_in: u64,
     pub(super) latency: Histogram,
@@ -90,9 +102,15 @@ impl Runner {
             let consumed = self.step().await?;
             self.output.tell_progress(false).await?;
             self.report();
-            if !consumed {
-                self.wait().await?;
+            if consumed {
+                continue;
             }
+            if self.is_done() {
+                self.output.tell_progress(true).await?;
+                self.checkpoint().await?;
+                return Ok(Ended::Finished);
+            }
+            self.wait().await?;
         }
     }
 
@@ -102,10 +120,20 @@ impl Runner {
         ReadLimits { max_bytes: DEFAULT_READ_BYTES.min(share.max(64 << 10)), max_wait: wait }
     }
 
+    /// Whether all streams have come to their end.
+    fn is_done(&self) -> bool {
+        let mut streams = self.inputs.iter().filter(|input| matches!(input.role, Role::Stream(_)));
+        streams.all(Input::is_done)
+    }
+
     /// Reads what is there for inputs that have nothing at hand.
     async fn fetch(&mut self) -> Result<()> {
         let limits = self.limits(Duration::ZERO);
         for input in self.inputs.iter_mut().filter(|input| input.is_drained()) {
+            if !input.is_topic() {
+                input.feed()?;
+                continue;
+            }
             let found = input.read(&*self.environment.log, limits).await?;
             input.take(found)?;
         }
@@ -122,21 +150,14 @@ impl Runner {
         };
         match input.role {
             Role::Lookup(index) => self.pipeline.change(index, chunk, from, to)?,
-            Role::Stream => {
+            Role::Stream(branch) => {
                 let rows = chunk.rows.slice(from, to - from);
                 let last = rows.meta.last().copied();
                 let rank = input.rank;
-                self.refuse_mixed(chosen, &rows)?;
                 self.records_in += rows.len() as u64;
-                let offset = rows.meta.first().map_or(0, |meta| meta.offset);
-                let failed = |error| {
-                    let at = format!("topic {}, offsets from {offset}", self.plan.graph.source.topic);
-                    Error::new(ErrorKind::Evaluation, "evaluating rows", at).with_source(error)
-                };
-                let out = self.pipeline.process(rows).map_err(failed)?;
                 if let Some(last) = last {
                     let progress = Progress { position: last.position, input: rank, offset: last.offset };
-                    self.output.write(out, rank, progress).await?;
+                    self.through(chosen, branch, rows, progress).await?;
                     self.measure(last);
                 }
             }
@@ -153,17 +174,16 @@ impl Runner {
         }
     }
 
-    /// Records without a place have an order within their partition only.
-    fn refuse_mixed(&self, chosen: usize, rows: &crate::operator::Rows) -> Result<()> {
-        let streams = self.inputs.iter().filter(|input| input.role == Role::Stream).count();
-        let placeless = rows.meta.first().is_some_and(|meta| meta.position == thm_api::Position::default());
-        if streams < 2 || !placeless {
-            return Ok(());
-        }
-        let at = self.inputs[chosen].partition.to_string();
-        Err(Error::new(ErrorKind::Evaluation, "merging partitions", at)
-            .with_source("the topic has several partitions and records that no source of ours wrote")
-            .with_hint("Write such records to a topic with one partition; their order across partitions is not known."))
+    /// Rows of a branch through its operators into the sink.
+    async fn through(&mut self, _input: usize, branch: usize, rows: operator::Rows, last: Progress) -> Result<()> {
+        let offset = rows.meta.first().map_or(0, |meta| meta.offset);
+        let source = &self.plan.graph.branches[branch].source;
+        let failed = |error| {
+            let at = format!("{} {}, offsets from {offset}", source.table, source.place());
+            Error::new(ErrorKind::Evaluation, "evaluating rows", at).with_source(error).with_hint(output::ERRORS_HINT)
+        };
+        let out = self.pipeline.process(branch, rows).map_err(failed)?;
+        self.output.write(branch, out, last).await
     }
 
     /// Waits for anything to happen: a record, a statement of completeness, a command, the next checkpoint.
@@ -172,14 +192,18 @@ impl Runner {
             Read(usize, Result<ReadResult>),
             Other,
         }
-        let until = self.next_checkpoint.saturating_duration_since(Instant::now()).min(DEFAULT_WAIT);
+        let feeds = self.inputs.iter().any(|input| !input.is_topic() && !input.is_done());
+        let longest = if feeds { DEFAULT_FEED_WAIT } else { DEFAULT_WAIT };
+        let until = self.next_checkpoint.saturating_duration_since(Instant::now()).min(longest);
         let limits = self.limits(until.max(Duration::from_millis(1)));
         let log = Arc::clone(&self.environment.log);
         let mut changes: Vec<_> = self.inputs.iter().map(|input| input.complete.clone()).collect();
         let mut commands = self.commands.clone();
         let event = {
             let mut waits: Vec<Pin<Box<dyn Future<Output = Event> + Send + '_>>> = Vec::new();
-            for (index, input) in self.inputs.iter().enumerate().filter(|(_, input)| input.is_drained()) {
+            for (index, input) in
+                self.inputs.iter().enumerate().filter(|(_, input)| input.is_drained() && input.is_topic())
+            {
                 let log = &*log;
                 waits.push(Box::pin(async move { Event::Read(index, input.read(log, limits).await) }));
             }
@@ -221,6 +245,7 @@ impl Runner {
             version: 0,
             id,
             plan: self.plan.hash(),
+            generation: self.generation,
             key: self.plan.key_hash(),
             inputs: self.inputs.iter().map(state_of_input).collect(),
             lookups: (0..self.plan.graph.lookups.len())
@@ -228,8 +253,8 @@ impl Runner {
                 .collect(),
         };
         let same = before.is_some_and(|before| {
-            (&before.inputs, &before.plan, &before.lookups)
-                == (&checkpoint.inputs, &checkpoint.plan, &checkpoint.lookups)
+            (&before.inputs, &before.plan, &before.lookups, before.generation)
+                == (&checkpoint.inputs, &checkpoint.plan, &checkpoint.lookups, checkpoint.generation)
         });
         if same && changed.is_empty() {
             return Ok(());
@@ -255,8 +280,8 @@ impl Runner {
 
     /// Tells status and metrics.
     fn report(&mut self) {
-        let overflows = self.pipeline.take_overflows() + std::mem::take(&mut self.output.overflows);
-        let streams = self.inputs.iter().filter(|input| input.role == Role::Stream);
+        let overflows = self.pipeline.take_overflows() + self.output.take_overflows();
+        let streams = self.inputs.iter().filter(|input| matches!(input.role, Role::Stream(_)));
         let lag: i64 = streams.map(|input| (input.high_watermark - input.consumed).max(0)).sum();
         let lag = u64::try_from(lag).unwrap_or(0);
         let inputs = &self.inputs;
@@ -266,7 +291,7 @@ impl Runner {
                 told.take(&input.partition, input.consumed);
             }
         });
-        self.shared.report(self.records_in, self.output.records, lag, overflows);
+        self.shared.report(self.records_in, self.output.records(), lag, overflows);
     }
 }
 
@@ -277,5 +302,6 @@ fn state_of_input(input: &Input) -> InputState {
         uuid: input.topic_uuid,
         offset: input.consumed,
         place: input.consumed_place,
+        end: input.end,
     }
 }

@@ -7,14 +7,19 @@ use thm_api::{Error, ErrorKind, Position, Result, Topic, TopicPartition, TopicSp
 use tokio::sync::watch;
 
 use super::checkpoint::{Checkpoint, InputState, Store};
-use super::decode::Decoder;
-use super::input::{Input, Role, STREAM_RANK};
+use super::decode::{Decoder, ReadSpec};
+use super::feed::{self, Feed};
+use super::input::{Input, Role, Rows, STREAM_RANK};
 use super::output::Output;
 use super::pipeline::Pipeline;
+use super::places;
 use super::runner::{Environment, Runner};
 use super::shared::{Command, Shared};
-use crate::connector::kafka::{Startup, ValueFormat};
-use crate::planner::JobPlan;
+use super::sink::{Sink, TextSink};
+use super::version::{From, check_resume};
+use crate::connector::kafka::Startup;
+use crate::format::{Format, ValueFormat};
+use crate::planner::{JobPlan, SourceKind};
 
 /// Pause between looks for a topic that does not exist yet.
 const TOPIC_PAUSE: Duration = Duration::from_millis(100);
@@ -25,31 +30,46 @@ pub(super) async fn start(
     environment: Environment,
     shared: Arc<Shared>,
     mut commands: watch::Receiver<Command>,
+    from: Option<From>,
 ) -> Result<Option<Runner>> {
     let Some(topics) = source_topics(&plan, &environment, &mut commands).await? else { return Ok(None) };
-    let sink = sink_topic(&plan, &environment).await?;
     let store = Store::new(Arc::clone(&environment.state), &plan.id());
-    let checkpoint = store.load()?;
-    if let Some(checkpoint) = &checkpoint {
-        check_key(&plan, checkpoint)?;
+    let mut checkpoint = store.load()?;
+    let mut generation = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.generation);
+    match &from {
+        // By order: nothing of before counts, and what is written is a producer's of its own.
+        Some(_) => {
+            generation += u32::from(checkpoint.is_some());
+            checkpoint = None;
+        }
+        None => checkpoint.iter().try_for_each(|checkpoint| check_resume(&plan, checkpoint))?,
     }
-    let mut pipeline = Pipeline::new(&plan.graph);
+    let mut pipeline = Pipeline::new(&plan.graph)?;
     let restored = restore_lookups(&plan, &store, checkpoint.as_ref(), &mut pipeline)?;
     let mut inputs = Vec::new();
-    for (index, topic) in topics.iter().enumerate() {
-        // The stream is first among the topics, the look-ups follow.
-        let role = index.checked_sub(1).map_or(Role::Stream, Role::Lookup);
-        let usable = match role {
-            Role::Stream => checkpoint.as_ref(),
-            Role::Lookup(lookup) => checkpoint.as_ref().filter(|_| restored[lookup]),
-        };
-        inputs.extend(partitions(&plan, &environment, topic, role, usable)?);
+    let mut rank = STREAM_RANK;
+    for (number, branch) in plan.graph.branches.iter().enumerate() {
+        let start =
+            Start { plan: &plan, environment: &environment, checkpoint: checkpoint.as_ref(), from: from.as_ref() };
+        if let Some(feed) = Feed::new(&branch.source)? {
+            inputs.push(start.feed(number, feed, rank));
+            rank += 1;
+        }
+        for name in branch.source.topics() {
+            let topic = topics.iter().find(|topic| topic.spec.name == *name);
+            let found = start.stream(number, topic.ok_or_else(|| gone(name))?, &mut rank).await?;
+            inputs.extend(found);
+        }
+    }
+    for (index, lookup) in plan.graph.lookups.iter().enumerate() {
+        let Some(name) = lookup.topic() else { continue };
+        let topic = topics.iter().find(|topic| topic.spec.name == name).ok_or_else(|| gone(name))?;
+        let usable = checkpoint.as_ref().filter(|_| restored[index]);
+        let start = Start { plan: &plan, environment: &environment, checkpoint: usable, from: None };
+        inputs.extend(start.lookup(index, topic)?);
     }
     inputs.sort_by_key(|input| input.rank);
-    let names = (Arc::from(plan.name.as_str()), Arc::from(plan.producer()));
-    let partitions = u32::try_from(sink.partitions.len()).unwrap_or(1);
-    let log = Arc::clone(&environment.log);
-    let output = Output::new(Arc::clone(&plan.graph), log, names, partitions, environment.budget_bytes / 4)?;
+    let output = output(&plan, &environment, &inputs, generation).await?;
     let latency = metrics::histogram!("thm_sql_latency_seconds", "job" => plan.name.clone());
     let mut runner = Runner {
         latency,
@@ -62,6 +82,7 @@ pub(super) async fn start(
         output,
         store,
         last_checkpoint: checkpoint,
+        generation,
         next_checkpoint: Instant::now(),
         records_in: 0,
     };
@@ -96,26 +117,35 @@ async fn source_topics(
     }
 }
 
-async fn sink_topic(plan: &JobPlan, environment: &Environment) -> Result<Topic> {
-    match environment.log.topic(plan.sink_topic()) {
-        Some(topic) => Ok(topic),
-        None => environment.log.create_topic(&TopicSpec::new(plan.sink_topic())).await,
-    }
+fn gone(topic: &str) -> Error {
+    Error::new(ErrorKind::TopicMissing, "starting a job", topic.to_owned())
+        .with_hint("The topic was deleted while the job started; submit it again.")
 }
 
-/// Under another key the records already written would stand for other rows.
-fn check_key(plan: &JobPlan, checkpoint: &Checkpoint) -> Result<()> {
-    if checkpoint.key == plan.key_hash() {
-        return Ok(());
-    }
-    Err(other_key(plan))
-}
-
-/// Why a plan cannot go on where another was.
-pub(super) fn other_key(plan: &JobPlan) -> Error {
-    Error::new(ErrorKind::InvalidConfig, "resuming a job", plan.name.clone())
-        .with_source("the sink's topic or key has changed since the last checkpoint")
-        .with_hint("Give the changed job another name with SET 'pipeline.name' = '…', so that it starts anew.")
+/// The sink, with the topic that it writes.
+async fn output(plan: &JobPlan, environment: &Environment, inputs: &[Input], generation: u32) -> Result<Sink> {
+    let Some(topic) = plan.graph.sink.topic() else {
+        return TextSink::open(Arc::clone(&plan.graph), plan.name.as_str().into()).map(Sink::Text);
+    };
+    let topic = match environment.log.topic(topic) {
+        Some(topic) => topic,
+        None => environment.log.create_topic(&TopicSpec::new(topic)).await?,
+    };
+    let partitions = u32::try_from(topic.partitions.len()).unwrap_or(1);
+    let base = if generation == 0 { plan.producer() } else { format!("{}@{generation}", plan.producer()) };
+    let producer = |input: &Input| -> Option<(u32, Arc<str>)> {
+        let Role::Stream(branch) = input.role else { return None };
+        // The first keeps the job's own name; order among the others does not matter to them.
+        let name = match input.rank {
+            STREAM_RANK => base.clone(),
+            _ => format!("{base}#{branch}:{}", input.partition),
+        };
+        Some((input.rank, name.into()))
+    };
+    let producers = inputs.iter().filter_map(producer).collect();
+    let (log, job) = (Arc::clone(&environment.log), plan.name.as_str().into());
+    let output = Output::new(Arc::clone(&plan.graph), log, (job, producers), partitions, environment.budget_bytes / 4)?;
+    Ok(Sink::Topic(Box::new(output)))
 }
 
 /// Which look-up tables could be taken from the checkpoint; the others are read anew from their topics.
@@ -142,63 +172,98 @@ fn restore_lookups(
     Ok(restored)
 }
 
-fn partitions(
-    plan: &JobPlan,
-    environment: &Environment,
-    topic: &Topic,
-    role: Role,
-    checkpoint: Option<&Checkpoint>,
-) -> Result<Vec<Input>> {
-    let mut inputs = Vec::with_capacity(topic.partitions.len());
-    for (number, info) in (0_u32..).zip(&topic.partitions) {
-        let partition = TopicPartition::new(topic.spec.name.as_str(), number);
-        let (rank, fresh) = match role {
-            Role::Lookup(index) => {
-                let base = u32::try_from(index).unwrap_or(0) * 256;
-                (base + number.min(255), info.log_start.0)
-            }
-            Role::Stream => match plan.graph.source.startup {
-                Startup::Earliest => (STREAM_RANK + number, info.log_start.0),
-                Startup::Latest => (STREAM_RANK + number, info.high_watermark.0),
-            },
-        };
-        let stored = checkpoint.and_then(|checkpoint| {
-            let same = |state: &&InputState| *state.topic == *partition.topic && state.partition == number;
-            checkpoint.inputs.iter().find(same)
-        });
-        let place = match stored {
-            Some(stored) if stored.uuid != topic.uuid => return Err(recreated(plan, &partition)),
-            Some(stored) => (stored.offset, stored.place),
-            None => (fresh, Position::default()),
-        };
-        let complete = environment.completeness.watch(&topic.spec.name);
-        let decoder = decoder(plan, role);
-        inputs.push(Input::new((partition, topic.uuid), (rank, role), place, decoder, complete));
+/// What inputs are made from.
+struct Start<'a> {
+    plan: &'a JobPlan,
+    environment: &'a Environment,
+    checkpoint: Option<&'a Checkpoint>,
+    from: Option<&'a From>,
+}
+
+impl Start<'_> {
+    fn stored(&self, partition: &TopicPartition) -> Option<&InputState> {
+        let same = |state: &&InputState| *state.topic == *partition.topic && state.partition == partition.partition;
+        self.checkpoint?.inputs.iter().find(same)
     }
-    Ok(inputs)
+
+    /// A source outside the log.
+    fn feed(&self, branch: usize, feed: Feed, rank: u32) -> Input {
+        let partition = feed::name(branch);
+        let offset = self.stored(&partition).map_or(0, |stored| stored.offset);
+        let complete = self.environment.completeness.watch(&partition.topic);
+        let place = (offset, Position::default(), None);
+        Input::new((partition, uuid::Uuid::nil()), (rank, Role::Stream(branch)), place, Rows::Feed(feed), complete)
+    }
+
+    /// The partitions of a topic of a branch.
+    async fn stream(&self, branch: usize, topic: &Topic, rank: &mut u32) -> Result<Vec<Input>> {
+        let node = &self.plan.graph.branches[branch];
+        let SourceKind::Topics(source) = &node.source.kind else { return Ok(Vec::new()) };
+        let mut inputs = Vec::with_capacity(topic.partitions.len());
+        for (number, info) in (0_u32..).zip(&topic.partitions) {
+            let partition = TopicPartition::new(topic.spec.name.as_str(), number);
+            let place = match self.stored(&partition) {
+                Some(stored) if stored.uuid != topic.uuid => return Err(recreated(self.plan, &partition)),
+                Some(stored) => (stored.offset, stored.place, stored.end),
+                None => {
+                    let startup = match self.from {
+                        None => source.startup.clone(),
+                        Some(From::Earliest) => Startup::Earliest,
+                        Some(From::Latest) => Startup::Latest,
+                        Some(From::Timestamp(millis)) => Startup::Timestamp(*millis),
+                    };
+                    let places =
+                        places::Places { log: &*self.environment.log, groups: self.environment.groups.as_deref() };
+                    let start = places.start(&startup, &partition, info).await?;
+                    (start, Position::default(), places.stop(&source.stop, &partition, info).await?)
+                }
+            };
+            let spec = ReadSpec {
+                value: source.value.clone(),
+                key: source.key.clone(),
+                upsert: source.upsert,
+                retract: source.retract,
+            };
+            let job: Arc<str> = self.plan.name.as_str().into();
+            let decoder = Decoder::new((node.source.fields.clone(), spec), false, node.key_sources.clone(), job);
+            let complete = self.environment.completeness.watch(&topic.spec.name);
+            let ranked = (*rank, Role::Stream(branch));
+            inputs.push(Input::new((partition, topic.uuid), ranked, place, Rows::Topic(Box::new(decoder)), complete));
+            *rank += 1;
+        }
+        Ok(inputs)
+    }
+
+    /// The partitions of a look-up's topic.
+    fn lookup(&self, index: usize, topic: &Topic) -> Result<Vec<Input>> {
+        let node = &self.plan.graph.lookups[index];
+        let crate::planner::Feed::Topic { options, .. } = &node.feed else { return Ok(Vec::new()) };
+        let mut inputs = Vec::with_capacity(topic.partitions.len());
+        for (number, info) in (0_u32..).zip(&topic.partitions) {
+            let partition = TopicPartition::new(topic.spec.name.as_str(), number);
+            let rank = u32::try_from(index).unwrap_or(0) * 256 + number.min(255);
+            let place = match self.stored(&partition) {
+                Some(stored) if stored.uuid != topic.uuid => return Err(recreated(self.plan, &partition)),
+                Some(stored) => (stored.offset, stored.place, None),
+                None => (info.log_start.0, Position::default(), None),
+            };
+            let value = Format { kind: ValueFormat::DebeziumJson, json: *options, ..Format::default() };
+            let spec = ReadSpec { value, ..ReadSpec::default() };
+            let job: Arc<str> = self.plan.name.as_str().into();
+            let decoder = Decoder::new((node.fields.clone(), spec), true, Vec::new(), job);
+            let complete = self.environment.completeness.watch(&topic.spec.name);
+            let ranked = (rank, Role::Lookup(index));
+            inputs.push(Input::new((partition, topic.uuid), ranked, place, Rows::Topic(Box::new(decoder)), complete));
+        }
+        Ok(inputs)
+    }
 }
 
 fn recreated(plan: &JobPlan, partition: &TopicPartition) -> Error {
     Error::new(ErrorKind::TopicMissing, "resuming a job", partition.to_string())
         .with_source("the topic was deleted and created again since the last checkpoint")
         .with_hint(format!(
-            "Start anew with another name: SET 'pipeline.name' = '…' before the INSERT of {}.",
+            "Start {} anew by order, with --from earliest, --from latest or --from a time; or under another name: SET 'pipeline.name' = '…'.",
             plan.name
         ))
-}
-
-fn decoder(plan: &JobPlan, role: Role) -> Decoder {
-    let job: Arc<str> = plan.name.as_str().into();
-    match role {
-        Role::Stream => {
-            let source = &plan.graph.source;
-            let reads = (source.fields.clone(), source.format, source.options);
-            Decoder::new(reads, false, plan.graph.sink.key_sources.clone(), job)
-        }
-        Role::Lookup(index) => {
-            let lookup = &plan.graph.lookups[index];
-            let reads = (lookup.fields.clone(), ValueFormat::DebeziumJson, lookup.options);
-            Decoder::new(reads, true, Vec::new(), job)
-        }
-    }
 }

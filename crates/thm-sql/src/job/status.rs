@@ -11,6 +11,8 @@ pub enum JobState {
     Created,
     /// Running, or waiting for its source.
     Running,
+    /// All it read has come to its end.
+    Finished,
     /// Stopped by an error.
     Failed,
     /// Stopped by a user.
@@ -26,6 +28,7 @@ impl JobState {
         match self {
             Self::Created => "CREATED",
             Self::Running => "RUNNING",
+            Self::Finished => "FINISHED",
             Self::Failed => "FAILED",
             Self::Canceled => "CANCELED",
             Self::Suspended => "SUSPENDED",

@@ -1,15 +1,14 @@
 //! WHERE.
 
 use arrow::array::{AsArray, BooleanArray};
-use thm_api::RowKind;
 
 use super::{Operator, Rows, without};
 use crate::expr::{EvalError, Expr, Input, truth};
 
 /// Keeps rows for which a condition is TRUE.
 ///
-/// A deleted row passes: only its key is known, and a delete of what is not there does no harm. An update that no longer
-/// passes becomes a delete.
+/// A deleted row of which only the key is known passes: a delete of what is not there does no harm. An update that no
+/// longer passes becomes a delete, unless its old row goes before it.
 #[derive(Debug)]
 pub struct Filter {
     condition: Expr,
@@ -27,7 +26,7 @@ impl Filter {
 impl Operator for Filter {
     fn process(&mut self, _: usize, mut rows: Rows, out: &mut Vec<Rows>) -> Result<(), EvalError> {
         let input = Input::new(&rows.columns, rows.len());
-        let deletes: Vec<bool> = rows.meta.iter().map(|meta| meta.kind == RowKind::Delete).collect();
+        let deletes: Vec<bool> = rows.meta.iter().map(super::is_key_only).collect();
         let counted = BooleanArray::from(deletes.iter().map(|delete| !delete).collect::<Vec<_>>());
         let result = self.condition.eval(&input, Some(counted.values()))?.into_column(rows.len());
         self.overflows += input.overflows.get();

@@ -54,7 +54,7 @@ impl LookupJoin {
         let mut buffer = String::with_capacity(36);
         for (row, meta) in rows.meta.iter().enumerate() {
             buffer.clear();
-            if meta.kind != RowKind::Delete && key_text(&mut buffer, &parts, row) {
+            if !super::is_key_only(meta) && key_text(&mut buffer, &parts, row) {
                 let row = u32::try_from(row).unwrap_or(u32::MAX);
                 pairs.extend(self.table.find(buffer.as_bytes()).map(|slot| (row, slot)));
             }

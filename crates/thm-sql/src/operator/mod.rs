@@ -9,6 +9,7 @@
 pub mod filter;
 pub mod lookup_join;
 pub mod lookup_table;
+pub mod unnest;
 
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use thm_api::{Result, RowKind};
@@ -55,10 +56,18 @@ impl Rows {
     }
 }
 
-/// A row that no longer belongs into the result: an update turns into a delete, an insert into nothing.
+/// Whether of a deleted row only the key is known.
+#[must_use]
+pub fn is_key_only(meta: &Meta) -> bool {
+    meta.kind == RowKind::Delete && !meta.whole
+}
+
+/// A row that does not belong into the result: an update turns into a delete, an insert into nothing. Where old rows go
+/// through the same steps nothing has to be made up.
 #[must_use]
 pub fn without(meta: Meta) -> Option<Meta> {
     match meta.kind {
+        _ if meta.whole => None,
         RowKind::UpdateAfter | RowKind::Delete => Some(Meta { kind: RowKind::Delete, ..meta }),
         RowKind::Insert | RowKind::UpdateBefore => None,
     }

@@ -6,18 +6,25 @@
 
 pub mod ast;
 pub mod data_type;
+mod ddl;
 pub mod dialect;
 mod expression;
+pub mod hints;
+pub mod reserved;
+mod show;
 pub(crate) mod statement;
 
-use sqlparser::ast::Query;
+use std::sync::Arc;
+
+use sqlparser::ast::{DataType, Query};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
+use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
 use crate::error::{SqlDiagnostic, SqlResult};
-use ast::Statement;
+use ast::Parsed;
 use dialect::FlinkDialect;
+use hints::Hints;
 
 /// Longest script: a hand-written file is far below, and everything about it is kept in memory.
 pub const DEFAULT_MAX_SCRIPT_BYTES: usize = 1024 * 1024;
@@ -25,49 +32,56 @@ pub const DEFAULT_MAX_SCRIPT_BYTES: usize = 1024 * 1024;
 pub const DEFAULT_MAX_STATEMENT_TOKENS: usize = 8_000;
 
 /// Reads a whole script.
-pub fn parse_script(text: &str) -> SqlResult<Vec<Statement>> {
+pub fn parse_script(text: &str) -> SqlResult<Vec<Parsed>> {
     if text.len() > DEFAULT_MAX_SCRIPT_BYTES {
         return Err(SqlDiagnostic::new(Span::empty(), "the script is larger than 1 MiB")
             .with_hint("Split it into several files."));
     }
-    let tokens = tokens_of(text)?;
+    let (tokens, mut hints) = tokens_of(text)?;
     let mut cursor = Cursor::new(tokens);
     let mut statements = Vec::new();
     while !cursor.at_end() {
         if cursor.eat(&Token::SemiColon) {
             continue;
         }
-        statements.push(statement::parse(&mut cursor)?);
+        let span = cursor.span();
+        let statement = statement::parse(&mut cursor)?;
+        let end = cursor.span();
         if !cursor.at_end() && !cursor.eat(&Token::SemiColon) {
             return Err(cursor.expected("\";\""));
         }
+        let last = if end.start.line == 0 { text.len() } else { crate::error::byte_of(text, end.start) };
+        let own = text.get(crate::error::byte_of(text, span.start)..last).unwrap_or_default();
+        let hints = Arc::new(hints.split_before(if end.start.line == 0 { None } else { Some(end.start) }));
+        statements.push(Parsed { statement, hints, text: own.trim_end().to_owned(), span });
     }
     Ok(statements)
 }
 
 /// Reads one bare query, for bounded evaluation.
 pub fn parse_query(text: &str) -> SqlResult<Box<Query>> {
-    let mut cursor = Cursor::new(tokens_of(text)?);
+    let mut cursor = Cursor::new(tokens_of(text)?.0);
     let query = statement::query(&mut cursor)?;
     let _ = cursor.eat(&Token::SemiColon);
     if cursor.at_end() { Ok(query) } else { Err(cursor.expected("<EOF>")) }
 }
 
-/// Tokens without blanks and comments; hints are refused, for sqlparser would drop them in silence.
-fn tokens_of(text: &str) -> SqlResult<Vec<TokenWithSpan>> {
+/// Tokens without blanks and comments, and the hints that stood among them.
+fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
     let tokens = Tokenizer::new(&FlinkDialect, text).tokenize_with_location().map_err(|error| {
         let end = Location::new(error.location.line, error.location.column + 1);
         SqlDiagnostic::new(Span::new(error.location, end), format!("Lexical error: {}", error.message))
             .with_hint("Texts stand in single quotes, names with special characters in backticks.")
     })?;
     let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut hints = Hints::default();
     let mut in_statement = 0;
     for token in tokens {
+        if let Some(comment) = hints::comment(&token.token) {
+            let anchor = kept.last().map_or(token.span.start, |before| before.span.start);
+            hints.read(comment, token.span, anchor)?;
+        }
         match &token.token {
-            Token::Whitespace(Whitespace::MultiLineComment(comment)) if comment.starts_with('+') => {
-                return Err(SqlDiagnostic::new(token.span, "hints are not supported yet")
-                    .with_hint("Put the options into the table's WITH clause."));
-            }
             Token::Whitespace(_) => continue,
             Token::SemiColon => in_statement = 0,
             Token::Neq
@@ -84,7 +98,7 @@ fn tokens_of(text: &str) -> SqlResult<Vec<TokenWithSpan>> {
         }
         kept.push(token);
     }
-    Ok(local_time_zone(data_type::split_shifts(kept)))
+    Ok((local_time_zone(data_type::split_shifts(kept)), hints))
 }
 
 /// `TIMESTAMP(p) WITH LOCAL TIME ZONE` is `TIMESTAMP_LTZ(p)`, which sqlparser can read.
@@ -183,6 +197,11 @@ impl Cursor {
         };
         drop(self.next());
         Ok(ast::Spanned { value, span: found.span })
+    }
+
+    /// A type.
+    fn data_type(&mut self) -> SqlResult<DataType> {
+        self.grammar(data_type::written)
     }
 
     /// Runs a piece of sqlparser's grammar.

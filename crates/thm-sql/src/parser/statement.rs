@@ -1,15 +1,12 @@
-//! One statement: which it is, and Flink's DDL clause by clause.
+//! One statement: which it is, and those that are small. DDL and SHOW have files of their own.
 
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, SetExpr};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Span, Token};
 
-use super::Cursor;
-use super::ast::{Column, ColumnKind, CreateTable, Insert, Spanned, Statement};
+use super::ast::{Insert, Name, Statement, WrittenOption};
+use super::{Cursor, ddl, reserved, show};
 use crate::error::{SqlDiagnostic, SqlResult};
-
-/// Flink's names for the places where tables live.
-const CATALOG: [&str; 2] = ["default_catalog", "default_database"];
 
 /// Reads one statement, up to but without its semicolon.
 pub(super) fn parse(cursor: &mut Cursor) -> SqlResult<Statement> {
@@ -27,12 +24,17 @@ pub(super) fn parse(cursor: &mut Cursor) -> SqlResult<Statement> {
     if cursor.eat_words(&["ADD", "JAR"]) {
         return Ok(Statement::AddJar(cursor.text("the path of a jar")?));
     }
-    if cursor.eat_words(&["DROP", "TABLE"]) || cursor.eat_words(&["DROP", "TEMPORARY", "TABLE"]) {
-        let if_exists = cursor.eat_words(&["IF", "EXISTS"]);
-        return Ok(Statement::DropTable { name: table_name(cursor)?, if_exists });
+    if cursor.eat_words(&["REMOVE", "JAR"]) {
+        return Ok(Statement::RemoveJar(cursor.text("the path of a jar")?));
     }
-    if cursor.eat_words(&["CREATE", "TABLE"]) || cursor.eat_words(&["CREATE", "TEMPORARY", "TABLE"]) {
-        return create_table(cursor).map(|table| Statement::CreateTable(Box::new(table)));
+    if let Some(statement) = ddl::parse(cursor)? {
+        return Ok(statement);
+    }
+    if let Some(statement) = show::parse(cursor)? {
+        return Ok(statement);
+    }
+    if cursor.eat_words(&["EXPLAIN"]) {
+        return explain(cursor);
     }
     if cursor.peek_word("INSERT") {
         return insert(cursor).map(|insert| Statement::Insert(Box::new(insert)));
@@ -40,46 +42,97 @@ pub(super) fn parse(cursor: &mut Cursor) -> SqlResult<Statement> {
     if cursor.peek_words(&["EXECUTE", "STATEMENT", "SET"]) || cursor.peek_words(&["BEGIN", "STATEMENT", "SET"]) {
         return statement_set(cursor);
     }
-    if cursor.eat_words(&["EXECUTE"]) && cursor.peek_word("INSERT") {
+    if cursor.peek_words(&["EXECUTE", "INSERT"]) {
+        cursor.expect_words(&["EXECUTE"])?;
         return insert(cursor).map(|insert| Statement::Insert(Box::new(insert)));
+    }
+    if is_query(cursor) {
+        return query(cursor).map(Statement::Query);
     }
     Err(refuse(cursor))
 }
 
+fn is_query(cursor: &Cursor) -> bool {
+    ["SELECT", "WITH", "VALUES"].iter().any(|word| cursor.peek_word(word)) || cursor.peek().token == Token::LParen
+}
+
 /// What to say of a statement that we know and lack, or do not know.
 fn refuse(cursor: &Cursor) -> SqlDiagnostic {
-    const LACKING: &[(&[&str], &str)] = &[
-        (&["CREATE", "VIEW"], "Write the view's query as a subquery."),
-        (&["CREATE", "TEMPORARY", "VIEW"], "Write the view's query as a subquery."),
-        (&["CREATE"], "Only CREATE TABLE works so far."),
-        (&["DROP"], "Only DROP TABLE works so far."),
-        (&["ALTER"], "Change the CREATE TABLE statement instead."),
-        (&["SELECT"], "Write INSERT INTO a table of the connector 'upsert-kafka' or 'kafka' before the SELECT."),
-        (&["WITH"], "Write INSERT INTO … SELECT with a subquery."),
-        (&["UPDATE"], "Jobs only INSERT; updates follow from the changes of the source."),
-        (&["DELETE"], "Jobs only INSERT; deletes follow from the changes of the source."),
-        (&["EXPLAIN"], "Use the plan that the job's status shows."),
-        (&["USE"], "All tables live in default_catalog.default_database."),
-        (&["SHOW"], "This belongs to an interactive shell."),
-        (&["DESCRIBE"], "This belongs to an interactive shell."),
+    const LACKING: &[(&str, &str, &str)] = &[
+        (
+            "UPDATE",
+            "UPDATE statement is not supported for streaming mode now.",
+            "Jobs only INSERT; updates follow from the changes of the source.",
+        ),
+        (
+            "DELETE",
+            "DELETE statement is not supported for streaming mode now.",
+            "Jobs only INSERT; deletes follow from the changes of the source.",
+        ),
+        (
+            "TRUNCATE",
+            "TRUNCATE TABLE statement is not supported in streaming mode.",
+            "Delete and create the topic with a Kafka client instead.",
+        ),
+        ("CREATE", "only tables, views and databases can be created", "Functions and connectors are built in."),
+        ("DROP", "only tables, views and databases can be dropped", "Functions and connectors are built in."),
+        ("ALTER", "only tables and views can be altered", "Write CREATE with what it shall be instead."),
+        ("ANALYZE", "ANALYZE TABLE is not supported", "Plans do not depend on statistics; remove it."),
+        ("LOAD", "LOAD MODULE is not supported", "The core module is always there; remove it."),
+        ("UNLOAD", "UNLOAD MODULE is not supported", "The core module is always there; remove it."),
+        ("CALL", "CALL is not supported", "There are no procedures."),
+        ("STOP", "STOP JOB is not supported in a script", "Cancel the job over REST: PATCH /jobs/<id>."),
+        ("COMPILE", "COMPILE PLAN is not supported", "Submit the statement itself; plans have a version of their own."),
     ];
-    let known = LACKING.iter().find(|(words, _)| cursor.peek_words(words));
-    match known {
-        Some((words, hint)) => {
-            SqlDiagnostic::new(cursor.span(), format!("{} is not supported yet", words.join(" "))).with_hint(*hint)
+    match LACKING.iter().find(|(word, ..)| cursor.peek_word(word)) {
+        Some((_, message, hint)) => SqlDiagnostic::new(cursor.span(), *message).with_hint(*hint),
+        None => {
+            let found = cursor.peek();
+            let non_query = matches!(found.token, Token::Word(_));
+            let error = if non_query {
+                let message = format!("Non-query expression encountered in illegal context: \"{}\"", found.token);
+                SqlDiagnostic::new(found.span, message)
+            } else {
+                cursor.expected("a statement")
+            };
+            error.with_hint("Write SELECT, SET, CREATE TABLE, CREATE VIEW, INSERT INTO or EXECUTE STATEMENT SET.")
         }
-        None => cursor
-            .expected("a statement")
-            .with_hint("Write SET, RESET, ADD JAR, CREATE TABLE, DROP TABLE, INSERT INTO or EXECUTE STATEMENT SET."),
     }
 }
 
 fn set(cursor: &mut Cursor) -> SqlResult<Statement> {
     cursor.expect_words(&["SET"])?;
+    if cursor.at_end() || cursor.peek().token == Token::SemiColon {
+        return Ok(Statement::ShowOptions);
+    }
     let key = cursor.text("an option's name")?;
     cursor.expect(&Token::Eq)?;
     let value = cursor.text("an option's value")?;
     Ok(Statement::Set { key, value })
+}
+
+fn explain(cursor: &mut Cursor) -> SqlResult<Statement> {
+    if !cursor.eat_words(&["PLAN", "FOR"]) {
+        while ["ESTIMATED_COST", "CHANGELOG_MODE", "PLAN_ADVICE"].iter().any(|word| cursor.eat_words(&[word])) {
+            let _ = cursor.eat(&Token::Comma);
+        }
+        if cursor.peek_word("JSON_EXECUTION_PLAN") {
+            return Err(SqlDiagnostic::new(cursor.span(), "JSON_EXECUTION_PLAN is not supported")
+                .with_hint("Write EXPLAIN alone; the running job's plan is at /jobs/<id>/plan."));
+        }
+    }
+    if cursor.peek_words(&["STATEMENT", "SET"]) {
+        cursor.expect_words(&["STATEMENT", "SET", "BEGIN"])?;
+        return Ok(Statement::Explain(Box::new(Statement::StatementSet(inserts(cursor)?))));
+    }
+    let inner = parse(cursor)?;
+    match inner {
+        Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) => {
+            Ok(Statement::Explain(Box::new(inner)))
+        }
+        _ => Err(SqlDiagnostic::new(cursor.span(), "Unsupported statement in EXPLAIN")
+            .with_hint("EXPLAIN takes SELECT, INSERT and STATEMENT SET.")),
+    }
 }
 
 fn statement_set(cursor: &mut Cursor) -> SqlResult<Statement> {
@@ -87,6 +140,10 @@ fn statement_set(cursor: &mut Cursor) -> SqlResult<Statement> {
         cursor.expect_words(&["BEGIN", "STATEMENT", "SET"])?;
         cursor.expect(&Token::SemiColon)?;
     }
+    inserts(cursor).map(Statement::StatementSet)
+}
+
+fn inserts(cursor: &mut Cursor) -> SqlResult<Vec<Insert>> {
     let mut inserts = Vec::new();
     while !cursor.eat_words(&["END"]) {
         if !cursor.peek_word("INSERT") {
@@ -99,35 +156,45 @@ fn statement_set(cursor: &mut Cursor) -> SqlResult<Statement> {
         return Err(SqlDiagnostic::new(cursor.span(), "the statement set is empty")
             .with_hint("Put at least one INSERT between BEGIN and END."));
     }
-    Ok(Statement::StatementSet(inserts))
+    Ok(inserts)
 }
 
 fn insert(cursor: &mut Cursor) -> SqlResult<Insert> {
     let span = cursor.span();
     cursor.expect_words(&["INSERT"])?;
     if cursor.peek_word("OVERWRITE") {
-        return Err(SqlDiagnostic::new(cursor.span(), "INSERT OVERWRITE is not supported")
-            .with_hint("Write INSERT INTO; a topic is never overwritten."));
+        let message = "INSERT OVERWRITE requires that the underlying DynamicTableSink of the table implements the \
+                       SupportsOverwrite interface.";
+        return Err(
+            SqlDiagnostic::new(cursor.span(), message).with_hint("Write INSERT INTO; a topic is never overwritten.")
+        );
     }
     cursor.expect_words(&["INTO"])?;
-    let table = table_name(cursor)?;
-    if cursor.peek_word("PARTITION") {
-        return Err(SqlDiagnostic::new(cursor.span(), "PARTITION is not supported")
-            .with_hint("Name the columns in a list after the table."));
-    }
+    let table = name(cursor)?;
+    let partition = if cursor.eat_words(&["PARTITION"]) { partition(cursor)? } else { Vec::new() };
     let columns = if cursor.peek().token == Token::LParen && !cursor.peek_nth_is_query() {
         identifiers(cursor)?
     } else {
         Vec::new()
     };
-    let query = cursor.grammar(Parser::parse_query)?;
-    if !matches!(
-        *query.body,
-        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::SetOperation { .. } | SetExpr::Values(_)
-    ) {
-        return Err(SqlDiagnostic::new(span, "INSERT needs a query").with_hint("Write INSERT INTO t SELECT …."));
+    let query = query(cursor)?;
+    Ok(Insert { table, columns, partition, query, span })
+}
+
+/// `(column = constant, …)`
+fn partition(cursor: &mut Cursor) -> SqlResult<Vec<(Ident, sqlparser::ast::Expr)>> {
+    cursor.expect(&Token::LParen)?;
+    let mut out = Vec::new();
+    loop {
+        let column = cursor.grammar(|parser| parser.parse_identifier())?;
+        cursor.expect(&Token::Eq)?;
+        out.push((column, cursor.grammar(Parser::parse_expr)?));
+        if !cursor.eat(&Token::Comma) {
+            break;
+        }
     }
-    Ok(Insert { table, columns, query, span })
+    cursor.expect(&Token::RParen)?;
+    Ok(out)
 }
 
 impl Cursor {
@@ -138,133 +205,9 @@ impl Cursor {
     }
 }
 
-fn create_table(cursor: &mut Cursor) -> SqlResult<CreateTable> {
-    let if_not_exists = cursor.eat_words(&["IF", "NOT", "EXISTS"]);
-    let name = table_name(cursor)?;
-    let mut table = CreateTable {
-        name,
-        if_not_exists,
-        columns: Vec::new(),
-        primary_key: Vec::new(),
-        watermark: None,
-        options: Vec::new(),
-    };
-    if cursor.peek().token != Token::LParen {
-        return Err(cursor.expected("\"(\"").with_hint("List the columns; schemas are not taken from elsewhere."));
-    }
-    cursor.expect(&Token::LParen)?;
-    loop {
-        table_element(cursor, &mut table)?;
-        if !cursor.eat(&Token::Comma) {
-            break;
-        }
-    }
-    cursor.expect(&Token::RParen)?;
-    if cursor.eat_words(&["COMMENT"]) {
-        cursor.text("a comment")?;
-    }
-    for clause in ["PARTITIONED", "DISTRIBUTED", "LIKE", "AS"] {
-        if cursor.peek_word(clause) {
-            return Err(SqlDiagnostic::new(cursor.span(), format!("{clause} of a table is not supported yet"))
-                .with_hint("Leave it out and write columns and options in full."));
-        }
-    }
-    cursor.expect_words(&["WITH"])?;
-    table.options = options(cursor)?;
-    Ok(table)
-}
-
-fn table_element(cursor: &mut Cursor, table: &mut CreateTable) -> SqlResult<()> {
-    if cursor.eat_words(&["WATERMARK", "FOR"]) {
-        let column = cursor.grammar(|parser| parser.parse_identifier())?;
-        cursor.expect_words(&["AS"])?;
-        let strategy = cursor.grammar(Parser::parse_expr)?;
-        if table.watermark.replace((column, strategy)).is_some() {
-            return Err(cursor.expected("one WATERMARK only"));
-        }
-        return Ok(());
-    }
-    if cursor.eat_words(&["CONSTRAINT"]) {
-        cursor.grammar(|parser| parser.parse_identifier())?;
-        cursor.expect_words(&["PRIMARY"])?;
-        return primary_key(cursor, table);
-    }
-    if cursor.peek_words(&["PRIMARY", "KEY"]) {
-        cursor.expect_words(&["PRIMARY"])?;
-        return primary_key(cursor, table);
-    }
-    if cursor.peek_word("UNIQUE") {
-        return Err(SqlDiagnostic::new(cursor.span(), "UNIQUE constraint is not supported yet")
-            .with_hint("Write PRIMARY KEY (…) NOT ENFORCED."));
-    }
-    column(cursor, table)
-}
-
-fn primary_key(cursor: &mut Cursor, table: &mut CreateTable) -> SqlResult<()> {
-    let span = cursor.span();
-    cursor.expect_words(&["KEY"])?;
-    let key = identifiers(cursor)?;
-    not_enforced(cursor)?;
-    set_key(table, key, span)
-}
-
-fn set_key(table: &mut CreateTable, key: Vec<Ident>, span: Span) -> SqlResult<()> {
-    if !table.primary_key.is_empty() {
-        return Err(SqlDiagnostic::new(span, "Duplicate primary key definition"));
-    }
-    table.primary_key = key;
-    Ok(())
-}
-
-fn not_enforced(cursor: &mut Cursor) -> SqlResult<()> {
-    if cursor.eat_words(&["NOT", "ENFORCED"]) {
-        return Ok(());
-    }
-    Err(cursor
-        .expected("NOT ENFORCED")
-        .with_hint("Flink doesn't own the data, so a primary key is not checked: write PRIMARY KEY (…) NOT ENFORCED."))
-}
-
-fn column(cursor: &mut Cursor, table: &mut CreateTable) -> SqlResult<()> {
-    let name = cursor.grammar(|parser| parser.parse_identifier())?;
-    if cursor.eat_words(&["AS"]) {
-        let expression = cursor.grammar(Parser::parse_expr)?;
-        comment(cursor)?;
-        table.columns.push(Column { name, kind: ColumnKind::Computed(Box::new(expression)) });
-        return Ok(());
-    }
-    let start = cursor.span();
-    let data_type = cursor.grammar(Parser::parse_data_type)?;
-    let span = start;
-    if cursor.peek_word("METADATA") {
-        return Err(SqlDiagnostic::new(cursor.span(), "metadata columns are not supported yet").with_hint(
-            "Remove the column; commit time and position travel in the headers thm.ts and thm.pos of each record.",
-        ));
-    }
-    let mut nullable = true;
-    if cursor.eat_words(&["NOT", "NULL"]) {
-        nullable = false;
-    } else {
-        let _ = cursor.eat_words(&["NULL"]);
-    }
-    if cursor.eat_words(&["PRIMARY", "KEY"]) {
-        not_enforced(cursor)?;
-        set_key(table, vec![name.clone()], span)?;
-    }
-    comment(cursor)?;
-    table.columns.push(Column { name, kind: ColumnKind::Physical { data_type, span, nullable } });
-    Ok(())
-}
-
-fn comment(cursor: &mut Cursor) -> SqlResult<()> {
-    if cursor.eat_words(&["COMMENT"]) {
-        cursor.text("a comment")?;
-    }
-    Ok(())
-}
-
-fn options(cursor: &mut Cursor) -> SqlResult<Vec<(Spanned<String>, Spanned<String>)>> {
-    let mut options: Vec<(Spanned<String>, Spanned<String>)> = Vec::new();
+/// `('key' = 'value', …)`
+pub(super) fn options(cursor: &mut Cursor) -> SqlResult<Vec<WrittenOption>> {
+    let mut options: Vec<WrittenOption> = Vec::new();
     cursor.expect(&Token::LParen)?;
     while !cursor.eat(&Token::RParen) {
         if !options.is_empty() {
@@ -281,40 +224,78 @@ fn options(cursor: &mut Cursor) -> SqlResult<Vec<(Spanned<String>, Spanned<Strin
     Ok(options)
 }
 
-fn identifiers(cursor: &mut Cursor) -> SqlResult<Vec<Ident>> {
+/// `(a, b)`
+pub(super) fn identifiers(cursor: &mut Cursor) -> SqlResult<Vec<Ident>> {
     cursor.expect(&Token::LParen)?;
     let names = cursor.grammar(|parser| parser.parse_comma_separated(|parser| parser.parse_identifier()))?;
+    names.iter().try_for_each(reserved::check_name)?;
     cursor.expect(&Token::RParen)?;
     Ok(names)
 }
 
-/// A table's name, without the default catalog and database that may stand before it.
-pub(crate) fn unqualified(name: &ObjectName) -> SqlResult<Spanned<String>> {
+/// The name of a table, view or database as its parts.
+pub(crate) fn name_of(name: &ObjectName) -> SqlResult<Name> {
     let mut parts = Vec::new();
+    let mut span = Span::empty();
     for part in &name.0 {
-        match part {
-            ObjectNamePart::Identifier(ident) => parts.push(ident.clone()),
-            ObjectNamePart::Function(_) => {
-                return Err(SqlDiagnostic::new(Span::empty(), format!("`{name}` is no table name")));
-            }
+        let ObjectNamePart::Identifier(ident) = part else {
+            return Err(SqlDiagnostic::new(span, format!("`{name}` is no table name")));
+        };
+        reserved::check_name(ident)?;
+        parts.push(ident.value.clone());
+        span = ident.span;
+    }
+    if parts.is_empty() || parts.len() > 3 {
+        return Err(SqlDiagnostic::new(span, format!("Object '{name}' not found"))
+            .with_hint("A name has up to three parts: catalog.database.table."));
+    }
+    Ok(Name { parts, span })
+}
+
+/// Reads a name.
+pub(super) fn name(cursor: &mut Cursor) -> SqlResult<Name> {
+    let name = cursor.grammar(|parser| parser.parse_object_name(false))?;
+    name_of(&name)
+}
+
+/// Reads a query.
+pub(super) fn query(cursor: &mut Cursor) -> SqlResult<Box<sqlparser::ast::Query>> {
+    let span = cursor.span();
+    refuse_windows(cursor)?;
+    let query = cursor.grammar(Parser::parse_query)?;
+    let known = matches!(
+        *query.body,
+        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::SetOperation { .. } | SetExpr::Values(_)
+    );
+    if known {
+        return Ok(query);
+    }
+    Err(SqlDiagnostic::new(span, "this is not a query").with_hint("Write SELECT …, VALUES … or WITH … SELECT …."))
+}
+
+/// Window functions of tables and MATCH_RECOGNIZE are beyond sqlparser's grammar and ours; say so by name.
+fn refuse_windows(cursor: &Cursor) -> SqlResult<()> {
+    const WINDOWS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SESSION"];
+    for at in 0.. {
+        let token = cursor.parser.peek_nth_token_ref(at);
+        if matches!(token.token, Token::EOF | Token::SemiColon) {
+            return Ok(());
+        }
+        let next = |n: usize| &cursor.parser.peek_nth_token_ref(at + n).token;
+        let table = super::is_word(&token.token, "TABLE") && *next(1) == Token::LParen;
+        let window = WINDOWS.iter().find(|word| super::is_word(next(2), word));
+        let refused = match window {
+            Some(word) if table && *next(3) == Token::LParen => Some((*word).to_owned()),
+            _ if super::is_word(&token.token, "MATCH_RECOGNIZE") => Some("MATCH_RECOGNIZE".to_owned()),
+            _ => None,
+        };
+        if let Some(word) = refused {
+            return Err(SqlDiagnostic::new(
+                token.span,
+                format!("window {word} keeps state, which is not supported yet"),
+            )
+            .with_hint(crate::error::STATELESS_HINT));
         }
     }
-    let known = CATALOG.iter().rev();
-    let foreign = parts.iter().rev().skip(1).zip(known).find(|(part, known)| part.value != **known);
-    match (parts.last(), foreign) {
-        (Some(last), None) if parts.len() <= 3 => Ok(Spanned { value: last.value.clone(), span: last.span }),
-        (Some(last), _) => Err(SqlDiagnostic::new(last.span, format!("Object '{name}' not found"))
-            .with_hint("All tables live in default_catalog.default_database.")),
-        (None, _) => Err(SqlDiagnostic::new(Span::empty(), "a table name is missing")),
-    }
-}
-
-fn table_name(cursor: &mut Cursor) -> SqlResult<Spanned<String>> {
-    let name = cursor.grammar(|parser| parser.parse_object_name(false))?;
-    unqualified(&name)
-}
-
-/// Reads a bare query.
-pub(super) fn query(cursor: &mut Cursor) -> SqlResult<Box<sqlparser::ast::Query>> {
-    cursor.grammar(Parser::parse_query)
+    Ok(())
 }

@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use super::ast::Statement;
 use super::*;
 
 fn error(text: &str) -> SqlDiagnostic {
@@ -18,26 +19,64 @@ fn reads_the_statements_of_a_script() {
         EXECUTE STATEMENT SET BEGIN INSERT INTO t SELECT 1; INSERT INTO t SELECT 2; END; RESET";
     let statements = parse_script(text).unwrap();
     assert_eq!(statements.len(), 7);
-    let Statement::CreateTable(table) = &statements[3] else { panic!("{:?}", statements[3]) };
+    let Statement::CreateTable(table) = &statements[3].statement else { panic!("{:?}", statements[3]) };
     assert_eq!((table.columns.len(), table.primary_key.len()), (4, 1));
-    let Statement::StatementSet(inserts) = &statements[5] else { panic!("{:?}", statements[5]) };
+    let Statement::StatementSet(inserts) = &statements[5].statement else { panic!("{:?}", statements[5]) };
     assert_eq!(inserts.len(), 2);
 }
 
 #[test]
 fn refusals_say_where_and_what_to_write() {
     let cases = [
-        ("SELECT 1", 1, 1, "INSERT INTO"),
+        ("FOO BAR", 1, 1, "INSERT INTO"),
         ("SET a = 'b'", 1, 5, "single quotes"),
-        ("CREATE TABLE t (a INT METADATA) WITH ()", 1, 23, "Remove the column"),
+        ("CREATE TABLE t (a INT) WITH () AS SELECT 1", 1, 32, "INSERT INTO"),
+        ("CREATE TABLE t (value INT) WITH ()", 1, 17, "`value`"),
+        ("SELECT * FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND))", 1, 15, "part two"),
         ("CREATE TABLE t (a INT, PRIMARY KEY (a)) WITH ()", 1, 39, "NOT ENFORCED"),
-        ("INSERT INTO t SELECT /*+ OPTIONS('a'='b') */ 1", 1, 22, "WITH clause"),
+        ("INSERT INTO t SELECT /*+ NOPE('a'='b') */ 1", 1, 22, "correct its name"),
         ("\n  INSERT OVERWRITE t SELECT 1", 2, 10, "INSERT INTO"),
     ];
     for (text, line, column, hint) in cases {
         let error = error(text);
         assert_eq!((error.line(), error.column()), (line, column), "{text}: {error:?}");
         assert!(error.hint().unwrap().contains(hint), "{text}: {error:?}");
+    }
+}
+
+#[test]
+fn every_statement_of_the_dialect_is_read() {
+    let texts = [
+        "CREATE TEMPORARY VIEW IF NOT EXISTS v (a, b) COMMENT 'x' AS WITH w AS (SELECT 1) SELECT * FROM w",
+        "DROP TEMPORARY VIEW IF EXISTS v",
+        "ALTER TABLE IF EXISTS t RENAME TO u",
+        "ALTER TABLE t SET ('a' = 'b')",
+        "ALTER TABLE t RESET ('a', 'b')",
+        "ALTER VIEW v AS SELECT 1",
+        "CREATE DATABASE IF NOT EXISTS d COMMENT 'x' WITH ('a' = 'b')",
+        "DROP DATABASE IF EXISTS d CASCADE",
+        "USE d",
+        "USE CATALOG c",
+        "SHOW TABLES FROM d NOT LIKE 'a%'",
+        "SHOW FULL MODULES",
+        "SHOW COLUMNS FROM t",
+        "SHOW CREATE VIEW v",
+        "DESCRIBE EXTENDED c.d.t",
+        "EXPLAIN ESTIMATED_COST, CHANGELOG_MODE SELECT 1",
+        "EXPLAIN PLAN FOR INSERT INTO t VALUES (1)",
+        "EXPLAIN STATEMENT SET BEGIN INSERT INTO t VALUES (1); END",
+        "SET",
+        "CREATE TABLE t LIKE u (EXCLUDING ALL INCLUDING OPTIONS)",
+        "CREATE TABLE t (a INT METADATA FROM 'offset' VIRTUAL COMMENT 'x', b AS a + 1) COMMENT 'y' WITH ('a' = 'b')",
+        "INSERT INTO t PARTITION (a = 1) (b) SELECT 1",
+        "INSERT INTO t /*+ OPTIONS('a' = 'b') */ SELECT /*+ LOOKUP('table' = 'u') */ 1",
+        "(SELECT 1) UNION ALL (SELECT 2)",
+        "VALUES (1), (2)",
+    ];
+    for text in texts {
+        let parsed = parse_script(&format!("{text};")).unwrap();
+        assert_eq!(parsed.len(), 1, "{text}");
+        assert_eq!(parsed[0].text, text);
     }
 }
 

@@ -1,202 +1,243 @@
 //! One INSERT → the graph of its job.
 
-use std::sync::Arc;
-
 use sqlparser::tokenizer::Span;
 
-use super::{CompileContext, Graph, LookupNode, SinkNode, SourceNode, StepNode};
-use crate::analyzer::query::{self, Lookup, Origin, Query, Step};
+use super::flatten::{self, Leaf, Line};
+use super::graph::{
+    Branch, ErrorPolicy, Feed, Graph, LookupNode, SinkNode, SourceKind, SourceNode, StepNode, TopicSource,
+};
+use super::{CompileContext, sink};
+use crate::analyzer::query::{Binder, Lookup, Query, Step};
 use crate::catalog::{Catalog, Table};
 use crate::connector::Connector;
 use crate::connector::jdbc::JdbcTable;
-use crate::connector::kafka::{KafkaTable, ValueFormat};
+use crate::connector::kafka::Startup;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{Expr, ExprKind};
-use crate::format::{Field, JsonOptions, TimestampFormat};
+use crate::format::{Field, JsonOptions, Place, TimestampFormat, ValueFormat};
 use crate::parser::ast::Insert;
+use crate::parser::hints::Hints;
 use crate::types::coerce;
 
 /// As Debezium writes: nothing is skipped, times are ISO-8601.
-const LOOKUP_OPTIONS: JsonOptions = JsonOptions {
-    ignore_parse_errors: false,
-    fail_on_missing_field: false,
-    plain_decimals: false,
-    ignore_null_fields: false,
-    timestamps: TimestampFormat::Iso,
-};
+fn lookup_options() -> JsonOptions {
+    JsonOptions { timestamps: TimestampFormat::Iso, ..JsonOptions::default() }
+}
 
-pub(super) fn graph(catalog: &Catalog, insert: &Insert, context: &CompileContext) -> SqlResult<Graph> {
-    let table = catalog.get(&insert.table.value, insert.table.span)?;
-    let query = query::query(catalog, &insert.query)?;
-    let (source_table, kafka) = source_of(&query, insert)?;
-    let mut sink = sink(&table, insert, &query)?;
-    if kafka.format == ValueFormat::DebeziumJson && sink.key.is_empty() {
-        let message = format!(
-            "Table sink 'default_catalog.default_database.{}' doesn't support consuming update and delete changes which is produced by node \
-             TableSourceScan(table=[[default_catalog, default_database, {}]])",
-            table.name, source_table.name
-        );
-        return Err(SqlDiagnostic::new(insert.table.span, message)
-            .with_hint("Write to an 'upsert-kafka' table with a PRIMARY KEY."));
+/// What the session's options say about jobs.
+pub(super) struct JobOptions {
+    pub errors: ErrorPolicy,
+    pub drop_nulls: bool,
+}
+
+pub(super) fn graph(
+    catalog: &Catalog,
+    hints: &Hints,
+    insert: &Insert,
+    context: &CompileContext,
+    options: JobOptions,
+) -> SqlResult<Graph> {
+    let table = catalog.sink(&insert.table, &hints.options(insert.table.span))?;
+    if let Some((column, _)) = insert.partition.first() {
+        let message =
+            format!("Table '{}' is not partitioned: column '{column}' cannot be a static partition", table.path);
+        return Err(SqlDiagnostic::new(column.span, message)
+            .with_hint("Leave PARTITION out and select the constant as a column."));
     }
-    let mut lookups = Vec::new();
-    let mut steps = Vec::new();
-    for step in &query.steps {
-        steps.push(match step {
-            Step::Filter(condition) => StepNode::Filter(condition.clone()),
-            Step::Lookup(lookup) => {
-                lookups.push(lookup_node(lookup, &kafka.topic, context)?);
-                StepNode::Lookup(lookups.len() - 1)
-            }
-        });
+    let query = Binder::new(catalog, hints).query(&insert.query)?;
+    let targets = targets(&table, insert, &query)?;
+    let mut sink = sink::node(&table, insert)?;
+    sink.drop_nulls = options.drop_nulls;
+    let mut graph = Graph { branches: Vec::new(), lookups: Vec::new(), sink, errors: options.errors };
+    for line in flatten::lines(query)? {
+        let values = values(&graph.sink, &targets, &line, insert)?;
+        add_branch(&mut graph, line, values, insert, context)?;
     }
-    sink.key_sources = key_sources(&sink, &source_table, insert)?;
-    let startup = kafka.startup.ok_or_else(|| {
-        SqlDiagnostic::new(insert.span, format!("table '{}' is read, but has no 'scan.startup.mode'", source_table.name))
-            .with_hint("Add 'scan.startup.mode' = 'earliest-offset' or 'latest-offset' to its WITH clause; consumer groups do not say where a job starts here.")
-    })?;
-    let mut source = SourceNode {
-        table: source_table.name.clone(),
-        topic: kafka.topic.clone(),
-        format: kafka.format,
-        options: kafka.json,
-        fields: fields(&source_table, |column| column.to_owned()),
-        startup,
-    };
-    mark_needed(&mut source, &mut lookups, &steps, &sink);
-    Ok(Graph { source, steps, lookups, sink })
+    sink::check_changes(&mut graph, insert)?;
+    mark_needed(&mut graph);
+    Ok(graph)
 }
 
-/// The `kafka` table that the query reads.
-fn source_of(query: &Query, insert: &Insert) -> SqlResult<(Arc<Table>, KafkaTable)> {
-    let Origin::Scan(table) = &query.origin else {
-        return Err(SqlDiagnostic::new(insert.span, "INSERT of constants is not supported yet")
-            .with_hint("Select from a table of the connector 'kafka'."));
-    };
-    match &table.connector {
-        Connector::Kafka(kafka) => Ok((Arc::clone(table), kafka.clone())),
-        Connector::UpsertKafka(_) => {
-            let message = format!("reading '{}': 'upsert-kafka' is not supported as a source yet", table.name);
-            Err(SqlDiagnostic::new(insert.span, message).with_hint("Read it with the connector 'kafka'."))
-        }
-        Connector::Jdbc(_) => {
-            let message = format!("reading '{}': 'jdbc' is supported in look-ups only", table.name);
-            Err(SqlDiagnostic::new(insert.span, message)
-                .with_hint("Read the topic of its changes with the connector 'kafka' and the format 'debezium-json'."))
-        }
-    }
-}
-
-fn fields(table: &Table, name: impl Fn(&str) -> String) -> Vec<Field> {
-    let field = |column: &crate::catalog::PhysicalColumn| Field {
-        name: name(&column.name),
-        kind: column.data_type.kind,
-        needed: false,
-    };
-    table.physical.iter().map(field).collect()
-}
-
-fn sink(table: &Table, insert: &Insert, query: &Query) -> SqlResult<SinkNode> {
-    let values = values(table, insert, query)?;
-    let (topic, key, key_options, value_options, except_key) = match &table.connector {
-        Connector::UpsertKafka(upsert) => {
-            (upsert.topic.clone(), table.primary_key.clone(), upsert.key, upsert.value, upsert.except_key)
-        }
-        Connector::Kafka(kafka) if kafka.format == ValueFormat::Json => {
-            (kafka.topic.clone(), Vec::new(), kafka.json, kafka.json, false)
-        }
-        Connector::Kafka(_) => {
-            return Err(SqlDiagnostic::new(
-                insert.table.span,
-                "writing the format 'debezium-json' is not supported yet",
-            )
-            .with_hint("Write to an 'upsert-kafka' table."));
-        }
-        Connector::Jdbc(_) => {
-            return Err(SqlDiagnostic::new(insert.table.span, "writing to 'jdbc' is not supported")
-                .with_hint("Write to an 'upsert-kafka' table, and let a sink connector bring it to the database."));
-        }
-    };
-    let columns = table.physical.clone();
-    let table = table.name.clone();
-    Ok(SinkNode { table, topic, columns, values, key, key_options, value_options, except_key, key_sources: Vec::new() })
-}
-
-/// The query's columns in the order and types of the sink's.
-fn values(table: &Table, insert: &Insert, query: &Query) -> SqlResult<Vec<Expr>> {
-    let given: SqlResult<Vec<Expr>> = query
-        .columns
-        .iter()
-        .map(|(name, value)| {
-            value.clone().ok_or_else(|| {
-                SqlDiagnostic::new(insert.span, format!("'{name}' is PROCTIME(), which differs with every run"))
-                    .with_hint("Leave it out of the SELECT.")
-            })
-        })
-        .collect();
-    let given = given?;
+/// For each column of the query, the sink's column that takes it.
+fn targets(table: &Table, insert: &Insert, query: &Query) -> SqlResult<Vec<usize>> {
+    let columns = table.sink_columns();
     let targets: SqlResult<Vec<usize>> = if insert.columns.is_empty() {
-        Ok((0..table.physical.len()).collect())
+        Ok((0..columns.len()).collect())
     } else {
         let find = |name: &sqlparser::ast::Ident| {
-            table
-                .physical
-                .iter()
-                .position(|column| column.name == name.value)
-                .ok_or_else(|| SqlDiagnostic::new(name.span, format!("Unknown target column '{}'", name.value)))
+            columns.iter().position(|(_, column)| column.name == name.value).ok_or_else(|| {
+                SqlDiagnostic::new(name.span, format!("Unknown target column '{}'", name.value))
+                    .with_hint("Name columns of the table that are not computed.")
+            })
         };
         insert.columns.iter().map(find).collect()
     };
     let targets = targets?;
-    if targets.len() != given.len() {
-        return Err(mismatch(table, insert, query, "Different number of columns."));
+    if let Some((at, column)) = insert.columns.iter().enumerate().find(|(at, _)| targets[..*at].contains(&targets[*at]))
+    {
+        let message = format!("Target column '{}' is assigned more than once", insert.columns[at].value);
+        return Err(SqlDiagnostic::new(column.span, message));
     }
-    let mut values: Vec<Option<Expr>> = vec![None; table.physical.len()];
-    for (position, (target, value)) in targets.iter().zip(given).enumerate() {
-        let column = &table.physical[*target];
-        if !coerce::implicit_cast(value.data_type.kind, column.data_type.kind) {
+    if targets.len() != query.columns.len() {
+        return Err(sink::mismatch(table, insert, query, "Different number of columns."));
+    }
+    for (position, (target, (_, data_type))) in targets.iter().zip(query.schema()).enumerate() {
+        let (_, column) = &columns[*target];
+        if !coerce::implicit_cast(data_type.kind, column.data_type.kind) {
             let cause = format!("Incompatible types for sink column '{}' at position {position}.", column.name);
-            return Err(mismatch(table, insert, query, &cause));
+            return Err(sink::mismatch(table, insert, query, &cause));
         }
-        values[*target] = Some(value.cast(column.data_type.kind));
     }
-    let filled = values.into_iter().zip(&table.physical);
+    Ok(targets)
+}
+
+/// A branch's columns in the order and types of the sink's.
+fn values(sink: &SinkNode, targets: &[usize], line: &Line, insert: &Insert) -> SqlResult<Vec<Expr>> {
+    let mut values: Vec<Option<Expr>> = vec![None; sink.columns.len()];
+    for (target, (name, value)) in targets.iter().zip(&line.columns) {
+        let value = value.clone().ok_or_else(|| {
+            SqlDiagnostic::new(insert.span, format!("'{name}' is PROCTIME(), which differs with every run"))
+                .with_hint("Leave it out of the SELECT.")
+        })?;
+        let place = sink::place_of(sink, *target);
+        values[place] = Some(value.cast(sink.columns[place].data_type.kind));
+    }
+    let filled = values.into_iter().zip(&sink.columns);
     Ok(filled.map(|(value, column)| value.unwrap_or_else(|| Expr::null(column.data_type.kind))).collect())
 }
 
-fn mismatch(table: &Table, insert: &Insert, query: &Query, cause: &str) -> SqlDiagnostic {
-    let shown = |value: &Option<Expr>| {
-        value
-            .as_ref()
-            .map_or_else(|| "TIMESTAMP_LTZ(3) NOT NULL *PROCTIME*".to_owned(), |value| value.data_type.to_string())
-    };
-    let given: Vec<String> = query.columns.iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect();
-    let wanted: Vec<String> =
-        table.physical.iter().map(|column| format!("{}: {}", column.name, column.data_type)).collect();
-    let message = format!(
-        "Column types of query result and sink for 'default_catalog.default_database.{}' do not match.\nCause: {cause}\n\nQuery schema: [{}]\nSink schema:  [{}]",
-        table.name,
-        given.join(", "),
-        wanted.join(", ")
-    );
-    SqlDiagnostic::new(insert.span, message).with_hint("Select one value per column, and CAST where the types differ.")
+fn add_branch(
+    graph: &mut Graph,
+    line: Line,
+    values: Vec<Expr>,
+    insert: &Insert,
+    context: &CompileContext,
+) -> SqlResult<()> {
+    let source = source(&line.leaf, insert)?;
+    let mut steps = Vec::with_capacity(line.steps.len());
+    for step in line.steps {
+        steps.push(match step {
+            Step::Filter(condition) => StepNode::Filter(condition),
+            Step::Lookup(lookup) => {
+                graph.lookups.push(lookup_node(&lookup, &source, context)?);
+                StepNode::Lookup(graph.lookups.len() - 1)
+            }
+            Step::Unnest(unnest) => StepNode::Unnest {
+                collection: unnest.collection,
+                types: unnest.types,
+                ordinality: unnest.ordinality,
+                outer: unnest.outer,
+            },
+        });
+    }
+    let key_sources = if source.changes() { key_sources(&graph.sink, &values, &line.leaf) } else { Vec::new() };
+    graph.branches.push(Branch { source, steps, values, key_sources });
+    Ok(())
 }
 
-fn lookup_node(lookup: &Lookup, stream_topic: &str, context: &CompileContext) -> SqlResult<LookupNode> {
+fn source(leaf: &Leaf, insert: &Insert) -> SqlResult<SourceNode> {
+    let table = match leaf {
+        Leaf::Values { types, rows } => {
+            let kind = SourceKind::Values { types: types.clone(), rows: rows.clone() };
+            let field = |data_type: &crate::types::DataType| Field {
+                name: String::new(),
+                kind: data_type.kind,
+                needed: true,
+                place: Place::Value,
+            };
+            let fields = types.iter().map(field).collect();
+            return Ok(SourceNode { table: "values".to_owned(), kind, fields });
+        }
+        Leaf::Scan(table) => table,
+    };
+    let mut fields = fields(table);
+    let kind = match &table.connector {
+        Connector::Kafka(kafka) => {
+            if let Some(key) = &kafka.key {
+                for index in &key.fields {
+                    // A column in both is the value's, as in Flink.
+                    if kafka.except_key {
+                        fields[*index].place = Place::Key;
+                        fields[*index].name = strip(&fields[*index].name, &key.prefix);
+                    }
+                }
+            }
+            SourceKind::Topics(TopicSource {
+                topics: kafka.topics.clone(),
+                value: kafka.value.clone(),
+                key: kafka.key.as_ref().map(|key| key.format.clone()),
+                startup: kafka.startup.clone(),
+                stop: kafka.stop.clone(),
+                upsert: false,
+                retract: false,
+            })
+        }
+        Connector::UpsertKafka(upsert) => {
+            for index in &table.primary_key {
+                fields[*index].place = Place::Key;
+                fields[*index].name = strip(&fields[*index].name, &upsert.prefix);
+            }
+            SourceKind::Topics(TopicSource {
+                topics: upsert.topics.clone(),
+                value: upsert.value.clone(),
+                key: Some(upsert.key.clone()),
+                startup: Startup::Earliest,
+                stop: upsert.stop.clone(),
+                upsert: true,
+                retract: false,
+            })
+        }
+        Connector::Filesystem(files) => SourceKind::Files { path: files.path.clone(), format: files.format.clone() },
+        Connector::Datagen(datagen) => SourceKind::Datagen(datagen.clone()),
+        Connector::Jdbc(_) => {
+            let message = format!("reading '{}': 'jdbc' is supported in look-ups only", table.name);
+            return Err(SqlDiagnostic::new(insert.span, message).with_hint(
+                "Read the topic of its changes with the connector 'kafka' and the format 'debezium-json'.",
+            ));
+        }
+        Connector::Print { .. } | Connector::Blackhole => {
+            return Err(SqlDiagnostic::new(insert.span, format!("'{}' can only be used as a sink", table.name)));
+        }
+    };
+    Ok(SourceNode { table: table.name.clone(), kind, fields })
+}
+
+fn strip(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_owned()
+}
+
+fn fields(table: &Table) -> Vec<Field> {
+    let physical = table.physical.iter().map(|column| Field {
+        name: column.name.clone(),
+        kind: column.data_type.kind,
+        needed: false,
+        place: Place::Value,
+    });
+    let metadata = table.metadata.iter().map(|column| Field {
+        name: column.name.clone(),
+        kind: column.natural.kind,
+        needed: false,
+        place: Place::Metadata(column.key.clone()),
+    });
+    physical.chain(metadata).collect()
+}
+
+fn lookup_node(lookup: &Lookup, source: &SourceNode, context: &CompileContext) -> SqlResult<LookupNode> {
     let Connector::Jdbc(jdbc) = &lookup.table.connector else {
         return Err(SqlDiagnostic::new(lookup.span, "only 'jdbc' tables can be looked up"));
     };
-    let (captured, topic) = captured(jdbc, stream_topic, context, lookup.span)?;
-    let mut fields = fields(&lookup.table, |column| column.to_owned());
+    let mut fields = fields(&lookup.table);
     for (field, column) in fields.iter_mut().zip(&jdbc.columns) {
         field.name.clone_from(column);
     }
+    let feed = match captured(jdbc, source, context, lookup.span)? {
+        Some((captured, topic)) => Feed::Topic { captured, topic, options: lookup_options() },
+        None => Feed::Database(jdbc.clone()),
+    };
     Ok(LookupNode {
         table: lookup.table.name.clone(),
-        captured,
-        topic,
+        feed,
         fields,
-        options: LOOKUP_OPTIONS,
         keys: lookup.keys.clone(),
         table_keys: lookup.table_keys.clone(),
         residual: lookup.residual.clone(),
@@ -204,88 +245,105 @@ fn lookup_node(lookup: &Lookup, stream_topic: &str, context: &CompileContext) ->
     })
 }
 
-/// `schema.table` and topic of the captured table behind a look-up.
-fn captured(jdbc: &JdbcTable, stream_topic: &str, context: &CompileContext, span: Span) -> SqlResult<(String, String)> {
+/// `schema.table` and topic of the captured table behind a look-up; none where the database has to be asked.
+fn captured(
+    jdbc: &JdbcTable,
+    source: &SourceNode,
+    context: &CompileContext,
+    span: Span,
+) -> SqlResult<Option<(String, String)>> {
+    let Some(table) = &jdbc.table else { return Ok(None) };
     if context.captured.is_empty() {
-        let mut parts = stream_topic.rsplitn(3, '.').skip(1);
-        let (schema, prefix) = (parts.next(), parts.next());
-        let (Some(stream_schema), Some(prefix)) = (schema, prefix) else {
-            let message = format!(
-                "topic '{stream_topic}' is not <prefix>.<schema>.<table>, so the topic of '{}' is not known",
-                jdbc.table
-            );
-            return Err(
-                SqlDiagnostic::new(span, message).with_hint("Let a source capture the table that is looked up.")
-            );
+        let stream = match (&source.kind, source.topics()) {
+            (SourceKind::Topics(topics), [only]) if topics.value.kind == ValueFormat::DebeziumJson => only.as_str(),
+            _ => return Ok(None),
         };
+        let mut parts = stream.rsplitn(3, '.').skip(1);
+        let (stream_schema, prefix) = (parts.next(), parts.next());
+        let (Some(stream_schema), Some(prefix)) = (stream_schema, prefix) else { return Ok(None) };
         let schema = jdbc.schema.as_deref().unwrap_or(stream_schema);
-        return Ok((format!("{schema}.{}", jdbc.table), format!("{prefix}.{schema}.{}", jdbc.table)));
+        return Ok(Some((format!("{schema}.{table}"), format!("{prefix}.{schema}.{table}"))));
     }
-    let named = |table: &&super::CapturedTable| {
-        table.table == jdbc.table && jdbc.schema.as_ref().is_none_or(|schema| *schema == table.schema)
+    let named = |known: &&super::CapturedTable| {
+        known.table == *table && jdbc.schema.as_ref().is_none_or(|schema| *schema == known.schema)
     };
     let mut found: Vec<_> = context.captured.iter().filter(named).collect();
     if found.len() > 1 {
-        found.retain(|table| table.schema == "public");
+        found.retain(|known| known.schema == "public");
     }
     match found.as_slice() {
-        [only] => Ok((format!("{}.{}", only.schema, only.table), only.topic.clone())),
-        _ => {
-            Err(SqlDiagnostic::new(span, format!("table '{}' of the look-up is not captured by a source", jdbc.table))
-                .with_hint(
-                    "Add it to the source's table.include.list; look-ups that ask the database are not supported yet.",
-                ))
-        }
+        [only] => Ok(Some((format!("{}.{}", only.schema, only.table), only.topic.clone()))),
+        [] => Ok(None),
+        _ => Err(SqlDiagnostic::new(span, format!("table '{table}' of the look-up is captured in several schemas"))
+            .with_hint("Write the schema before it in 'table-name'.")),
     }
 }
 
-/// Names of the source's columns that make the record's key. They must be plain columns, for of a deleted row only
-/// the key is known.
-fn key_sources(sink: &SinkNode, source: &Table, insert: &Insert) -> SqlResult<Vec<String>> {
-    let mut out = Vec::new();
-    for index in &sink.key {
-        let mut value = &sink.values[*index];
+/// Names of the source's columns that the sink's key is made of, if it is made of plain columns alone.
+fn key_sources(sink: &SinkNode, values: &[Expr], leaf: &Leaf) -> Vec<String> {
+    let Leaf::Scan(source) = leaf else { return Vec::new() };
+    let column = |index: &usize| {
+        let mut value = &values[*index];
         while let ExprKind::Cast { input, .. } = &value.kind {
             value = input;
         }
         match value.kind {
-            ExprKind::Column(column) if column < source.physical.len() => {
-                out.push(source.physical[column].name.clone());
-            }
-            _ => {
-                let name = &sink.columns[*index].name;
-                let message = format!("key column '{name}' is not a column of '{}'", source.name);
-                return Err(SqlDiagnostic::new(insert.span, message).with_hint(
-                    "Fill the PRIMARY KEY with columns of the stream: of a deleted row nothing else is known.",
-                ));
-            }
+            ExprKind::Column(column) => source.physical.get(column).map(|column| column.name.clone()),
+            _ => None,
         }
-    }
-    Ok(out)
+    };
+    let found: Option<Vec<String>> = sink.key.iter().map(column).collect();
+    found.unwrap_or_default()
 }
 
 /// Marks the columns that anything reads, so that the others are not decoded.
-fn mark_needed(source: &mut SourceNode, lookups: &mut [LookupNode], steps: &[StepNode], sink: &SinkNode) {
-    let mut used = Vec::new();
-    sink.values.iter().for_each(|value| value.columns(&mut used));
-    for step in steps {
-        match step {
-            StepNode::Filter(condition) => condition.columns(&mut used),
-            StepNode::Lookup(index) => {
-                let lookup = &lookups[*index];
-                lookup.keys.iter().for_each(|key| key.columns(&mut used));
-                lookup.residual.iter().for_each(|residual| residual.columns(&mut used));
+fn mark_needed(graph: &mut Graph) {
+    let Graph { branches, lookups, .. } = graph;
+    for branch in branches {
+        let mut used = Vec::new();
+        branch.values.iter().for_each(|value| value.columns(&mut used));
+        for step in &branch.steps {
+            match step {
+                StepNode::Filter(condition) => condition.columns(&mut used),
+                StepNode::Lookup(index) => {
+                    let lookup = &lookups[*index];
+                    lookup.keys.iter().for_each(|key| key.columns(&mut used));
+                    lookup.residual.iter().for_each(|residual| residual.columns(&mut used));
+                }
+                StepNode::Unnest { collection, .. } => collection.columns(&mut used),
             }
         }
+        mark(branch, lookups, &used);
     }
-    let mut fields: Vec<&mut Field> = source.fields.iter_mut().collect();
     for lookup in lookups {
         let mut own = Vec::new();
         lookup.table_keys.iter().for_each(|key| key.columns(&mut own));
-        own.iter().for_each(|index| lookup.fields[*index].needed = true);
-        fields.extend(lookup.fields.iter_mut());
+        own.into_iter().for_each(|index| lookup.fields[index].needed = true);
     }
+}
+
+/// Marks columns of a branch by their index behind its last step.
+fn mark(branch: &mut Branch, lookups: &mut [LookupNode], used: &[usize]) {
     for index in used {
-        fields[index].needed = true;
+        let mut at = *index;
+        if let Some(field) = branch.source.fields.get_mut(at) {
+            field.needed = true;
+            continue;
+        }
+        at -= branch.source.fields.len();
+        for step in &branch.steps {
+            let width = match step {
+                StepNode::Filter(_) => 0,
+                StepNode::Lookup(lookup) => lookups[*lookup].fields.len(),
+                StepNode::Unnest { types, .. } => types.len(),
+            };
+            if at < width {
+                if let StepNode::Lookup(lookup) = step {
+                    lookups[*lookup].fields[at].needed = true;
+                }
+                break;
+            }
+            at -= width;
+        }
     }
 }

@@ -1,26 +1,30 @@
 //! Scripts and typed relations → job plans.
 //!
 //! ```text
-//!  text ─parser─▶ statements ─catalog, analyzer─▶ typed query ─planner─▶ JobPlan ─job─▶ running
+//!  text ─parser─▶ statements ─session: catalog, analyzer─▶ typed query ─flatten, insert─▶ JobPlan ─job─▶ running
+//!                                                                └─ bounded ─▶ rows, for shells and tests
 //! ```
 //! Invariant: a plan holds every look-up and filter of its query; what the log cannot give is refused here, before
 //! anything starts.
 
 pub mod bounded;
+mod execute;
+mod flatten;
+mod graph;
 mod insert;
 mod plan;
 mod session;
+mod sink;
 
+pub use execute::{Outcome, Selection, Session, TableResult};
+pub(crate) use graph::{Branch, Feed, Graph, LookupNode, SinkKind, SourceKind, SourceNode, StepNode, TopicSink};
 pub use plan::JobPlan;
-pub(crate) use plan::{Graph, LookupNode, SinkNode, SourceNode, StepNode};
 pub use session::DEFAULT_CHECKPOINT_INTERVAL;
+pub(crate) use session::parse_duration;
 
 use std::sync::Arc;
 
-use crate::catalog::Catalog;
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::parser::ast::{Insert, Statement};
-use session::Session;
 
 /// A table of the database whose changes are in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,53 +57,35 @@ pub struct Script {
 /// Compiles a script; nothing outside is touched. `source_name` is shown in errors.
 pub fn compile(source_name: &str, text: &str, context: &CompileContext) -> SqlResult<Script> {
     let source = Arc::new(text.to_owned());
-    script(text, context).map_err(|error| error.in_text(source_name, &source))
+    script(source_name, &source, context).map_err(|error| error.in_text(source_name, &source))
 }
 
-fn script(text: &str, context: &CompileContext) -> SqlResult<Script> {
-    let mut catalog = Catalog::default();
-    let mut session = Session::default();
+fn script(source_name: &str, text: &Arc<String>, context: &CompileContext) -> SqlResult<Script> {
+    let mut session = Session::new(context.clone());
     let mut out = Script::default();
-    for statement in crate::parser::parse_script(text)? {
-        match statement {
-            Statement::Set { key, value } => out.notices.extend(session.set(&key, &value)?),
-            Statement::Reset(key) => session.reset(key.as_ref().map(|key| key.value.as_str())),
-            Statement::AddJar(path) => {
-                out.notices.push(format!("ADD JAR '{}' is not needed: connectors and formats are built in", path.value))
+    for parsed in crate::parser::parse_script(text)? {
+        match session.execute(&parsed, Some((source_name, text)))? {
+            Outcome::Done => {}
+            Outcome::Table(_) => {
+                out.notices.push(format!("'{}' shows nothing in a job's file", first_words(&parsed.text)))
             }
-            Statement::DropTable { name, if_exists } => catalog.drop_table(&name, if_exists)?,
-            Statement::CreateTable(table) => out.notices.extend(catalog.create_table(&table)?),
-            Statement::Insert(insert) => add_job(&catalog, &session, &insert, context, &mut out)?,
-            Statement::StatementSet(inserts) => {
-                for insert in &inserts {
-                    add_job(&catalog, &session, insert, context, &mut out)?;
-                }
-                if inserts.len() > 1 {
-                    out.notices.push(format!("the statement set runs as {} jobs, one per INSERT", inserts.len()));
-                }
+            Outcome::Jobs(jobs) => out.jobs.extend(jobs),
+            Outcome::Select(_) => {
+                return Err(SqlDiagnostic::new(parsed.span, "a SELECT in a job's file writes nowhere")
+                    .with_hint("Write INSERT INTO a table before it, or run the file with `thm sql`."));
             }
         }
+        out.notices.extend(session.take_notices());
     }
+    session.check_unused()?;
     Ok(out)
 }
 
-fn add_job(
-    catalog: &Catalog,
-    session: &Session,
-    insert: &Insert,
-    context: &CompileContext,
-    out: &mut Script,
-) -> SqlResult<()> {
-    let graph = insert::graph(catalog, insert, context)?;
-    let name = session.job_name.clone().unwrap_or_else(|| format!("{}{}", plan::NAME_PREFIX, insert.table.value));
-    if out.jobs.iter().any(|job| job.name == name) {
-        return Err(SqlDiagnostic::new(insert.span, format!("there is already a job named '{name}'")).with_hint(
-            "Write SET 'pipeline.name' = '…' with another name before this INSERT: a job is known by its name.",
-        ));
-    }
-    out.jobs.push(JobPlan { name, checkpoint_interval: session.checkpoint_interval, graph: Arc::new(graph) });
-    Ok(())
+fn first_words(text: &str) -> String {
+    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
 }
 
+#[cfg(test)]
+mod language_tests;
 #[cfg(test)]
 mod tests;

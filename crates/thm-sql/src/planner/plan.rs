@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::graph::{Branch, Feed, Graph, SinkKind, StepNode};
 use crate::catalog::PhysicalColumn;
-use crate::connector::kafka::{Startup, ValueFormat};
-use crate::expr::Expr;
-use crate::format::{Field, JsonOptions};
 
 /// Flink SQL's prefix of a job that one INSERT makes.
-pub(super) const NAME_PREFIX: &str = "insert-into_default_catalog.default_database.";
+pub(super) const NAME_PREFIX: &str = "insert-into_";
 
 /// A job, as the manager runs it.
 #[derive(Clone, Debug)]
@@ -22,66 +20,6 @@ pub struct JobPlan {
     /// Pause between checkpoints.
     pub checkpoint_interval: Duration,
     pub(crate) graph: Arc<Graph>,
-}
-
-/// What a job does.
-#[derive(Debug)]
-pub(crate) struct Graph {
-    pub source: SourceNode,
-    pub steps: Vec<StepNode>,
-    pub lookups: Vec<LookupNode>,
-    pub sink: SinkNode,
-}
-
-/// The stream.
-#[derive(Debug)]
-pub(crate) struct SourceNode {
-    pub table: String,
-    pub topic: String,
-    pub format: ValueFormat,
-    pub options: JsonOptions,
-    pub fields: Vec<Field>,
-    pub startup: Startup,
-}
-
-/// What rows pass.
-#[derive(Debug)]
-pub(crate) enum StepNode {
-    Filter(Expr),
-    /// The n-th look-up.
-    Lookup(usize),
-}
-
-/// A look-up table, fed by the topic of the captured table behind it.
-#[derive(Debug)]
-pub(crate) struct LookupNode {
-    pub table: String,
-    /// `schema.table` in the database.
-    pub captured: String,
-    pub topic: String,
-    pub fields: Vec<Field>,
-    pub options: JsonOptions,
-    pub keys: Vec<Expr>,
-    pub table_keys: Vec<Expr>,
-    pub residual: Option<Expr>,
-    pub outer: bool,
-}
-
-/// What is written.
-#[derive(Debug)]
-pub(crate) struct SinkNode {
-    pub table: String,
-    pub topic: String,
-    pub columns: Vec<PhysicalColumn>,
-    /// One per column, of the column's type.
-    pub values: Vec<Expr>,
-    /// Columns of the record's key; none for an append-only sink.
-    pub key: Vec<usize>,
-    pub key_options: JsonOptions,
-    pub value_options: JsonOptions,
-    pub except_key: bool,
-    /// Columns of the source that the key comes from.
-    pub key_sources: Vec<String>,
 }
 
 impl JobPlan {
@@ -101,14 +39,21 @@ impl JobPlan {
     /// Changes when a look-up's state no longer fits.
     pub(crate) fn lookup_hash(&self, index: usize) -> String {
         let node = &self.graph.lookups[index];
-        digest(&(&node.topic, &node.fields, &node.table_keys))
+        digest(&(node.topic(), &node.fields, &node.table_keys))
     }
 
     /// Changes when the records' keys mean something else.
     pub(crate) fn key_hash(&self) -> String {
         let sink = &self.graph.sink;
-        let key: Vec<_> = sink.key.iter().map(|index| (&sink.columns[*index], &sink.values[*index])).collect();
-        digest(&(&sink.topic, key))
+        let mut key: Vec<usize> = sink.key.clone();
+        if let SinkKind::Topic(topic) = &sink.kind {
+            key.extend(topic.key.iter().flat_map(|(_, fields)| fields.iter().map(|(index, _)| *index)));
+        }
+        let of_branch = |branch: &Branch| {
+            let part = |index: &usize| format!("{:?} {:?}", sink.columns[*index], branch.values[*index]);
+            key.iter().map(part).collect::<Vec<_>>()
+        };
+        digest(&(sink.place(), self.graph.branches.iter().map(of_branch).collect::<Vec<_>>()))
     }
 
     /// Name of the sink's producer in the log.
@@ -117,64 +62,88 @@ impl JobPlan {
         format!("job:{}", self.name)
     }
 
-    /// Topics that the job reads: the stream's, then those of the look-ups.
+    /// Topics that the job reads: those of the streams, then those of the look-ups.
     #[must_use]
     pub fn source_topics(&self) -> Vec<&str> {
-        let lookups = self.graph.lookups.iter().map(|lookup| lookup.topic.as_str());
-        std::iter::once(self.graph.source.topic.as_str()).chain(lookups).collect()
+        let streams = self.graph.branches.iter().flat_map(|branch| branch.source.topics());
+        let lookups = self.graph.lookups.iter().filter_map(|lookup| lookup.topic());
+        streams.map(String::as_str).chain(lookups).collect()
     }
 
-    /// The topic that the job writes.
+    /// The topic that the job writes; empty if it writes elsewhere.
     #[must_use]
     pub fn sink_topic(&self) -> &str {
-        &self.graph.sink.topic
+        self.graph.sink.topic().unwrap_or_default()
     }
 
     /// The plan for people.
     #[must_use]
     pub fn explain(&self) -> String {
-        let graph = &*self.graph;
+        let sink = &self.graph.sink;
         let mut out = String::new();
-        let mode = if graph.sink.key.is_empty() { "append" } else { "upsert" };
-        let key: Vec<&str> = graph.sink.key.iter().map(|index| graph.sink.columns[*index].name.as_str()).collect();
+        let mode = match &sink.kind {
+            _ if sink.key.is_empty() => "append",
+            SinkKind::Topic(topic) if topic.upsert => "upsert",
+            _ => "changelog",
+        };
+        let key: Vec<&str> = sink.key.iter().map(|index| sink.columns[*index].name.as_str()).collect();
         // Writing to a String never fails.
         let _ = writeln!(out, "Job {} ({})", self.name, self.id());
-        let _ = writeln!(
-            out,
-            "Sink(table=[{}], topic=[{}], mode=[{mode}], key=[{}])",
-            graph.sink.table,
-            graph.sink.topic,
-            key.join(", ")
-        );
-        let _ = writeln!(out, "+- Calc(select=[{}])", names(&graph.sink.columns));
-        for step in graph.steps.iter().rev() {
-            match step {
-                StepNode::Filter(_) => out.push_str("   +- Filter\n"),
-                StepNode::Lookup(index) => {
-                    let lookup = &graph.lookups[*index];
-                    let kind = if lookup.outer { "LeftOuterJoin" } else { "InnerJoin" };
-                    let _ = writeln!(
-                        out,
-                        "   +- LookupJoin(table=[{}], type=[{kind}], fed by=[topic {} of {}], as of=[the row's own commit])",
-                        lookup.table, lookup.topic, lookup.captured
-                    );
-                }
-            }
+        let kind = if sink.topic().is_some() { "topic" } else { "to" };
+        let (table, place, key) = (&sink.table, sink.place(), key.join(", "));
+        let _ = writeln!(out, "Sink(table=[{table}], {kind}=[{place}], mode=[{mode}], key=[{key}])");
+        let mut indent = String::new();
+        if self.graph.branches.len() > 1 {
+            let _ = writeln!(out, "+- Union(all=[true], branches=[{}])", self.graph.branches.len());
+            indent.push_str("   ");
         }
-        let source = &graph.source;
-        let _ = writeln!(
-            out,
-            "      +- Source(table=[{}], topic=[{}], format=[{}], startup=[{:?}])",
-            source.table,
-            source.topic,
-            match source.format {
-                ValueFormat::Json => "json",
-                ValueFormat::DebeziumJson => "debezium-json",
-            },
-            source.startup
-        );
-        out.push_str("Delivery: exactly once, from log to log\n");
+        for branch in &self.graph.branches {
+            self.explain_branch(&mut out, &indent, branch);
+        }
+        out.push_str(match &sink.kind {
+            SinkKind::Topic(_) => "Delivery: exactly once, from log to log\n",
+            _ => "Delivery: at least once: after a crash rows since the last checkpoint come again\n",
+        });
         out
+    }
+
+    fn explain_branch(&self, out: &mut String, indent: &str, branch: &Branch) {
+        let _ = writeln!(out, "{indent}+- Calc(select=[{}])", names(&self.graph.sink.columns));
+        for step in branch.steps.iter().rev() {
+            let line = match step {
+                StepNode::Filter(_) => "Filter".to_owned(),
+                StepNode::Unnest { outer, .. } => {
+                    format!("Correlate(UNNEST, joinType=[{}])", if *outer { "LEFT" } else { "INNER" })
+                }
+                StepNode::Lookup(index) => {
+                    let lookup = &self.graph.lookups[*index];
+                    let kind = if lookup.outer { "LeftOuterJoin" } else { "InnerJoin" };
+                    let feed = match &lookup.feed {
+                        Feed::Topic { captured, topic, .. } => {
+                            format!("fed by=[topic {topic} of {captured}], as of=[the row's own commit]")
+                        }
+                        Feed::Database(jdbc) => {
+                            let cached = if jdbc.cache.is_some() { ", cached" } else { "" };
+                            format!("asks=[{} at {}{cached}], as of=[the moment it is asked]", jdbc.relation, jdbc.url)
+                        }
+                    };
+                    format!("LookupJoin(table=[{}], type=[{kind}], {feed})", lookup.table)
+                }
+            };
+            let _ = writeln!(out, "{indent}   +- {line}");
+        }
+        let source = &branch.source;
+        let detail = match &source.kind {
+            super::graph::SourceKind::Topics(topics) => format!(
+                "topic=[{}], format=[{}], startup=[{:?}], bounded=[{:?}]",
+                source.place(),
+                topics.value.kind.as_str(),
+                topics.startup,
+                topics.stop
+            ),
+            _ => format!("from=[{}]", source.place()),
+        };
+        let _ = writeln!(out, "{indent}      +- Source(table=[{}], {detail})", source.table);
     }
 }
 

@@ -1,6 +1,9 @@
 //! `SET` and `RESET`: the options that mean something here, those that would change data, and those without effect.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use super::graph::ErrorPolicy;
 
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::Spanned;
@@ -15,86 +18,127 @@ const FIXED: &[(&str, &[&str], &str)] = &[
         &["UTC", "Etc/UTC", "GMT", "Z", "default"],
         "Times are in UTC; remove the option or write 'UTC'.",
     ),
-    ("execution.runtime-mode", &["streaming", "STREAMING"], "Jobs run until they are canceled; write 'streaming'."),
+    (
+        "execution.runtime-mode",
+        &["streaming", "STREAMING", "batch", "BATCH", "automatic", "AUTOMATIC"],
+        "Write 'streaming' or 'batch'; a job ends when all it reads has an end.",
+    ),
     ("table.sql-dialect", &["default", "DEFAULT"], "Only Flink's own dialect is known."),
-    ("table.exec.sink.not-null-enforcer", &["ERROR", "error"], "A NULL in a NOT NULL column fails the job."),
+    (
+        "table.exec.sink.not-null-enforcer",
+        &["ERROR", "error", "DROP", "drop"],
+        "Write 'ERROR' to fail the job on a NULL in a NOT NULL column, or 'DROP' to drop such rows.",
+    ),
     (
         "table.exec.sink.type-length-enforcer",
-        &["IGNORE", "ignore"],
-        "Texts are written as they are; use CAST to cut them.",
+        &["IGNORE", "ignore", "TRIM_PAD", "trim_pad"],
+        "Texts are cut to the length of their column by the cast into the sink; write 'IGNORE' or 'TRIM_PAD'.",
     ),
+    (
+        "table.exec.sink.upsert-materialize",
+        &["AUTO", "auto", "NONE", "none"],
+        "Changes are followed by key in commit order, so that nothing has to be materialized; write 'AUTO' or 'NONE'.",
+    ),
+    ("errors.tolerance", &["none", "all"], "Write 'none' to fail the job, or 'all' to go on with the next row."),
     ("table.exec.legacy-cast-behaviour", &["DISABLED", "disabled"], "CAST is that of Flink 1.15 and later."),
 ];
 
-/// Options of the script so far.
-#[derive(Clone, Debug)]
-pub(super) struct Session {
-    pub checkpoint_interval: Duration,
-    pub job_name: Option<String>,
+/// Options of a session so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    set: BTreeMap<String, String>,
     ignored: Vec<String>,
 }
 
-impl Default for Session {
-    fn default() -> Self {
-        Self { checkpoint_interval: DEFAULT_CHECKPOINT_INTERVAL, job_name: None, ignored: Vec::new() }
-    }
-}
-
-impl Session {
+impl Settings {
     /// `SET`; gives a notice the first time an option without effect is set.
     pub fn set(&mut self, key: &Spanned<String>, value: &Spanned<String>) -> SqlResult<Option<String>> {
         let name = key.value.as_str();
-        if let Some((_, allowed, hint)) = FIXED.iter().find(|(known, ..)| *known == name) {
-            if allowed.contains(&value.value.as_str()) {
-                return Ok(None);
-            }
+        if let Some((_, allowed, hint)) = FIXED.iter().find(|(known, ..)| *known == name)
+            && !allowed.contains(&value.value.as_str())
+        {
             let message = format!("'{name}' = '{}' is not supported", value.value);
             return Err(SqlDiagnostic::new(value.span, message).with_hint(*hint));
         }
-        match name {
-            "execution.checkpointing.interval" => {
-                self.checkpoint_interval = duration(value)?;
-                Ok(None)
-            }
-            "pipeline.name" => {
-                self.job_name = Some(value.value.clone());
-                Ok(None)
-            }
-            _ if self.ignored.iter().any(|known| known == name) => Ok(None),
-            _ => {
-                self.ignored.push(name.to_owned());
-                Ok(Some(format!("option '{name}' has no effect here")))
-            }
+        if name == "execution.checkpointing.interval" {
+            duration(value)?;
         }
+        let known = FIXED.iter().any(|(fixed, ..)| *fixed == name) || KNOWN.contains(&name);
+        self.set.insert(name.to_owned(), value.value.clone());
+        if known || self.ignored.iter().any(|ignored| ignored == name) {
+            return Ok(None);
+        }
+        self.ignored.push(name.to_owned());
+        Ok(Some(format!("option '{name}' has no effect here")))
     }
 
     /// `RESET`.
     pub fn reset(&mut self, key: Option<&str>) {
-        let default = Self::default();
         match key {
-            None => (self.checkpoint_interval, self.job_name) = (default.checkpoint_interval, default.job_name),
-            Some("execution.checkpointing.interval") => self.checkpoint_interval = default.checkpoint_interval,
-            Some("pipeline.name") => self.job_name = None,
-            Some(_) => {}
+            None => self.set.clear(),
+            Some(key) => drop(self.set.remove(key)),
         }
+    }
+
+    /// The value of an option that has been set.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.set.get(key).map(String::as_str)
+    }
+
+    /// All that have been set, sorted.
+    pub fn all(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.set.iter()
+    }
+
+    /// Pause between checkpoints.
+    pub fn checkpoint_interval(&self) -> Duration {
+        let set = self.get("execution.checkpointing.interval").and_then(parse_duration);
+        set.unwrap_or(DEFAULT_CHECKPOINT_INTERVAL)
+    }
+
+    /// What happens to rows that cannot be evaluated.
+    pub fn errors(&self) -> ErrorPolicy {
+        ErrorPolicy {
+            tolerate: self.get("errors.tolerance") == Some("all"),
+            dead_letters: self.get("errors.deadletterqueue.topic.name").map(str::to_owned),
+        }
+    }
+
+    /// Whether rows with a NULL in a NOT NULL column are dropped.
+    pub fn drop_nulls(&self) -> bool {
+        self.get("table.exec.sink.not-null-enforcer").is_some_and(|how| how.eq_ignore_ascii_case("drop"))
     }
 }
 
-/// Flink's durations: `10s`, `10 s`, `1 min`, `500ms`, a bare number of milliseconds.
+/// Options that mean something here and may have any value.
+const KNOWN: &[&str] = &[
+    "execution.checkpointing.interval",
+    "pipeline.name",
+    "errors.deadletterqueue.topic.name",
+    "sql-client.execution.result-mode",
+    "sql-client.execution.max-table-result.rows",
+    "table.dml-sync",
+];
+
 fn duration(value: &Spanned<String>) -> SqlResult<Duration> {
-    let text = value.value.trim();
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let number: Option<u64> = text[..digits].parse().ok();
-    let unit_ms = match text[digits..].trim().to_ascii_lowercase().as_str() {
-        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => Some(1),
-        "s" | "sec" | "secs" | "second" | "seconds" => Some(1_000),
-        "min" | "m" | "minute" | "minutes" => Some(60_000),
-        "h" | "hour" | "hours" => Some(3_600_000),
-        _ => None,
-    };
-    let millis = number.zip(unit_ms).and_then(|(number, unit)| number.checked_mul(unit)).filter(|millis| *millis > 0);
-    millis.map(Duration::from_millis).ok_or_else(|| {
-        SqlDiagnostic::new(value.span, format!("'{text}' is not a duration"))
+    parse_duration(&value.value).filter(|parsed| !parsed.is_zero()).ok_or_else(|| {
+        SqlDiagnostic::new(value.span, format!("'{}' is not a duration", value.value))
             .with_hint("Write a number and a unit: '10s'.")
     })
+}
+
+/// Flink's durations: `10s`, `10 s`, `1 min`, `500ms`, a bare number of milliseconds.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit_ms = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
+        "min" | "m" | "minute" | "minutes" => 60_000,
+        "h" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(unit_ms).map(Duration::from_millis)
 }

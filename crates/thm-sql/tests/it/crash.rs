@@ -40,6 +40,7 @@ impl Life {
             state,
             handle: tokio::runtime::Handle::current(),
             budget: MemoryBudget::new(16 << 20),
+            groups: None,
         });
         Self { log, manager }
     }

@@ -251,6 +251,7 @@ impl Bench {
             state: Arc::clone(&self.state),
             handle: tokio::runtime::Handle::current(),
             budget: MemoryBudget::new(16 << 20),
+            groups: None,
         })
     }
 

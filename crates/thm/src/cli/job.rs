@@ -127,7 +127,9 @@ fn report(answer: &Value, output: Output) -> Result<()> {
         output::note(&format!("note: {}", text(notice)));
     }
     let mut table = Table::new(&["job", "done", "version", "id"]);
-    for job in answer["jobs"].as_array().into_iter().flatten() {
+    let jobs = answer["jobs"].as_array().filter(|jobs| !jobs.is_empty() || output == Output::Json);
+    let Some(jobs) = jobs else { return Ok(()) };
+    for job in jobs {
         let version = job["version"].as_str().map(short).unwrap_or_default();
         table.row([job["name"].clone(), job["done"].clone(), version.into(), job["id"].clone()]);
     }

@@ -109,7 +109,7 @@ async fn overview(State(jobs): State<Jobs>) -> Json<Value> {
         "slots-total": all.len().max(1),
         "slots-available": all.len().max(1) - running,
         "jobs-running": running,
-        "jobs-finished": count(JobState::Suspended),
+        "jobs-finished": count(JobState::Finished) + count(JobState::Suspended),
         "jobs-cancelled": count(JobState::Canceled),
         "jobs-failed": count(JobState::Failed),
         "flink-version": FLINK_VERSION,

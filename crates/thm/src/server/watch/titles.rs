@@ -52,8 +52,8 @@ impl Titles {
 
     /// Reads what has been added to the topics that jobs look up, a page each.
     pub async fn look(&mut self, log: &dyn Log, jobs: &[JobStatus]) {
-        // The stream comes first among a job's inputs.
-        let streams: Vec<&str> = jobs.iter().filter_map(|job| Some(job.inputs.first()?.topic.as_str())).collect();
+        // The stream comes last among a job's inputs: look-ups are read first.
+        let streams: Vec<&str> = jobs.iter().filter_map(|job| Some(job.inputs.last()?.topic.as_str())).collect();
         let inputs = jobs.iter().flat_map(|job| &job.inputs).filter(|input| !streams.contains(&input.topic.as_str()));
         for input in inputs {
             let at = TopicPartition::new(input.topic.as_str(), input.partition);

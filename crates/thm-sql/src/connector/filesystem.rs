@@ -1,0 +1,44 @@
+//! Options of `filesystem`: files of lines, for tests and replays.
+
+use std::path::PathBuf;
+
+use super::Usage;
+use super::options::Options;
+use crate::catalog::PhysicalColumn;
+use crate::error::{SqlDiagnostic, SqlResult};
+use crate::format::{Format, ValueFormat, options as format_options};
+
+/// A `filesystem` table.
+#[derive(Clone, Debug)]
+pub struct FilesystemTable {
+    /// A folder, all files of which are read in the order of their names, or one file.
+    pub path: PathBuf,
+    /// How each line is written.
+    pub format: Format,
+}
+
+/// Reads `filesystem` options.
+pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn], usage: Usage) -> SqlResult<FilesystemTable> {
+    let path = options.required("path")?;
+    let format = options.required("format")?;
+    let span = format.span;
+    let format = format_options::read(options, &format, &[""], usage)?;
+    if format.kind == ValueFormat::Raw && columns.len() != 1 {
+        return Err(SqlDiagnostic::new(span, "the 'raw' format only supports single physical column")
+            .with_hint("Declare one column of type STRING."));
+    }
+    options.without_effect(&[
+        "sink.rolling-policy.file-size",
+        "sink.rolling-policy.rollover-interval",
+        "sink.rolling-policy.check-interval",
+        "sink.parallelism",
+        "auto-compaction",
+        "source.report-statistics",
+    ]);
+    let written = path.value.strip_prefix("file://").unwrap_or(&path.value);
+    if written.contains("://") {
+        return Err(SqlDiagnostic::new(path.span, format!("'{}' is not a path of this machine", path.value))
+            .with_hint("Write an absolute path, or file:///path."));
+    }
+    Ok(FilesystemTable { path: PathBuf::from(written), format })
+}

@@ -1,0 +1,194 @@
+//! Where a job's rows go: a topic, exactly once, or as text to files and the standard output, at least once.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use thm_api::{Error, ErrorKind, Progress, Result, RowKind};
+
+use super::output::Output;
+use crate::expr::{EvalError, Input, text};
+use crate::format::write::Writer;
+use crate::operator::Rows;
+use crate::planner::{Graph, SinkKind};
+
+/// The sink of a job.
+pub(super) enum Sink {
+    Topic(Box<Output>),
+    Text(TextSink),
+}
+
+impl Sink {
+    /// Writes rows of a branch that follow from input up to and including `last`.
+    pub async fn write(&mut self, branch: usize, rows: Vec<Rows>, last: Progress) -> Result<()> {
+        match self {
+            Self::Topic(output) => output.write(branch, rows, last).await,
+            Self::Text(sink) => sink.write(branch, rows),
+        }
+    }
+
+    /// Tells partitions that got nothing how far the job is.
+    pub async fn tell_progress(&mut self, now: bool) -> Result<()> {
+        match self {
+            Self::Topic(output) => output.tell_progress(now).await,
+            Self::Text(_) => Ok(()),
+        }
+    }
+
+    /// Waits until everything written is durable.
+    pub async fn durable(&mut self) -> Result<()> {
+        match self {
+            Self::Topic(output) => output.durable().await,
+            Self::Text(sink) => sink.flush(),
+        }
+    }
+
+    /// Records written so far.
+    pub fn records(&self) -> u64 {
+        match self {
+            Self::Topic(output) => output.records,
+            Self::Text(sink) => sink.records,
+        }
+    }
+
+    /// DECIMAL results that became NULL since the last call.
+    pub fn take_overflows(&mut self) -> u64 {
+        match self {
+            Self::Topic(output) => std::mem::take(&mut output.overflows),
+            Self::Text(sink) => std::mem::take(&mut sink.overflows),
+        }
+    }
+}
+
+enum Target {
+    Standard(String),
+    File(BufWriter<File>, Writer),
+    Nowhere,
+}
+
+/// Rows as text.
+pub(super) struct TextSink {
+    graph: Arc<Graph>,
+    job: Arc<str>,
+    target: Target,
+    records: u64,
+    overflows: u64,
+}
+
+impl TextSink {
+    pub fn open(graph: Arc<Graph>, job: Arc<str>) -> Result<Self> {
+        let target = match &graph.sink.kind {
+            SinkKind::Files { path, format } => {
+                let file = open(path, &job)?;
+                let columns = &graph.sink.columns;
+                let fields: Vec<(usize, String)> =
+                    columns.iter().map(|column| column.name.clone()).enumerate().collect();
+                Target::File(BufWriter::new(file), Writer::new(format, columns, &fields))
+            }
+            SinkKind::Print { identifier } => Target::Standard(identifier.clone()),
+            SinkKind::Blackhole | SinkKind::Topic(_) => Target::Nowhere,
+        };
+        Ok(Self { graph, job, target, records: 0, overflows: 0 })
+    }
+
+    fn write(&mut self, branch: usize, all: Vec<Rows>) -> Result<()> {
+        let failed = |error: EvalError| {
+            Error::new(ErrorKind::Evaluation, "writing a row", self.graph.sink.table.clone()).with_source(error)
+        };
+        let mut out = Vec::new();
+        for rows in all.iter().filter(|rows| !rows.is_empty()) {
+            let input = Input::new(&rows.columns, rows.len());
+            let values = &self.graph.branches[branch].values;
+            let columns: Result<Vec<ArrayRef>, EvalError> = values.iter().map(|value| value.evaluate(&input)).collect();
+            let columns = columns.map_err(failed)?;
+            self.overflows += input.overflows.get();
+            for (row, meta) in rows.meta.iter().enumerate() {
+                if self.has_null(&columns, row)? {
+                    continue;
+                }
+                match &self.target {
+                    Target::Standard(identifier) => {
+                        if !identifier.is_empty() {
+                            out.extend_from_slice(identifier.as_bytes());
+                            out.extend_from_slice(b"> ");
+                        }
+                        self.row_text(&mut out, meta.kind, &columns, row);
+                        out.push(b'\n');
+                    }
+                    Target::File(_, writer) => {
+                        writer.write(&mut out, &columns, row, false).map_err(failed)?;
+                        out.push(b'\n');
+                    }
+                    Target::Nowhere => {}
+                }
+                self.records += 1;
+            }
+        }
+        let io = |error| Error::new(ErrorKind::LogIo, "writing rows", self.job.to_string()).with_source(error);
+        match &mut self.target {
+            Target::Standard(_) => std::io::stdout().write_all(&out).map_err(io),
+            Target::File(file, _) => file.write_all(&out).map_err(io),
+            Target::Nowhere => Ok(()),
+        }
+    }
+
+    /// `+I[1, a]`, as Flink's print connector shows rows.
+    fn row_text(&self, out: &mut Vec<u8>, kind: RowKind, columns: &[ArrayRef], row: usize) {
+        let mut line = format!("{}[", kind.as_str());
+        for (index, (column, array)) in self.graph.sink.columns.iter().zip(columns).enumerate() {
+            if index > 0 {
+                line.push_str(", ");
+            }
+            let of = column.data_type.kind;
+            if text::is_null(array, row, of) {
+                line.push_str("null");
+            } else if let crate::types::LogicalType::Boolean = of {
+                line.push_str(if arrow::array::AsArray::as_boolean(array).value(row) { "true" } else { "false" });
+            } else {
+                text::write(&mut line, array, row, of);
+            }
+        }
+        line.push(']');
+        out.extend_from_slice(line.as_bytes());
+    }
+
+    /// Whether a NULL stands in a NOT NULL column and the row is to be dropped for it.
+    fn has_null(&self, columns: &[ArrayRef], row: usize) -> Result<bool> {
+        let sink = &self.graph.sink;
+        let wrong =
+            sink.columns.iter().zip(columns).find(|(column, array)| !column.data_type.nullable && array.is_null(row));
+        match wrong {
+            None => Ok(false),
+            Some(_) if sink.drop_nulls => Ok(true),
+            Some((column, _)) => Err(super::output::null_in(&column.name, sink.path.clone())),
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let io = |error| Error::new(ErrorKind::LogIo, "writing rows", self.job.to_string()).with_source(error);
+        match &mut self.target {
+            Target::Standard(_) => std::io::stdout().flush().map_err(io),
+            Target::File(file, _) => {
+                file.flush().map_err(io)?;
+                file.get_ref().sync_data().map_err(io)
+            }
+            Target::Nowhere => Ok(()),
+        }
+    }
+}
+
+/// A file of the job's own in the folder, to which runs append.
+fn open(folder: &Path, job: &str) -> Result<File> {
+    let failed = |error| {
+        Error::new(ErrorKind::InvalidConfig, "opening a file", folder.display().to_string())
+            .with_source(error)
+            .with_hint("Let the table's 'path' name a folder that can be written.")
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let digest: String =
+        <sha2::Sha256 as sha2::Digest>::digest(job).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let path = folder.join(format!("part-{digest}-0"));
+    OpenOptions::new().create(true).append(true).open(path).map_err(failed)
+}

@@ -1,0 +1,246 @@
+//! `CREATE`, `DROP` and `ALTER`, clause by clause.
+
+use sqlparser::ast::Ident;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Span, Token};
+
+use super::ast::{Alter, Change, Column, ColumnKind, CreateTable, CreateView, Drop, Like, Statement, WrittenType};
+use super::statement::{identifiers, name, options, query};
+use super::{Cursor, data_type, reserved};
+use crate::error::{SqlDiagnostic, SqlResult};
+
+/// Reads one of them; `None` if it is something else.
+pub(super) fn parse(cursor: &mut Cursor) -> SqlResult<Option<Statement>> {
+    for (words, temporary, view) in [
+        (&["CREATE", "TABLE"][..], false, false),
+        (&["CREATE", "TEMPORARY", "TABLE"], true, false),
+        (&["CREATE", "VIEW"], false, true),
+        (&["CREATE", "TEMPORARY", "VIEW"], true, true),
+    ] {
+        if cursor.eat_words(words) {
+            return if view { create_view(cursor, temporary) } else { create_table(cursor, temporary) }.map(Some);
+        }
+    }
+    for (words, temporary, view) in [
+        (&["DROP", "TABLE"][..], false, false),
+        (&["DROP", "TEMPORARY", "TABLE"], true, false),
+        (&["DROP", "VIEW"], false, true),
+        (&["DROP", "TEMPORARY", "VIEW"], true, true),
+    ] {
+        if cursor.eat_words(words) {
+            let if_exists = cursor.eat_words(&["IF", "EXISTS"]);
+            return Ok(Some(Statement::Drop(Drop { name: name(cursor)?, if_exists, temporary, view })));
+        }
+    }
+    if cursor.eat_words(&["ALTER", "TABLE"]) {
+        return alter(cursor, false).map(Some);
+    }
+    if cursor.eat_words(&["ALTER", "VIEW"]) {
+        return alter(cursor, true).map(Some);
+    }
+    database(cursor)
+}
+
+fn database(cursor: &mut Cursor) -> SqlResult<Option<Statement>> {
+    if cursor.eat_words(&["CREATE", "DATABASE"]) {
+        let if_not_exists = cursor.eat_words(&["IF", "NOT", "EXISTS"]);
+        let name = name(cursor)?;
+        let _ = comment(cursor)?;
+        if cursor.eat_words(&["WITH"]) {
+            options(cursor)?;
+        }
+        return Ok(Some(Statement::CreateDatabase { name, if_not_exists }));
+    }
+    if cursor.eat_words(&["DROP", "DATABASE"]) {
+        let if_exists = cursor.eat_words(&["IF", "EXISTS"]);
+        let name = name(cursor)?;
+        let cascade = cursor.eat_words(&["CASCADE"]);
+        let _ = cursor.eat_words(&["RESTRICT"]);
+        return Ok(Some(Statement::DropDatabase { name, if_exists, cascade }));
+    }
+    Ok(None)
+}
+
+fn alter(cursor: &mut Cursor, view: bool) -> SqlResult<Statement> {
+    let if_exists = cursor.eat_words(&["IF", "EXISTS"]);
+    let which = name(cursor)?;
+    let change = if cursor.eat_words(&["RENAME", "TO"]) {
+        Change::Rename(name(cursor)?)
+    } else if view && cursor.eat_words(&["AS"]) {
+        Change::Query(query(cursor)?)
+    } else if cursor.eat_words(&["SET"]) {
+        Change::Set(options(cursor)?)
+    } else if cursor.eat_words(&["RESET"]) {
+        cursor.expect(&Token::LParen)?;
+        let mut keys = vec![cursor.text("an option's name")?];
+        while cursor.eat(&Token::Comma) {
+            keys.push(cursor.text("an option's name")?);
+        }
+        cursor.expect(&Token::RParen)?;
+        Change::Reset(keys)
+    } else {
+        return Err(SqlDiagnostic::new(cursor.span(), "this change of a table is not supported")
+            .with_hint("ALTER TABLE takes RENAME TO, SET and RESET; for columns write a new CREATE TABLE."));
+    };
+    Ok(Statement::Alter(Box::new(Alter { name: which, if_exists, view, change })))
+}
+
+fn create_view(cursor: &mut Cursor, temporary: bool) -> SqlResult<Statement> {
+    let if_not_exists = cursor.eat_words(&["IF", "NOT", "EXISTS"]);
+    let name = name(cursor)?;
+    let columns = if cursor.peek().token == Token::LParen { identifiers(cursor)? } else { Vec::new() };
+    let comment = comment(cursor)?;
+    cursor.expect_words(&["AS"])?;
+    let query = query(cursor)?;
+    Ok(Statement::CreateView(Box::new(CreateView { name, temporary, if_not_exists, columns, comment, query })))
+}
+
+fn create_table(cursor: &mut Cursor, temporary: bool) -> SqlResult<Statement> {
+    let if_not_exists = cursor.eat_words(&["IF", "NOT", "EXISTS"]);
+    let mut table = CreateTable {
+        name: name(cursor)?,
+        temporary,
+        if_not_exists,
+        columns: Vec::new(),
+        primary_key: Vec::new(),
+        constraint: None,
+        watermark: None,
+        comment: None,
+        options: Vec::new(),
+        like: None,
+    };
+    if cursor.eat(&Token::LParen) {
+        loop {
+            element(cursor, &mut table)?;
+            if !cursor.eat(&Token::Comma) {
+                break;
+            }
+        }
+        cursor.expect(&Token::RParen)?;
+    }
+    table.comment = comment(cursor)?;
+    for (clause, hint) in [
+        ("PARTITIONED", "Leave PARTITIONED BY out; a topic's partitions follow from the key."),
+        ("DISTRIBUTED", "Leave DISTRIBUTED BY out; a topic's partitions follow from the key."),
+    ] {
+        if cursor.peek_word(clause) {
+            return Err(SqlDiagnostic::new(cursor.span(), format!("{clause} BY is not supported")).with_hint(hint));
+        }
+    }
+    if cursor.eat_words(&["WITH"]) {
+        table.options = options(cursor)?;
+    }
+    if cursor.eat_words(&["LIKE"]) {
+        table.like = Some(like(cursor)?);
+    }
+    if cursor.peek_word("AS") {
+        return Err(SqlDiagnostic::new(cursor.span(), "CREATE TABLE AS SELECT is not supported")
+            .with_hint("Write CREATE TABLE with its columns, then INSERT INTO it."));
+    }
+    Ok(Statement::CreateTable(Box::new(table)))
+}
+
+/// `LIKE other [(INCLUDING ALL, EXCLUDING OPTIONS, …)]`
+fn like(cursor: &mut Cursor) -> SqlResult<Like> {
+    let source = name(cursor)?;
+    let mut rules = Vec::new();
+    if cursor.eat(&Token::LParen) {
+        while !cursor.eat(&Token::RParen) {
+            let word = |cursor: &mut Cursor, known: &[&str]| {
+                let found = known.iter().find(|word| cursor.eat_words(&[word]));
+                found.map(|word| (*word).to_owned()).ok_or_else(|| cursor.expected(&known.join(" or ")))
+            };
+            let how = word(cursor, &["INCLUDING", "EXCLUDING", "OVERWRITING"])?;
+            let what =
+                ["ALL", "CONSTRAINTS", "DISTRIBUTION", "GENERATED", "METADATA", "OPTIONS", "PARTITIONS", "WATERMARKS"];
+            rules.push((how, word(cursor, &what)?));
+            let _ = cursor.eat(&Token::Comma);
+        }
+    }
+    Ok(Like { source, rules })
+}
+
+fn element(cursor: &mut Cursor, table: &mut CreateTable) -> SqlResult<()> {
+    if cursor.eat_words(&["WATERMARK", "FOR"]) {
+        let column = cursor.grammar(|parser| parser.parse_identifier())?;
+        cursor.expect_words(&["AS"])?;
+        let strategy = cursor.grammar(Parser::parse_expr)?;
+        if table.watermark.replace((column, strategy)).is_some() {
+            return Err(cursor.expected("one WATERMARK only"));
+        }
+        return Ok(());
+    }
+    if cursor.eat_words(&["CONSTRAINT"]) {
+        let name = cursor.grammar(|parser| parser.parse_identifier())?;
+        table.constraint = Some(name.value);
+        cursor.expect_words(&["PRIMARY"])?;
+        return primary_key(cursor, table);
+    }
+    if cursor.eat_words(&["PRIMARY"]) {
+        return primary_key(cursor, table);
+    }
+    if cursor.peek_word("UNIQUE") {
+        return Err(SqlDiagnostic::new(cursor.span(), "UNIQUE constraint is not supported yet")
+            .with_hint("Write PRIMARY KEY (…) NOT ENFORCED."));
+    }
+    column(cursor, table)
+}
+
+fn primary_key(cursor: &mut Cursor, table: &mut CreateTable) -> SqlResult<()> {
+    let span = cursor.span();
+    cursor.expect_words(&["KEY"])?;
+    let key = identifiers(cursor)?;
+    not_enforced(cursor)?;
+    set_key(table, key, span)
+}
+
+fn set_key(table: &mut CreateTable, key: Vec<Ident>, span: Span) -> SqlResult<()> {
+    if !table.primary_key.is_empty() {
+        return Err(SqlDiagnostic::new(span, "Duplicate primary key definition"));
+    }
+    table.primary_key = key;
+    Ok(())
+}
+
+fn not_enforced(cursor: &mut Cursor) -> SqlResult<()> {
+    if cursor.eat_words(&["NOT", "ENFORCED"]) {
+        return Ok(());
+    }
+    let message = "Flink doesn't support ENFORCED mode for PRIMARY KEY constraint. ENFORCED/NOT ENFORCED controls if the \
+                   constraint checks are performed on the incoming/outgoing data. Flink does not own the data therefore \
+                   the only supported mode is the NOT ENFORCED mode";
+    Err(SqlDiagnostic::new(cursor.span(), message).with_hint("Write PRIMARY KEY (…) NOT ENFORCED."))
+}
+
+fn column(cursor: &mut Cursor, table: &mut CreateTable) -> SqlResult<()> {
+    let name = cursor.grammar(|parser| parser.parse_identifier())?;
+    reserved::check_name(&name)?;
+    if cursor.eat_words(&["AS"]) {
+        let expression = cursor.grammar(Parser::parse_expr)?;
+        let comment = comment(cursor)?;
+        table.columns.push(Column { name, kind: ColumnKind::Computed(Box::new(expression)), comment });
+        return Ok(());
+    }
+    let span = cursor.span();
+    let data_type = cursor.data_type()?;
+    let nullable = data_type::from_name(&data_type).is_none_or(|read| read.nullable);
+    let written = WrittenType { data_type, span, nullable };
+    let kind = if cursor.eat_words(&["METADATA"]) {
+        let key = if cursor.eat_words(&["FROM"]) { Some(cursor.text("a metadata key")?) } else { None };
+        let is_virtual = cursor.eat_words(&["VIRTUAL"]);
+        ColumnKind::Metadata { data_type: written, key, is_virtual }
+    } else {
+        ColumnKind::Physical(written)
+    };
+    if cursor.eat_words(&["PRIMARY", "KEY"]) {
+        not_enforced(cursor)?;
+        set_key(table, vec![name.clone()], span)?;
+    }
+    let comment = comment(cursor)?;
+    table.columns.push(Column { name, kind, comment });
+    Ok(())
+}
+
+fn comment(cursor: &mut Cursor) -> SqlResult<Option<String>> {
+    if cursor.eat_words(&["COMMENT"]) { cursor.text("a comment").map(|text| Some(text.value)) } else { Ok(None) }
+}

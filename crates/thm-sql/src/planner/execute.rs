@@ -1,0 +1,263 @@
+//! A session: statement after statement, each with what it gives.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sqlparser::ast::Query as AstQuery;
+
+use super::graph::Graph;
+use super::insert::{self, JobOptions};
+use super::session::Settings;
+use super::{CompileContext, JobPlan, plan};
+use crate::analyzer::query::{Binder, Query};
+use crate::catalog::{Catalog, Source, View, show};
+use crate::error::{SqlDiagnostic, SqlResult};
+use crate::parser::ast::{Alter, Change, CreateView, Insert, Parsed, Show, Shown, Spanned, Statement};
+use crate::parser::hints::Hints;
+use crate::types::{DataType, LogicalType};
+
+/// Rows that a statement shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableResult {
+    /// Name and type of each column.
+    pub columns: Vec<(String, DataType)>,
+    /// Rows.
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl TableResult {
+    /// One column of texts.
+    #[must_use]
+    pub fn texts(name: &str, rows: impl IntoIterator<Item = String>) -> Self {
+        let columns = vec![(name.to_owned(), LogicalType::STRING.nullable(true))];
+        Self { columns, rows: rows.into_iter().map(|text| vec![Value::String(text)]).collect() }
+    }
+}
+
+/// A query to be answered.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    pub(crate) query: Query,
+}
+
+impl Selection {
+    /// Whether it could run as a stream: what keeps state is refused by name.
+    pub fn check_stream(&self) -> SqlResult<()> {
+        super::flatten::lines(self.query.clone()).map(drop)
+    }
+
+    /// Name and type of each column.
+    #[must_use]
+    pub fn schema(&self) -> Vec<(String, DataType)> {
+        self.query.schema()
+    }
+}
+
+/// What a statement gives.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing to show.
+    Done,
+    /// Rows.
+    Table(TableResult),
+    /// Jobs to run.
+    Jobs(Vec<JobPlan>),
+    /// A query to answer.
+    Select(Box<Selection>),
+}
+
+/// Tables, views and options, statement after statement.
+#[derive(Debug, Default)]
+pub struct Session {
+    catalog: Catalog,
+    settings: Settings,
+    jars: BTreeSet<String>,
+    names: BTreeSet<String>,
+    notices: Vec<String>,
+    context: CompileContext,
+}
+
+impl Session {
+    /// An empty one.
+    #[must_use]
+    pub fn new(context: CompileContext) -> Self {
+        Self { context, ..Self::default() }
+    }
+
+    /// Runs a statement. `source` is the text it stands in, for errors that point into it later.
+    pub fn execute(&mut self, parsed: &Parsed, source: Option<(&str, &Arc<String>)>) -> SqlResult<Outcome> {
+        let source = source.map(|(name, text)| (name.to_owned(), Arc::clone(text)));
+        let out = self.statement(&parsed.statement, &parsed.hints, source)?;
+        parsed.hints.all_used()?;
+        self.notices.extend(parsed.hints.without_effect());
+        self.notices.extend(self.catalog.take_notices());
+        Ok(out)
+    }
+
+    /// What was accepted without effect since the last call.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Refuses tables that nothing has used and nothing could use.
+    pub fn check_unused(&self) -> SqlResult<()> {
+        self.catalog.check_unused()
+    }
+
+    /// The value of an option that has been set.
+    #[must_use]
+    pub fn option(&self, key: &str) -> Option<&str> {
+        self.settings.get(key)
+    }
+
+    fn statement(&mut self, statement: &Statement, hints: &Arc<Hints>, source: Option<Source>) -> SqlResult<Outcome> {
+        match statement {
+            Statement::Set { key, value } => self.notices.extend(self.settings.set(key, value)?),
+            Statement::ShowOptions => return Ok(Outcome::Table(self.options())),
+            Statement::Reset(key) => self.settings.reset(key.as_ref().map(|key| key.value.as_str())),
+            Statement::AddJar(path) => self.add_jar(path),
+            Statement::RemoveJar(path) => drop(self.jars.remove(&path.value)),
+            Statement::Drop(drop) => self.catalog.drop(drop)?,
+            Statement::CreateTable(table) => self.catalog.create_table(table, source)?,
+            Statement::CreateView(view) => self.create_view(view, hints, source)?,
+            Statement::Alter(alter) => self.alter(alter, hints)?,
+            Statement::CreateDatabase { name, if_not_exists } => self.catalog.create_database(name, *if_not_exists)?,
+            Statement::DropDatabase { name, if_exists, cascade } => {
+                self.catalog.drop_database(name, *if_exists, *cascade)?;
+            }
+            Statement::UseDatabase(name) => self.catalog.use_database(name)?,
+            Statement::UseCatalog(name) => self.catalog.use_catalog(name)?,
+            Statement::Show(show) => return self.show(show).map(Outcome::Table),
+            Statement::Describe(name) => return show::describe(&self.catalog, name).map(Outcome::Table),
+            Statement::Explain(inner) => return self.explain(inner, hints),
+            Statement::Insert(insert) => return Ok(Outcome::Jobs(vec![self.job(insert, hints, true)?])),
+            Statement::StatementSet(inserts) => return self.statement_set(inserts, hints).map(Outcome::Jobs),
+            Statement::Query(query) => {
+                let query = self.select(query, hints)?;
+                return Ok(Outcome::Select(Box::new(Selection { query })));
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn select(&self, query: &AstQuery, hints: &Hints) -> SqlResult<Query> {
+        let mut query = Binder::new(&self.catalog, hints).query(query)?;
+        query.unique_names();
+        Ok(query)
+    }
+
+    fn add_jar(&mut self, path: &Spanned<String>) {
+        self.notices.push(format!("ADD JAR '{}' is not needed: connectors and formats are built in", path.value));
+        self.jars.insert(path.value.clone());
+    }
+
+    fn create_view(&mut self, view: &CreateView, hints: &Arc<Hints>, source: Option<Source>) -> SqlResult<()> {
+        let mut query = Binder::new(&self.catalog, hints).query(&view.query)?;
+        query.unique_names();
+        let mut schema = query.schema();
+        if !view.columns.is_empty() {
+            if view.columns.len() != schema.len() {
+                let message = format!(
+                    "VIEW definition and input fields not match:\n\tDef fields: {:?}.\n\tInput fields: {:?}.",
+                    view.columns.iter().map(|column| column.value.as_str()).collect::<Vec<_>>(),
+                    schema.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+                );
+                return Err(SqlDiagnostic::new(view.name.span, message).with_hint("Name every column, or none."));
+            }
+            schema.iter_mut().zip(&view.columns).for_each(|((name, _), column)| name.clone_from(&column.value));
+        }
+        let columns = view.columns.clone();
+        let object = View { columns, query: view.query.clone(), hints: Arc::clone(hints), schema };
+        self.catalog.create_view(&view.name, (view.temporary, view.if_not_exists), object, source)
+    }
+
+    fn alter(&mut self, alter: &Alter, hints: &Arc<Hints>) -> SqlResult<()> {
+        let Change::Query(query) = &alter.change else { return self.catalog.alter(alter) };
+        // Checks that there is such a view.
+        let none = Alter { change: Change::Set(Vec::new()), ..alter.clone() };
+        self.catalog.alter(&none)?;
+        let name = alter.name.clone();
+        let (columns, comment, query) = (Vec::new(), None, query.clone());
+        let written = CreateView { name, temporary: false, if_not_exists: false, columns, comment, query };
+        self.catalog.drop(&crate::parser::ast::Drop {
+            name: alter.name.clone(),
+            if_exists: true,
+            temporary: false,
+            view: true,
+        })?;
+        self.create_view(&written, hints, None)
+    }
+
+    fn graph(&self, insert: &Insert, hints: &Hints) -> SqlResult<Graph> {
+        let options = JobOptions { errors: self.settings.errors(), drop_nulls: self.settings.drop_nulls() };
+        insert::graph(&self.catalog, hints, insert, &self.context, options)
+    }
+
+    fn job(&mut self, insert: &Insert, hints: &Hints, named: bool) -> SqlResult<JobPlan> {
+        let graph = self.graph(insert, hints)?;
+        let path = self.catalog.path(&insert.table)?;
+        let given = self.settings.get("pipeline.name").filter(|_| named).map(str::to_owned);
+        let name = given.unwrap_or_else(|| format!("{}{path}", plan::NAME_PREFIX));
+        if !self.names.insert(name.clone()) {
+            return Err(SqlDiagnostic::new(insert.span, format!("there is already a job named '{name}'")).with_hint(
+                "Write SET 'pipeline.name' = '…' with another name before this INSERT: a job is known by its name. \
+                 Several queries may write one table by UNION ALL.",
+            ));
+        }
+        Ok(JobPlan { name, checkpoint_interval: self.settings.checkpoint_interval(), graph: Arc::new(graph) })
+    }
+
+    /// One job for each INSERT; with a name for the set, each is named after it and its table.
+    fn statement_set(&mut self, inserts: &[Insert], hints: &Hints) -> SqlResult<Vec<JobPlan>> {
+        let mut jobs = Vec::with_capacity(inserts.len());
+        for insert in inserts {
+            let mut job = self.job(insert, hints, inserts.len() == 1)?;
+            if let Some(set) = self.settings.get("pipeline.name").filter(|_| inserts.len() > 1) {
+                let name = format!("{set}.{}", insert.table.last());
+                self.names.remove(&job.name);
+                if !self.names.insert(name.clone()) {
+                    return Err(SqlDiagnostic::new(insert.span, format!("there is already a job named '{name}'"))
+                        .with_hint("Write one INSERT with UNION ALL instead of two into one table."));
+                }
+                job.name = name;
+            }
+            jobs.push(job);
+        }
+        if inserts.len() > 1 {
+            self.notices.push(format!("the statement set runs as {} jobs, one per INSERT", inserts.len()));
+        }
+        Ok(jobs)
+    }
+
+    fn explain(&mut self, inner: &Statement, hints: &Arc<Hints>) -> SqlResult<Outcome> {
+        let mut text = String::new();
+        let known = self.names.clone();
+        let jobs = match inner {
+            Statement::Insert(insert) => vec![self.job(insert, hints, true)?],
+            Statement::StatementSet(inserts) => self.statement_set(inserts, hints)?,
+            Statement::Query(query) => {
+                let query = self.select(query, hints)?;
+                text = super::bounded::explain(&query);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        self.names = known;
+        jobs.iter().for_each(|job| text.push_str(&job.explain()));
+        Ok(Outcome::Table(TableResult::texts("result", [text])))
+    }
+
+    fn options(&self) -> TableResult {
+        let column = |name: &str| (name.to_owned(), LogicalType::STRING.nullable(true));
+        let row = |(key, value): (&String, &String)| vec![Value::from(key.as_str()), Value::from(value.as_str())];
+        TableResult { columns: vec![column("key"), column("value")], rows: self.settings.all().map(row).collect() }
+    }
+
+    fn show(&self, show: &Show) -> SqlResult<TableResult> {
+        if let Shown::Jars = show.what {
+            return Ok(TableResult::texts("jars", self.jars.iter().cloned()));
+        }
+        show::show(&self.catalog, show)
+    }
+}

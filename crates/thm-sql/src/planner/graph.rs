@@ -1,0 +1,209 @@
+//! What a job does: sources in branches, what their rows pass, one sink. Plain data; its `Debug` form is its version.
+
+use std::path::PathBuf;
+
+use crate::catalog::PhysicalColumn;
+use crate::connector::datagen::DatagenTable;
+use crate::connector::jdbc::JdbcTable;
+use crate::connector::kafka::{Partitioner, Startup, Stop};
+use crate::expr::Expr;
+use crate::format::{Field, Format, JsonOptions, ValueFormat};
+use crate::types::DataType;
+
+/// What a job does.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    pub branches: Vec<Branch>,
+    pub lookups: Vec<LookupNode>,
+    pub sink: SinkNode,
+    pub errors: ErrorPolicy,
+}
+
+/// A source and what its rows pass up to the sink.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub source: SourceNode,
+    pub steps: Vec<StepNode>,
+    /// One per column of the sink, of the column's type.
+    pub values: Vec<Expr>,
+    /// Columns of the source that the sink's key comes from; empty where it comes from elsewhere.
+    pub key_sources: Vec<String>,
+}
+
+/// Where rows come from.
+#[derive(Debug)]
+pub(crate) struct SourceNode {
+    pub table: String,
+    pub kind: SourceKind,
+    pub fields: Vec<Field>,
+}
+
+/// Kinds of sources.
+#[derive(Debug)]
+pub(crate) enum SourceKind {
+    Topics(TopicSource),
+    Values { types: Vec<DataType>, rows: Vec<Vec<Expr>> },
+    Files { path: PathBuf, format: Format },
+    Datagen(DatagenTable),
+}
+
+/// Topics that are read.
+#[derive(Debug)]
+pub(crate) struct TopicSource {
+    pub topics: Vec<String>,
+    pub value: Format,
+    /// Format of the key, if columns come from it.
+    pub key: Option<Format>,
+    pub startup: Startup,
+    pub stop: Stop,
+    /// `upsert-kafka`: a record is the new row of its key, a tombstone its end.
+    pub upsert: bool,
+    /// Whether old rows are wanted (-U and whole -D), as far as records tell them.
+    pub retract: bool,
+}
+
+impl SourceNode {
+    /// Whether rows may be updated and deleted.
+    pub fn changes(&self) -> bool {
+        match &self.kind {
+            SourceKind::Topics(topics) => topics.upsert || topics.value.kind == ValueFormat::DebeziumJson,
+            _ => false,
+        }
+    }
+
+    /// Topics that are read.
+    pub fn topics(&self) -> &[String] {
+        match &self.kind {
+            SourceKind::Topics(topics) => &topics.topics,
+            _ => &[],
+        }
+    }
+
+    /// What stands behind the table, for people.
+    pub fn place(&self) -> String {
+        match &self.kind {
+            SourceKind::Topics(topics) => topics.topics.join(";"),
+            SourceKind::Values { rows, .. } => format!("{} rows", rows.len()),
+            SourceKind::Files { path, .. } => path.display().to_string(),
+            SourceKind::Datagen(_) => "datagen".to_owned(),
+        }
+    }
+}
+
+/// What rows pass.
+#[derive(Debug)]
+pub(crate) enum StepNode {
+    Filter(Expr),
+    /// The n-th look-up.
+    Lookup(usize),
+    /// Elements of a collection as rows.
+    Unnest {
+        collection: Expr,
+        types: Vec<DataType>,
+        ordinality: bool,
+        outer: bool,
+    },
+}
+
+/// A look-up.
+#[derive(Debug)]
+pub(crate) struct LookupNode {
+    pub table: String,
+    pub feed: Feed,
+    pub fields: Vec<Field>,
+    pub keys: Vec<Expr>,
+    pub table_keys: Vec<Expr>,
+    pub residual: Option<Expr>,
+    pub outer: bool,
+}
+
+/// Where a look-up's rows come from.
+#[derive(Debug)]
+pub(crate) enum Feed {
+    /// The topic that carries the changes of a captured table (`schema.table`): never stale.
+    Topic { captured: String, topic: String, options: JsonOptions },
+    /// The database, asked for keys when they come.
+    Database(JdbcTable),
+}
+
+impl LookupNode {
+    /// The topic that feeds it.
+    pub fn topic(&self) -> Option<&str> {
+        match &self.feed {
+            Feed::Topic { topic, .. } => Some(topic),
+            Feed::Database(_) => None,
+        }
+    }
+}
+
+/// What is written.
+#[derive(Debug)]
+pub(crate) struct SinkNode {
+    pub table: String,
+    /// `catalog.database.table`
+    pub path: String,
+    pub kind: SinkKind,
+    /// Physical columns, then written metadata.
+    pub columns: Vec<PhysicalColumn>,
+    /// For the n-th column that INSERT fills: its index in `columns`.
+    pub order: Vec<usize>,
+    /// Columns that identify a row, for a sink that takes updates and deletes by key.
+    pub key: Vec<usize>,
+    /// Rows with a NULL in a NOT NULL column are dropped instead of failing the job.
+    pub drop_nulls: bool,
+}
+
+/// Kinds of sinks.
+#[derive(Debug)]
+pub(crate) enum SinkKind {
+    Topic(TopicSink),
+    Files { path: PathBuf, format: Format },
+    Print { identifier: String },
+    Blackhole,
+}
+
+/// A topic that is written.
+#[derive(Debug)]
+pub(crate) struct TopicSink {
+    pub topic: String,
+    /// Columns of the record's key under the names they have there, and its format.
+    pub key: Option<(Format, Vec<(usize, String)>)>,
+    pub value: Format,
+    /// Columns of the value under the names they have there.
+    pub fields: Vec<(usize, String)>,
+    /// Updates and deletes go by key: a delete is a tombstone.
+    pub upsert: bool,
+    pub partitioner: Partitioner,
+    /// Metadata columns: the record's timestamp and its headers.
+    pub timestamp: Option<usize>,
+    pub headers: Option<usize>,
+}
+
+impl SinkNode {
+    /// The topic it writes, if it is one.
+    pub fn topic(&self) -> Option<&str> {
+        match &self.kind {
+            SinkKind::Topic(sink) => Some(&sink.topic),
+            _ => None,
+        }
+    }
+
+    /// What stands behind the table, for people.
+    pub fn place(&self) -> String {
+        match &self.kind {
+            SinkKind::Topic(sink) => sink.topic.clone(),
+            SinkKind::Files { path, .. } => path.display().to_string(),
+            SinkKind::Print { .. } => "print".to_owned(),
+            SinkKind::Blackhole => "blackhole".to_owned(),
+        }
+    }
+}
+
+/// What happens to a row that cannot be evaluated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ErrorPolicy {
+    /// Go on with the next row.
+    pub tolerate: bool,
+    /// Where its record goes.
+    pub dead_letters: Option<String>,
+}

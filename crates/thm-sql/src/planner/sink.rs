@@ -1,0 +1,211 @@
+//! The table that INSERT writes → the sink of a job, and whether it takes what the sources give.
+
+use super::graph::{Graph, SinkKind, SinkNode, SourceKind, TopicSink};
+use crate::analyzer::query::Query;
+use crate::catalog::{PhysicalColumn, Table};
+use crate::connector::Connector;
+use crate::error::{SqlDiagnostic, SqlResult};
+use crate::format::{Format, ValueFormat};
+use crate::parser::ast::Insert;
+use crate::types::LogicalType;
+
+pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
+    let mut columns = table.physical.clone();
+    let written = |column: &&crate::catalog::MetadataColumn| !column.is_virtual;
+    let metadata: Vec<_> = table.metadata.iter().filter(written).collect();
+    let place = |key: &str| metadata.iter().position(|column| column.key == key).map(|at| table.physical.len() + at);
+    // Values are cast to what the connector takes.
+    columns
+        .extend(metadata.iter().map(|column| PhysicalColumn { name: column.name.clone(), data_type: column.natural }));
+    let all = |except: &[usize]| -> Vec<(usize, String)> {
+        let names = table.physical.iter().map(|column| column.name.clone()).enumerate();
+        names.filter(|(index, _)| !except.contains(index)).collect()
+    };
+    let (kind, key) = match &table.connector {
+        Connector::UpsertKafka(upsert) => {
+            let stripped = |index: &usize| {
+                let name = &table.physical[*index].name;
+                (*index, name.strip_prefix(&upsert.prefix).unwrap_or(name).to_owned())
+            };
+            let key: Vec<(usize, String)> = table.primary_key.iter().map(stripped).collect();
+            let fields = all(if upsert.except_key { &table.primary_key } else { &[] });
+            let topic = TopicSink {
+                topic: upsert.topics[0].clone(),
+                key: Some((upsert.key.clone(), key)),
+                value: upsert.value.clone(),
+                fields,
+                upsert: true,
+                partitioner: crate::connector::kafka::Partitioner::Default,
+                timestamp: place("timestamp"),
+                headers: place("headers"),
+            };
+            (SinkKind::Topic(topic), table.primary_key.clone())
+        }
+        Connector::Kafka(kafka) => {
+            let key = kafka.key.as_ref().map(|key| {
+                let stripped = |index: &usize| {
+                    let name = &table.physical[*index].name;
+                    (*index, name.strip_prefix(&key.prefix).unwrap_or(name).to_owned())
+                };
+                (key.format.clone(), key.fields.iter().map(stripped).collect())
+            });
+            let left_out = kafka.key.as_ref().filter(|_| kafka.except_key).map_or(&[][..], |key| &key.fields);
+            let topic = TopicSink {
+                topic: kafka.topics[0].clone(),
+                key,
+                value: kafka.value.clone(),
+                fields: all(left_out),
+                upsert: false,
+                partitioner: kafka.partitioner,
+                timestamp: place("timestamp"),
+                headers: place("headers"),
+            };
+            (SinkKind::Topic(topic), Vec::new())
+        }
+        Connector::Filesystem(files) => {
+            (SinkKind::Files { path: files.path.clone(), format: files.format.clone() }, Vec::new())
+        }
+        Connector::Print { identifier } => {
+            (SinkKind::Print { identifier: identifier.clone() }, table.primary_key.clone())
+        }
+        Connector::Blackhole => (SinkKind::Blackhole, table.primary_key.clone()),
+        Connector::Jdbc(_) => {
+            return Err(SqlDiagnostic::new(insert.table.span, "writing to 'jdbc' is not supported")
+                .with_hint("Write to an 'upsert-kafka' table, and let a sink connector bring it to the database."));
+        }
+        Connector::Datagen(_) => {
+            return Err(SqlDiagnostic::new(
+                insert.table.span,
+                format!("'{}' can only be used as a source", table.name),
+            )
+            .with_hint("Write to another table."));
+        }
+    };
+    check_formats(&kind, &columns, insert)?;
+    let (table_name, path) = (table.name.clone(), table.path.to_string());
+    let order = order(table);
+    Ok(SinkNode { table: table_name, path, kind, columns, order, key, drop_nulls: false })
+}
+
+/// For the n-th column that INSERT fills: its index among physical and written metadata columns.
+fn order(table: &Table) -> Vec<usize> {
+    let physical = table.physical.len();
+    let written: Vec<usize> = (0..table.metadata.len()).filter(|at| !table.metadata[*at].is_virtual).collect();
+    let place = |(index, _): (usize, PhysicalColumn)| match index.checked_sub(physical) {
+        None => index,
+        Some(metadata) => physical + written.iter().position(|at| *at == metadata).unwrap_or(0),
+    };
+    table.sink_columns().into_iter().map(place).collect()
+}
+
+/// Types that a format has no form for.
+fn check_formats(kind: &SinkKind, columns: &[PhysicalColumn], insert: &Insert) -> SqlResult<()> {
+    let parts: Vec<(&Format, Vec<usize>)> = match kind {
+        SinkKind::Topic(sink) => {
+            let value = (&sink.value, sink.fields.iter().map(|(index, _)| *index).collect());
+            let key =
+                sink.key.iter().map(|(format, fields)| (format, fields.iter().map(|(index, _)| *index).collect()));
+            std::iter::once(value).chain(key).collect()
+        }
+        SinkKind::Files { format, .. } => vec![(format, (0..columns.len()).collect())],
+        SinkKind::Print { .. } | SinkKind::Blackhole => Vec::new(),
+    };
+    for (format, fields) in parts {
+        if format.kind == ValueFormat::Raw && fields.len() != 1 {
+            let message = "The 'raw' format only supports single physical column.";
+            return Err(SqlDiagnostic::new(insert.table.span, message).with_hint("Choose 'json', or one column."));
+        }
+        for index in fields {
+            let kind = columns[index].data_type.kind;
+            if let Some(map) = non_text_key(kind)
+                && matches!(format.kind, ValueFormat::Json | ValueFormat::DebeziumJson)
+            {
+                let message = format!("JSON format doesn't support non-string as key type of map. The type is: {map}");
+                return Err(SqlDiagnostic::new(insert.table.span, message).with_hint("Cast the keys to STRING."));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A MAP inside a type whose keys are no texts.
+fn non_text_key(kind: LogicalType) -> Option<LogicalType> {
+    match kind {
+        LogicalType::Map(entry) if !entry.key.kind.is_text() => Some(kind),
+        LogicalType::Map(entry) => non_text_key(entry.value.kind),
+        LogicalType::Multiset(of) if !of.kind.is_text() => Some(kind),
+        LogicalType::Array(of) => non_text_key(of.kind),
+        LogicalType::Row(fields) => fields.iter().find_map(|field| non_text_key(field.data_type.kind)),
+        _ => None,
+    }
+}
+
+/// Where the n-th column that INSERT fills is among the sink's columns.
+pub(super) fn place_of(sink: &SinkNode, target: usize) -> usize {
+    sink.order.get(target).copied().unwrap_or(target)
+}
+
+/// A sink that takes inserts alone, or needs old rows, and sources with updates and deletes.
+pub(super) fn check_changes(graph: &mut Graph, insert: &Insert) -> SqlResult<()> {
+    let Graph { branches, sink, .. } = graph;
+    let (takes_changes, needs_old) = match &sink.kind {
+        SinkKind::Topic(topic) if topic.upsert => (true, false),
+        SinkKind::Topic(topic) => (topic.value.kind == ValueFormat::DebeziumJson, true),
+        SinkKind::Files { .. } => (false, false),
+        SinkKind::Print { .. } | SinkKind::Blackhole => (true, true),
+    };
+    for branch in branches.iter_mut().filter(|branch| branch.source.changes()) {
+        let fields: Vec<&str> = branch.source.fields.iter().map(|field| field.name.as_str()).collect();
+        let SourceKind::Topics(topics) = &mut branch.source.kind else { continue };
+        if !takes_changes {
+            let node = if topics.upsert {
+                let key = branch.source.fields.iter().filter(|field| field.place == crate::format::Place::Key);
+                let key: Vec<&str> = key.map(|field| field.name.as_str()).collect();
+                format!("ChangelogNormalize(key=[{}])", key.join(", "))
+            } else {
+                format!(
+                    "TableSourceScan(table=[[default_catalog, default_database, {}]], fields=[{}])",
+                    branch.source.table,
+                    fields.join(", ")
+                )
+            };
+            let message = format!(
+                "Table sink '{}' doesn't support consuming update and delete changes which is produced by node {node}",
+                sink.path
+            );
+            return Err(SqlDiagnostic::new(insert.table.span, message)
+                .with_hint("Write to an 'upsert-kafka' table with a PRIMARY KEY."));
+        }
+        if needs_old && topics.upsert {
+            let message = format!(
+                "Table sink '{}' needs the old rows of '{}', which would have to be kept: that is not supported yet",
+                sink.path, branch.source.table
+            );
+            return Err(SqlDiagnostic::new(insert.table.span, message)
+                .with_hint("Write to an 'upsert-kafka' table, which takes changes by key."));
+        }
+        // Without the key's columns in the source's key, changes are followed by the old row.
+        topics.retract = needs_old || branch.key_sources.is_empty();
+    }
+    Ok(())
+}
+
+/// Flink's words for a query that does not fit its sink.
+pub(super) fn mismatch(table: &Table, insert: &Insert, query: &Query, cause: &str) -> SqlDiagnostic {
+    let shown = |(name, value): &(String, Option<crate::expr::Expr>)| match value {
+        Some(value) => format!("{name}: {}", value.data_type),
+        None => format!("{name}: TIMESTAMP_LTZ(3) NOT NULL *PROCTIME*"),
+    };
+    let mut query = query.clone();
+    query.unique_names();
+    let given: Vec<String> = query.columns.iter().map(shown).collect();
+    let wanted: Vec<String> =
+        table.sink_columns().iter().map(|(_, column)| format!("{}: {}", column.name, column.data_type)).collect();
+    let message = format!(
+        "Column types of query result and sink for '{}' do not match.\nCause: {cause}\n\nQuery schema: [{}]\nSink schema:  [{}]",
+        table.path,
+        given.join(", "),
+        wanted.join(", ")
+    );
+    SqlDiagnostic::new(insert.span, message).with_hint("Select one value per column, and CAST where the types differ.")
+}
