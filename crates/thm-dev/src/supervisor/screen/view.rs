@@ -135,13 +135,14 @@ impl View<'_> {
             // Those that run are named where there is room.
             let is_up = unit.state == "running";
             let spare = if is_up { 2 } else { 0 };
-            row = row.with(tone, format!("{mark} ")).spare(spare, Tone::Plain, format!("{}  ", unit.name));
+            row = row.with(tone, format!("{mark} ")).spare(spare, Tone::Plain, unit.name);
             if !is_up {
-                row = row.with(tone, format!("{}  ", unit.state));
+                row = row.with(tone, format!(" {}", unit.state));
             }
             if unit.restarts > 0 {
-                row = row.spare(1, Tone::Dim, format!("({} restarts)  ", unit.restarts));
+                row = row.spare(1, Tone::Dim, format!(" ({} restarts)", unit.restarts));
             }
+            row = row.with(Tone::Plain, "  ");
         }
         row
     }
