@@ -212,11 +212,12 @@ fn decimal(parser: &mut Parser<'_>) -> Result<LogicalType, ParserError> {
     Ok(LogicalType::Decimal { precision, scale })
 }
 
+/// A CAST may cut a text to nothing, as Flink has it.
 fn length(parser: &mut Parser<'_>) -> Result<u32, ParserError> {
     let given = numbers(parser)?.first().copied().unwrap_or(1);
-    match u32::try_from(given).ok().filter(|length| (1..=MAX_LENGTH).contains(length)) {
+    match u32::try_from(given).ok().filter(|length| *length <= MAX_LENGTH) {
         Some(length) => Ok(length),
-        None => wrong(parser, &format!("the length must be between 1 and {MAX_LENGTH}")),
+        None => wrong(parser, &format!("the length must be between 0 and {MAX_LENGTH}")),
     }
 }
 

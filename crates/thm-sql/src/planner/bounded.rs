@@ -100,16 +100,12 @@ fn plan_and_run(text: &str, zone: Zone) -> Result<Answer, BoundedError> {
     let (catalog, hints) = (Catalog::default(), Hints::default());
     let mut query = Binder::new(&catalog, &hints).query(&ast)?;
     query.unique_names();
-    run_in(&Selection { query }, &NoTables, zone)
+    run(&Selection { query, zone }, &NoTables)
 }
 
-/// Answers a query, with times in UTC.
+/// Answers a query in its session's time zone.
 pub fn run(selection: &Selection, tables: &dyn Tables) -> Result<Answer, BoundedError> {
-    run_in(selection, tables, Zone::default())
-}
-
-fn run_in(selection: &Selection, tables: &dyn Tables, zone: Zone) -> Result<Answer, BoundedError> {
-    let query = &selection.query;
+    let (query, zone) = (&selection.query, selection.zone);
     if let Some((name, _)) = query.columns.iter().find(|(_, value)| value.is_none()) {
         return Err(SqlDiagnostic::new(Span::empty(), format!("'{name}' is PROCTIME(), which differs with every run"))
             .with_hint("Leave it out of the SELECT.")

@@ -15,6 +15,7 @@ use crate::catalog::{Catalog, Source, View, show};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::{Alter, Change, CreateView, Insert, Parsed, Show, Shown, Spanned, Statement};
 use crate::parser::hints::Hints;
+use crate::types::zone::Zone;
 use crate::types::{DataType, LogicalType};
 
 /// Rows that a statement shows.
@@ -39,6 +40,7 @@ impl TableResult {
 #[derive(Clone, Debug)]
 pub struct Selection {
     pub(crate) query: Query,
+    pub(crate) zone: Zone,
 }
 
 impl Selection {
@@ -135,7 +137,7 @@ impl Session {
             Statement::StatementSet(inserts) => return self.statement_set(inserts, hints).map(Outcome::Jobs),
             Statement::Query(query) => {
                 let query = self.select(query, hints)?;
-                return Ok(Outcome::Select(Box::new(Selection { query })));
+                return Ok(Outcome::Select(Box::new(Selection { query, zone: self.settings.zone() })));
             }
         }
         Ok(Outcome::Done)
@@ -191,7 +193,8 @@ impl Session {
 
     fn graph(&self, insert: &Insert, hints: &Hints) -> SqlResult<Graph> {
         let options = JobOptions { errors: self.settings.errors(), drop_nulls: self.settings.drop_nulls() };
-        insert::graph(&self.catalog, hints, insert, &self.context, options)
+        let graph = insert::graph(&self.catalog, hints, insert, &self.context, options)?;
+        Ok(graph.in_zone(self.settings.zone()))
     }
 
     fn job(&mut self, insert: &Insert, hints: &Hints, named: bool) -> SqlResult<JobPlan> {

@@ -9,6 +9,7 @@ use crate::connector::kafka::{Partitioner, Startup, Stop};
 use crate::expr::Expr;
 use crate::format::{Field, Format, JsonOptions, ValueFormat};
 use crate::types::DataType;
+use crate::types::zone::Zone;
 
 /// What a job does.
 #[derive(Debug)]
@@ -87,6 +88,32 @@ impl SourceNode {
             SourceKind::Files { path, .. } => path.display().to_string(),
             SourceKind::Datagen(_) => "datagen".to_owned(),
         }
+    }
+}
+
+impl Graph {
+    /// The same with the session's time zone in every expression.
+    pub fn in_zone(mut self, zone: Zone) -> Self {
+        let set = |expr: &mut Expr| {
+            let taken = std::mem::replace(expr, Expr::null(crate::types::LogicalType::Null));
+            *expr = taken.in_zone(zone);
+        };
+        for branch in &mut self.branches {
+            branch.values.iter_mut().for_each(set);
+            for step in &mut branch.steps {
+                match step {
+                    StepNode::Filter(expr) | StepNode::Unnest { collection: expr, .. } => set(expr),
+                    StepNode::Lookup(_) => {}
+                }
+            }
+            if let SourceKind::Values { rows, .. } = &mut branch.source.kind {
+                rows.iter_mut().flatten().for_each(set);
+            }
+        }
+        for lookup in &mut self.lookups {
+            lookup.keys.iter_mut().chain(&mut lookup.table_keys).chain(&mut lookup.residual).for_each(set);
+        }
+        self
     }
 }
 

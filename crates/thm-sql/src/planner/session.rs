@@ -7,17 +7,13 @@ use super::graph::ErrorPolicy;
 
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::Spanned;
+use crate::types::zone::Zone;
 
 /// How much may be read again after a crash: as the issue of the pipeline sets it.
 pub const DEFAULT_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Options that would change results: the one value that we give, and what to say otherwise.
 const FIXED: &[(&str, &[&str], &str)] = &[
-    (
-        "table.local-time-zone",
-        &["UTC", "Etc/UTC", "GMT", "Z", "default"],
-        "Times are in UTC; remove the option or write 'UTC'.",
-    ),
     (
         "execution.runtime-mode",
         &["streaming", "STREAMING", "batch", "BATCH", "automatic", "AUTOMATIC"],
@@ -43,6 +39,9 @@ const FIXED: &[(&str, &[&str], &str)] = &[
     ("table.exec.legacy-cast-behaviour", &["DISABLED", "disabled"], "CAST is that of Flink 1.15 and later."),
 ];
 
+/// The session's time zone.
+const ZONE: &str = "table.local-time-zone";
+
 /// Options of a session so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
@@ -62,6 +61,11 @@ impl Settings {
         }
         if name == "execution.checkpointing.interval" {
             duration(value)?;
+        }
+        if name == ZONE && Zone::parse(&value.value).is_none() {
+            let message = format!("'{}' is not a time zone", value.value);
+            return Err(SqlDiagnostic::new(value.span, message)
+                .with_hint("Write a name such as 'America/New_York', or an offset such as 'GMT-08:00'."));
         }
         let known = FIXED.iter().any(|(fixed, ..)| *fixed == name) || KNOWN.contains(&name);
         self.set.insert(name.to_owned(), value.value.clone());
@@ -96,6 +100,11 @@ impl Settings {
         set.unwrap_or(DEFAULT_CHECKPOINT_INTERVAL)
     }
 
+    /// The zone in which times without one are read and shown; UTC unless it is set.
+    pub fn zone(&self) -> Zone {
+        self.get(ZONE).and_then(Zone::parse).unwrap_or_default()
+    }
+
     /// What happens to rows that cannot be evaluated.
     pub fn errors(&self) -> ErrorPolicy {
         ErrorPolicy {
@@ -112,6 +121,7 @@ impl Settings {
 
 /// Options that mean something here and may have any value.
 const KNOWN: &[&str] = &[
+    ZONE,
     "execution.checkpointing.interval",
     "pipeline.name",
     "errors.deadletterqueue.topic.name",

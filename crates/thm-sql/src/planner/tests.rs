@@ -65,7 +65,7 @@ fn what_would_be_ignored_is_refused_with_its_place() {
         ("DATE_FORMAT(e.event_ts", "DATE_FROMAT(e.event_ts", "DATE_FROMAT"),
         ("e.raw_payload\nFROM", "e.raw_payload, 1\nFROM", "Different number of columns"),
         ("  e.id,\n  e.content_id", "  e.user_id,\n  e.content_id", "Incompatible types"),
-        ("'UTC'", "'Europe/Berlin'", "table.local-time-zone"),
+        ("'UTC'", "'Mars/Phobos'", "is not a time zone"),
         (
             "PRIMARY KEY (id) NOT ENFORCED\n) WITH (\n  'connector' = 'upsert-kafka'",
             "x INT) WITH ('connector' = 'upsert-kafka'",
@@ -112,4 +112,13 @@ fn two_jobs_need_two_names() {
     assert!(error.message().contains("already a job"), "{error:?}");
     let script = compiled(&format!("{OURS}\nSET 'pipeline.name' = 'second';\n{insert}"));
     assert_eq!(script.jobs[1].name, "second");
+}
+
+#[test]
+fn the_sessions_zone_is_part_of_the_plan() {
+    let zoned = OURS.replace("'UTC'", "'Europe/Berlin'");
+    assert_ne!(zoned, OURS);
+    let plan = |text: &str| format!("{:?}", compiled(text).jobs[0]);
+    assert!(plan(&zoned).contains("InZone") && plan(&zoned).contains("Berlin"), "{}", plan(&zoned));
+    assert!(!plan(OURS).contains("InZone"));
 }

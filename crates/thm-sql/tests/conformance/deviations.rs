@@ -13,6 +13,7 @@ const DEVIATIONS: &[(&str, &str)] = &[
     ("'1d'", "a number with a letter behind it is no DECIMAL"),
     ("'1L'", "a number with a letter behind it is no DECIMAL"),
     ("'0000-", "there is no year 0 in a DATE: NULL for TRY_CAST, no failure of the planner"),
+    ("ADD JAR", "connectors and formats are built in: a jar that is not there is reported as unused"),
     ("TYPEOF(PROCTIME())", "the type is shown instead of a failure of the code generator"),
 ];
 
@@ -23,12 +24,16 @@ const CRASHES: &[&str] = &[
     "AssertionError",
     "IndexOutOfBoundsException",
     "NumberFormatException: Infinite or NaN",
+    "IllegalArgumentException: Type mismatch",
 ];
 
 /// The reason, if the statement is one of them; `root` is the real one's error.
 pub fn of(sql: &str, root: Option<&str>) -> Option<&'static str> {
     if root.is_some_and(|root| CRASHES.iter().any(|crash| root.contains(crash))) {
         return Some("answered, where the real one crashes");
+    }
+    if root.is_some_and(|root| root.contains("executeSql() only accepts")) {
+        return Some("the SQL client's own statements may stand in a script");
     }
     if absent_element(sql) {
         return Some("an element or key that is not there is NULL, not -1");

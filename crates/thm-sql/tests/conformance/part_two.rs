@@ -34,6 +34,7 @@ const WORDS: &[(&str, &str)] = &[
     ("APPROX_COUNT_DISTINCT", "aggregates"),
     ("GROUPING", "aggregates"),
     ("GROUPING_ID", "aggregates"),
+    ("CURRENT_WATERMARK", "watermarks"),
     ("INTERSECT", "set operations"),
     ("EXCEPT", "set operations"),
     ("MINUS", "set operations"),

@@ -43,7 +43,10 @@ fn what_crashes_there_has_a_value() {
         ("SELECT FLOOR(TO_TIMESTAMP_LTZ(1582981445678, 3) TO MINUTE)", "2020-02-29 13:04:00.000"),
         ("SELECT CAST(TIMESTAMP '1969-12-31 23:59:59.999' AS DATE)", "1969-12-31"),
         ("SELECT EXTRACT(YEAR FROM TIMESTAMP '1969-12-31 23:59:59.999')", "1969"),
-        ("SELECT GREATEST(a, 1) FROM (VALUES (CAST('0.05' AS DECIMAL(5,2))),(CAST(NULL AS DECIMAL(5,2)))) t(a)", "1.00"),
+        (
+            "SELECT GREATEST(a, 1) FROM (VALUES (CAST('0.05' AS DECIMAL(5,2))),(CAST(NULL AS DECIMAL(5,2)))) t(a)",
+            "1.00",
+        ),
         ("SELECT TYPEOF(PROCTIME())", "TIMESTAMP_LTZ(3) NOT NULL"),
         (r"SELECT 'a%c' LIKE 'a\%c' ESCAPE '\'", "TRUE"),
     ] {
