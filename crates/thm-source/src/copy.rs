@@ -17,6 +17,8 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// A row, owned: it outlives the chunk it came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CopyRow {
+    columns: u16,
+    /// Its values as a tuple holds them.
     bytes: Vec<u8>,
 }
 
@@ -24,7 +26,7 @@ impl CopyRow {
     /// As a tuple; a row is well formed once it was returned.
     #[must_use]
     pub fn tuple(&self) -> Tuple<'_> {
-        Tuple::parse(&self.bytes).unwrap_or_default()
+        Tuple::of_values(self.columns, &self.bytes)
     }
 
     /// Bytes it holds.
@@ -69,13 +71,12 @@ impl CopyReader {
         if rest.len() < 2 {
             return Ok(false);
         }
-        let columns = rest.get_i16();
-        if columns < 0 {
+        let Ok(columns) = u16::try_from(rest.get_i16()) else {
             self.ended = true;
             return Ok(false);
-        }
+        };
+        row.columns = columns;
         row.bytes.clear();
-        row.bytes.put_i16(columns);
         for _ in 0..columns {
             if rest.len() < 4 {
                 return Ok(false);

@@ -57,6 +57,11 @@ impl<'a> Tuple<'a> {
         Reader(bytes).tuple()
     }
 
+    /// So many values, whose bytes were written one by one and need no second look.
+    pub(crate) const fn of_values(columns: u16, bytes: &'a [u8]) -> Self {
+        Self { columns, bytes, unchanged: false }
+    }
+
     /// Number of columns.
     #[must_use]
     pub const fn len(&self) -> usize {

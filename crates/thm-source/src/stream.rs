@@ -16,7 +16,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thm_api::{Error, ErrorKind, Hosts, Lsn, Op, Position, Result, SourceBatch};
 use thm_codec::debezium::{Change, EventTime, SnapshotMarker};
@@ -35,6 +35,11 @@ use crate::transport::{Event, ReplicationTransport};
 
 /// A batch is cut at this size: large enough to make appends cheap, small enough to keep latency and memory low.
 pub const DEFAULT_POLL_BYTES: usize = 1 << 20;
+
+/// In a flood a batch is cut at this size: what every batch costs on its way counts no more beside its rows.
+const DEFAULT_FLOOD_BYTES: usize = 256 << 10;
+/// How long rows that could be given wait for the flood's next read: one rest of its reader, and some delay.
+const DEFAULT_GATHER: Duration = Duration::from_millis(3);
 
 /// Nanoseconds since 1970.
 #[must_use]
@@ -168,12 +173,14 @@ impl Stream {
                 self.give_outside(encoder)?;
                 continue;
             }
-            let ready = encoder.bytes() > 0 || self.given > self.said;
-            if ready && self.phase == Phase::Idle {
+            let ready = self.phase == Phase::Idle && (encoder.bytes() > 0 || self.given > self.said);
+            if ready && !(self.transport.is_flooded() && encoder.bytes() < DEFAULT_FLOOD_BYTES) {
                 return self.batch(encoder);
             }
-            match tokio::time::timeout_at(deadline, self.transport.fill()).await {
+            let until = if ready { deadline.min(Instant::now() + DEFAULT_GATHER) } else { deadline };
+            match tokio::time::timeout_at(until, self.transport.fill()).await {
                 Ok(filled) => filled?,
+                Err(_late) if ready => return self.batch(encoder),
                 Err(_late) => return Ok(SourceBatch::default()),
             }
         }

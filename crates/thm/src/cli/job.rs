@@ -36,6 +36,9 @@ enum Command {
     Submit {
         /// The SQL file.
         file: PathBuf,
+        /// Start there instead: earliest, latest, or a time such as 2026-01-02T03:04:05Z. A changed key or look-up needs it.
+        #[arg(long, value_name = "PLACE", value_parser = checked_place)]
+        from: Option<String>,
     },
     /// End a job; its checkpoint stays, and submitting it again goes on from there.
     Cancel {
@@ -44,12 +47,18 @@ enum Command {
     },
 }
 
+/// As given; wrong ones are refused before anything is asked.
+fn checked_place(text: &str) -> Result<String, String> {
+    let place = text.parse::<thm_sql::From>();
+    place.map(|_| text.to_owned()).map_err(|error| format!("{}: {}", error.object(), error.hint()))
+}
+
 /// Runs the subcommand.
 pub async fn run(args: JobArgs) -> Result<ExitCode> {
     let engine = EngineClient::new(Config::load(&args.config)?)?;
     match args.command {
         Command::List => list(&engine, args.output).await,
-        Command::Submit { file } => submit(&engine, &file, args.output).await,
+        Command::Submit { file, from } => submit(&engine, &file, from, args.output).await,
         Command::Cancel { job } => cancel(&engine, &job).await,
     }
 }
@@ -79,7 +88,7 @@ fn short(hash: &str) -> &str {
     hash.get(..8).unwrap_or(hash)
 }
 
-async fn submit(engine: &EngineClient, file: &Path, output: Output) -> Result<ExitCode> {
+async fn submit(engine: &EngineClient, file: &Path, from: Option<String>, output: Output) -> Result<ExitCode> {
     let unreadable = |error| {
         Error::new(ErrorKind::InvalidConfig, "reading a SQL file", file.display().to_string())
             .with_source(error)
@@ -94,7 +103,7 @@ async fn submit(engine: &EngineClient, file: &Path, output: Output) -> Result<Ex
             .with_hint("It has no INSERT, so it starts no job.")
             .into());
     }
-    let body = json!({"file": whole, "sql": sql});
+    let body = json!({"file": whole, "sql": sql, "from": from});
     let (status, answer) = engine.ask(Method::POST, "/api/jobs", Some(&body)).await?;
     if let Some(diagnostic) = answer["diagnostic"].as_str() {
         output::note(diagnostic);

@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thm_api::{Error, ErrorKind, Result};
-use thm_sql::{CompileContext, JobPlan, JobState};
+use thm_sql::{CompileContext, From, JobPlan, JobState};
 
 use crate::engine::Engine;
 
@@ -35,11 +35,20 @@ pub struct Submission {
     file: String,
     /// Its text.
     sql: String,
+    /// Where its jobs start: `earliest`, `latest` or a time; where the old ones were by default.
+    from: Option<String>,
 }
 
 /// Answers `POST /api/jobs`.
 pub async fn submit(State(engine): State<Arc<Engine>>, Json(submission): Json<Submission>) -> Response {
-    let Submission { file, sql } = submission;
+    let Submission { file, sql, from } = submission;
+    let from = match from.map(|text| text.parse::<From>()).transpose() {
+        Ok(from) => from,
+        Err(error) => {
+            let body = json!({"error": error.to_string(), "hint": error.hint()});
+            return (StatusCode::BAD_REQUEST, Json(body)).into_response();
+        }
+    };
     let script = match thm_sql::compile(&file, &sql, &CompileContext::default()) {
         Ok(script) => script,
         Err(diagnostic) => {
@@ -49,7 +58,7 @@ pub async fn submit(State(engine): State<Arc<Engine>>, Json(submission): Json<Su
     };
     let mut jobs = Vec::new();
     for plan in script.jobs {
-        match replace(&engine, plan).await {
+        match replace(&engine, plan, from).await {
             Ok(job) => jobs.push(job),
             Err(error) => {
                 let body = json!({"jobs": jobs, "error": error.to_string(), "hint": error.hint()});
@@ -68,20 +77,20 @@ fn is_same_file(known: &str, given: &str) -> bool {
 }
 
 /// One job: started, left alone, or put in the place of the one that runs.
-async fn replace(engine: &Engine, plan: JobPlan) -> Result<Value> {
+async fn replace(engine: &Engine, plan: JobPlan, from: Option<From>) -> Result<Value> {
     let (id, name, version) = (plan.id(), plan.name.clone(), plan.hash());
     let before = engine.jobs.job(&id);
     let told = |done: &str| json!({"id": id, "name": name, "version": version, "done": done});
-    if before.as_ref().is_some_and(|job| job.state == JobState::Running && job.plan_hash == version) {
+    let running = before.as_ref().is_some_and(|job| job.state == JobState::Running);
+    if from.is_none() && running && before.as_ref().is_some_and(|job| job.plan_hash == version) {
         return Ok(told("unchanged"));
     }
-    let running = before.as_ref().is_some_and(|job| job.state == JobState::Running);
     let old = engine.jobs.plan(&id).filter(|_| running);
-    change(engine, plan).await?;
+    change(engine, plan, from).await?;
     if let Err(error) = started(engine, &id).await {
         if let Some(old) = old {
             tracing::warn!(job = name, %error, "the new version does not start: taking the old one back");
-            change(engine, old).await?;
+            change(engine, old, None).await?;
         }
         return Err(error);
     }
@@ -90,10 +99,10 @@ async fn replace(engine: &Engine, plan: JobPlan) -> Result<Value> {
 }
 
 /// Stopping a job waits for its thread, which must not hold up the runtime's.
-async fn change(engine: &Engine, plan: JobPlan) -> Result<()> {
+async fn change(engine: &Engine, plan: JobPlan, from: Option<From>) -> Result<()> {
     let jobs = Arc::clone(&engine.jobs);
     let name = plan.name.clone();
-    let joined = tokio::task::spawn_blocking(move || jobs.replace(plan).map(drop)).await;
+    let joined = tokio::task::spawn_blocking(move || jobs.replace_from(plan, from).map(drop)).await;
     joined.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, "replacing a job", name).with_source(error)))
 }
 

@@ -3,7 +3,9 @@
 //! Each test has its own stack on free ports in a temporary folder; children end with it, also when it fails.
 #![allow(clippy::unwrap_used)]
 
+mod airflow;
 mod bad_input;
+mod compose;
 mod conformance;
 mod faults;
 mod fresh_start;
@@ -12,6 +14,7 @@ mod kills;
 mod operate;
 mod published_files;
 mod rest;
+mod screen;
 mod smoke;
 mod stack;
 mod values;
