@@ -49,6 +49,9 @@ outages: ## Each service away for 5 minutes at 2,000 rows/s, then verify (ARGS='
 conformance-source: ## Replay recorded cases of the real Debezium (CASES=DIR, ARGS='--only types --lanes 4 --postgres BIN')
 	@cargo test --quiet --locked -p thm-connect --test conformance_source -- $(ARGS) $(abspath $(CASES))
 
+conformance-sql: ## Hold recorded Flink SQL answers against ours (CASES=DIR, VERBOSE='topic or part of a statement')
+	@cargo test --quiet --locked -p thm-sql --test conformance -- $(if $(CASES),--cases '$(abspath $(CASES))') $(if $(VERBOSE),--verbose '$(VERBOSE)')
+
 clean: ## Remove build products and the demo's data
 	@cargo clean
 	@rm -rf .thm
