@@ -60,7 +60,7 @@ pub(super) fn function(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResul
             let [a, b] = pair(arguments);
             arithmetic(ArithmeticOp::Remainder, a, b, span)
         }
-        ("TYPEOF", 1) => {
+        ("TYPEOF", 1 | 2) => {
             let shown = arguments[0].data_type.to_string();
             let out = literal::text_literal(&shown).cast(LogicalType::STRING);
             Ok(Expr { data_type: LogicalType::STRING.nullable(true), ..out })
@@ -127,7 +127,7 @@ pub(super) fn bind(name: &str, arguments: Vec<Expr>, span: Span) -> SqlResult<Ex
         let known = functions::names().chain(REWRITTEN.iter().copied());
         let hint = match functions::nearest(name, known) {
             Some(near) => format!("Did you mean {near}?"),
-            None => "This function is not supported yet.".to_owned(),
+            None => "Flink 1.20 has no function of this name.".to_owned(),
         };
         return Err(SqlDiagnostic::new(span, signature).with_hint(hint));
     };

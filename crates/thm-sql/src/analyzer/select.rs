@@ -1,10 +1,11 @@
 //! SELECT: FROM, WHERE and the projection; GROUP BY and its kin are refused by name.
 
 use sqlparser::ast::{
-    Distinct, Expr as Ast, FunctionArguments, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    Distinct, Expr as Ast, FunctionArguments, GroupByExpr, Ident, Select, SelectItem, SelectItemQualifiedWildcardKind,
     Spanned as _,
 };
 
+use super::access;
 use super::expr::Typer;
 use super::query::{Binder, Blocking, Origin, Query, Step, stateful};
 use super::scope::Scope;
@@ -12,6 +13,7 @@ use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::Expr;
 use crate::parser::reserved;
 use crate::parser::statement::name_of;
+use crate::types::LogicalType;
 
 /// Aggregate functions, for errors that say more than "unknown function".
 const AGGREGATES: &[&str] = &[
@@ -173,6 +175,10 @@ fn projection(items: &[SelectItem], scope: &mut Scope) -> SqlResult<Vec<(String,
                 let table = name_of(name)?;
                 let of_table = |column: &&super::scope::ScopeColumn| column.table.as_deref() == Some(table.last());
                 if !scope.columns.iter().any(|column| of_table(&column)) {
+                    if let Some(fields) = fields_of(&table.parts, scope) {
+                        out.extend(fields?);
+                        continue;
+                    }
                     return Err(SqlDiagnostic::new(table.span, format!("Unknown identifier '{}'", table.last()))
                         .with_hint("Name an alias of FROM before the star."));
                 }
@@ -186,6 +192,18 @@ fn projection(items: &[SelectItem], scope: &mut Scope) -> SqlResult<Vec<(String,
         }
     }
     Ok(out)
+}
+
+/// `table.row.*`: the fields of a row, if the name is one.
+fn fields_of(parts: &[String], scope: &Scope) -> Option<SqlResult<Vec<(String, Option<Expr>)>>> {
+    let parts = parts.iter().map(Ident::new).collect();
+    let row = Typer::new(scope).value(&Ast::CompoundIdentifier(parts)).ok()?;
+    let LogicalType::Row(fields) = row.data_type.kind else { return None };
+    let field = |name: &str| {
+        let value = access::field(row.clone(), &Ident::with_quote('`', name))?;
+        Ok((name.to_owned(), Some(value)))
+    };
+    Some(fields.iter().map(|known| field(&known.name)).collect())
 }
 
 /// EXCEPT, REPLACE and the like behind a star.

@@ -26,6 +26,7 @@ const COMPLETE: &[&str] = &[
     "cast",
     "cast_string",
     "cast_to_string",
+    "collection",
     "conditional",
     "decimal",
     "decimal_nullable",

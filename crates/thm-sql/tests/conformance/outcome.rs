@@ -28,9 +28,7 @@ pub fn of(case: &Value) -> Outcome {
     let outcome = run(case, sql);
     match (outcome, part_two::of(sql)) {
         (Outcome::Failed(_) | Outcome::Refused { worded: false }, Some(part)) => Outcome::Skipped(part),
-        (Outcome::Failed(why), None) => {
-            deviations::of(sql, case["error"]["root"].as_str()).map_or(Outcome::Failed(why), Outcome::Deviates)
-        }
+        (Outcome::Failed(why), None) => deviations::of(sql, case).map_or(Outcome::Failed(why), Outcome::Deviates),
         (outcome, _) => outcome,
     }
 }

@@ -45,7 +45,13 @@ const WORDS: &[(&str, &str)] = &[
 
 /// What of part two a statement needs.
 pub fn of(sql: &str) -> Option<&'static str> {
-    let words = words(sql);
+    let mut words = words(sql);
+    // IS [NOT] DISTINCT FROM compares two values.
+    for at in 1..words.len() {
+        if words[at] == "DISTINCT" && matches!(words[at - 1].as_str(), "IS" | "NOT") {
+            words[at].clear();
+        }
+    }
     if let Some((_, part)) = WORDS.iter().find(|(word, _)| words.iter().any(|found| found == word)) {
         return Some(part);
     }

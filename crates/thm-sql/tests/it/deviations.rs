@@ -47,6 +47,7 @@ fn what_crashes_there_has_a_value() {
             "SELECT GREATEST(a, 1) FROM (VALUES (CAST('0.05' AS DECIMAL(5,2))),(CAST(NULL AS DECIMAL(5,2)))) t(a)",
             "1.00",
         ),
+        ("SELECT CAST('0.12345' AS DECIMAL(5,5))", "0.12345"),
         ("SELECT TYPEOF(PROCTIME())", "TIMESTAMP_LTZ(3) NOT NULL"),
         (r"SELECT 'a%c' LIKE 'a\%c' ESCAPE '\'", "TRUE"),
     ] {
