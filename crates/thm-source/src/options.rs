@@ -454,7 +454,7 @@ mod tests {
         assert!(validate(&config(&[])).is_empty());
         let found = validate(&config(&[
             ("table.include.list", "public.(t"),
-            ("snapshot.mode", "always"),
+            ("snapshot.mode", "sometimes"),
             ("slot.name", "My-Slot"),
             ("database.sslmode", "require"),
             ("topic.prefix", ""),

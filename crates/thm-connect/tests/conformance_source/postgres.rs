@@ -96,6 +96,15 @@ impl Postgres {
         child.wait_with_output().unwrap()
     }
 
+    /// A session for questions, which costs less than a psql for each.
+    pub async fn session(&self) -> Result<tokio_postgres::Client, String> {
+        let url = format!("postgres://thm:thm@127.0.0.1:{}/thm", self.port);
+        let connected = tokio_postgres::connect(&url, tokio_postgres::NoTls).await;
+        let (client, connection) = connected.map_err(|error| error.to_string())?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
     /// Statements one by one in one session of database `thm`, as psql runs them.
     pub fn psql(&self, sql: &str) -> Result<String, String> {
         Self::answer(&self.run("thm", sql))

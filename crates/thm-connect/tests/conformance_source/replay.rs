@@ -48,6 +48,7 @@ pub struct Replay<'a> {
     herder: Arc<Herder>,
     recorder: Arc<Recorder>,
     config: BTreeMap<String, Option<String>>,
+    session: tokio_postgres::Client,
     running: bool,
     error: Option<String>,
     background: Vec<Child>,
@@ -84,6 +85,7 @@ impl<'a> Replay<'a> {
             herder,
             recorder,
             config: BTreeMap::new(),
+            session: postgres.session().await?,
             running: false,
             error: None,
             background: Vec::new(),
@@ -175,8 +177,7 @@ impl<'a> Replay<'a> {
         let child = program.args(words).stderr(std::process::Stdio::null()).spawn().map_err(|e| e.to_string())?;
         self.background.push(child);
         let active = "SELECT count(*) FROM pg_replication_slots WHERE active";
-        self.until("the background program at work", || self.postgres.psql(active).is_ok_and(|count| count != "0"))
-            .await
+        self.until_answer("the background program at work", active, "1").await
     }
 
     async fn connector(&mut self, action: &str, argument: &str) -> Result<(), String> {
@@ -255,6 +256,29 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// The first value of a question's answer.
+    async fn ask(&self, sql: &str) -> Option<String> {
+        let answer = self.session.simple_query(sql).await.ok()?;
+        answer.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+    }
+
+    async fn until_answer(&self, what: &str, sql: &str, wanted: &str) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.ask(sql).await.as_deref() != Some(wanted) {
+            if let Some(trace) = self.failure() {
+                return Err(format!("the task failed: {trace}"));
+            }
+            if Instant::now() > deadline {
+                return Err(format!("never: {what}"));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
     async fn await_failure(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -272,7 +296,8 @@ impl<'a> Replay<'a> {
         self.until("a running task", running).await?;
         self.catch_up().await?;
         // Something must stand in the WAL between the snapshot and what follows, as the real connector's own doings did.
-        self.postgres.psql("SELECT pg_current_xact_id()").map(drop)
+        self.ask("SELECT pg_current_xact_id()").await;
+        Ok(())
     }
 
     /// Waits until the slot has confirmed everything that the server has now: it is told of nothing that is not durable.
@@ -284,14 +309,15 @@ impl<'a> Replay<'a> {
             self.quiet().await;
             return Ok(());
         }
-        let end = self.postgres.psql("SELECT pg_current_wal_lsn()")?;
+        // What was emitted outside a transaction is written some time after: only the insert position tells of it. It may
+        // stand behind the head of a page that holds nothing yet.
+        let end = self.ask("SELECT pg_current_wal_insert_lsn() - 64").await.unwrap_or_default();
         let slot = self.config.get("slot.name").cloned().flatten().unwrap_or_default();
         let confirmed = format!(
             "SELECT confirmed_flush_lsn >= '{end}' FROM pg_replication_slots s JOIN pg_stat_replication r \
                      ON r.pid = s.active_pid AND r.state IN ('catchup', 'streaming') WHERE slot_name = '{slot}'"
         );
-        let outcome =
-            self.until("a slot that has caught up", || self.postgres.psql(&confirmed).is_ok_and(|t| t == "t")).await;
+        let outcome = self.until_answer("a slot that has caught up", &confirmed, "t").await;
         if self.case.expect == Expect::Break { Ok(()) } else { outcome }
     }
 

@@ -37,7 +37,9 @@ impl ClickHouse {
     /// `LocalService` when it does not start.
     pub async fn temporary() -> Result<Running<Self>> {
         let [port] = free_ports()?;
-        let program = engine_program()?;
+        // It may have to be built first, which must not hold up what starts beside it.
+        let program = tokio::task::spawn_blocking(engine_program).await;
+        let program = program.map_err(|error| local("finding", "the program that serves ClickHouse", error))??;
         Running::temporary(|folder| Self::new(&program, &folder.join("clickhouse"), port)).await
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use thm_api::{
-    ChangelogBatch, Connector, ConnectorConfig, Failpoints, Hosts, Lsn, MemoryBudget, PartitionProgress, Position, Result,
-    SourceBatch, SourceTask, StateStore, Task, TaskContext, TopicPartition,
+    ChangelogBatch, Connector, ConnectorConfig, Failpoints, Hosts, Lsn, MemoryBudget, PartitionProgress, Position,
+    Result, SourceBatch, SourceTask, StateStore, Task, TaskContext, TopicPartition,
 };
 use thm_codec::record_batch::{check_crc, records};
 use thm_source::PostgresConnector;

@@ -10,3 +10,4 @@ mod snapshot;
 mod stream;
 mod toast;
 mod transport;
+mod types;

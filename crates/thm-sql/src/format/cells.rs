@@ -9,6 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::TimeUnit;
 
+use super::nested::NestedCells;
 use crate::types::time::Moment;
 use crate::types::{LogicalType, unit_for};
 
@@ -33,6 +34,12 @@ pub enum Cell<'a> {
     Time(i32),
     /// TIMESTAMP and TIMESTAMP_LTZ
     Moment(Moment),
+    /// ARRAY
+    List(Vec<Option<Self>>),
+    /// MAP and MULTISET: keys and values.
+    Entries(Vec<(Option<Self>, Option<Self>)>),
+    /// ROW
+    Row(Vec<Option<Self>>),
 }
 
 /// A column being built.
@@ -69,6 +76,8 @@ pub enum Cells {
     Micros(TimestampMicrosecondBuilder, u8),
     /// TIMESTAMP(7..=9)
     Nanos(TimestampNanosecondBuilder, u8),
+    /// ARRAY, MAP, MULTISET and ROW.
+    Nested(Box<NestedCells>),
 }
 
 impl Cells {
@@ -79,14 +88,11 @@ impl Cells {
             return Self::Unneeded(kind, 0);
         }
         match kind {
+            LogicalType::Array(_) | LogicalType::Map(_) | LogicalType::Multiset(_) | LogicalType::Row(_) => {
+                Self::Nested(Box::new(NestedCells::new(kind)))
+            }
             // No table has columns of these types: the catalog refuses them.
-            LogicalType::Null
-            | LogicalType::IntervalMonth
-            | LogicalType::IntervalSecond
-            | LogicalType::Array(_)
-            | LogicalType::Map(_)
-            | LogicalType::Multiset(_)
-            | LogicalType::Row(_) => Self::Unneeded(kind, 0),
+            LogicalType::Null | LogicalType::IntervalMonth | LogicalType::IntervalSecond => Self::Unneeded(kind, 0),
             LogicalType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),
             LogicalType::TinyInt => Self::TinyInt(Int8Builder::with_capacity(rows)),
             LogicalType::SmallInt => Self::SmallInt(Int16Builder::with_capacity(rows)),
@@ -148,6 +154,7 @@ impl Cells {
             Self::Nanos(out, p) => {
                 out.append_option(moment(&cell).and_then(|moment| moment.to(*p, TimeUnit::Nanosecond)));
             }
+            Self::Nested(out) => out.push(cell),
         }
     }
 
@@ -171,6 +178,7 @@ impl Cells {
             Self::Millis(out, _) => Arc::new(out.finish()),
             Self::Micros(out, _) => Arc::new(out.finish()),
             Self::Nanos(out, _) => Arc::new(out.finish()),
+            Self::Nested(out) => out.finish(),
         }
     }
 }

@@ -179,5 +179,7 @@ fn owned<'a>(cell: Cell<'_>) -> Cell<'a> {
         Cell::Date(value) => Cell::Date(value),
         Cell::Time(value) => Cell::Time(value),
         Cell::Moment(value) => Cell::Moment(value),
+        // A line has no nested values.
+        Cell::List(_) | Cell::Entries(_) | Cell::Row(_) => Cell::Boolean(false),
     }
 }

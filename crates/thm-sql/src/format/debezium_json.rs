@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use thm_api::{Op, RowKind};
 
 use super::cells::Cell;
-use super::json_read::{self, Dialect};
+use super::json_read::{self, Dialect, Marks};
 use super::{Field, JsonOptions, ReadError};
 
 #[derive(Deserialize)]
@@ -62,6 +62,8 @@ pub struct Change<'a> {
     pub source: Option<&'a str>,
     /// When the connector wrote it, milliseconds since 1970.
     pub ingestion_ms: Option<i64>,
+    /// What was found of the row's fields.
+    pub marks: Marks,
 }
 
 /// Reads a record; a tombstone is no change. An unreadable record is an error also with `ignore-parse-errors`, for the
@@ -115,7 +117,10 @@ pub fn read<'a>(
     };
     let row = row.ok_or_else(|| corrupt(format!("op \"{letter}\" without a row")))?;
     let (source, ingestion_ms) = (envelope.source.map(RawValue::get), envelope.ts_ms.as_i64());
-    Ok(Some(Change { cells: cells_of(row)?, before: old, kind, op, commit_us, source, ingestion_ms }))
+    let mut marks = Marks::default();
+    let found = json_read::object(row, fields)?;
+    let cells = json_read::row_marked(&found, fields, options, Dialect::Debezium, &mut marks)?;
+    Ok(Some(Change { cells, before: old, kind, op, commit_us, source, ingestion_ms, marks }))
 }
 
 fn present(raw: Option<&RawValue>) -> Option<&[u8]> {

@@ -73,6 +73,23 @@ pub enum Dialect {
     Debezium,
 }
 
+/// What was found of the first 64 fields, by bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// There, perhaps as null.
+    pub present: u64,
+    /// There, and no value of the declared type.
+    pub unreadable: u64,
+    /// There with a value of the declared type.
+    pub readable: u64,
+}
+
+/// The bit of a field; fields behind the 64th have none.
+#[must_use]
+pub const fn bit(field: usize) -> u64 {
+    if field < 64 { 1 << field } else { 0 }
+}
+
 /// The cells of one row.
 pub fn row<'a>(
     found: &Found<'a>,
@@ -80,8 +97,19 @@ pub fn row<'a>(
     options: &JsonOptions,
     dialect: Dialect,
 ) -> Result<Vec<Option<Cell<'a>>>, ReadError> {
+    row_marked(found, fields, options, dialect, &mut Marks::default())
+}
+
+/// The cells of one row, and what was found of its fields.
+pub fn row_marked<'a>(
+    found: &Found<'a>,
+    fields: &[Field],
+    options: &JsonOptions,
+    dialect: Dialect,
+    marks: &mut Marks,
+) -> Result<Vec<Option<Cell<'a>>>, ReadError> {
     let mut cells = Vec::with_capacity(fields.len());
-    for (raw, field) in found.iter().zip(fields) {
+    for (index, (raw, field)) in found.iter().zip(fields).enumerate() {
         let cell = match raw {
             None if field.needed
                 && field.place == Place::Value
@@ -91,11 +119,23 @@ pub fn row<'a>(
                 return Err(ReadError::Record(format!("Could not find field with name '{}'.", field.name)));
             }
             None => None,
-            Some(raw) => match cell(raw.get(), field.kind, options.timestamps, dialect) {
-                Ok(cell) => cell,
-                Err(Unreadable) if options.ignore_parse_errors => None,
-                Err(Unreadable) => return Err(ReadError::Field(field.name.clone())),
-            },
+            Some(raw) => {
+                marks.present |= bit(index);
+                let how = (options.timestamps, dialect, options.ignore_parse_errors);
+                match cell_in(raw.get(), field.kind, how) {
+                    Ok(cell) => {
+                        marks.readable |= if cell.is_some() { bit(index) } else { 0 };
+                        cell
+                    }
+                    Err(Unreadable) => {
+                        marks.unreadable |= bit(index);
+                        if !options.ignore_parse_errors {
+                            return Err(ReadError::Field(field.name.clone()));
+                        }
+                        None
+                    }
+                }
+            }
         };
         cells.push(cell);
     }
@@ -113,11 +153,23 @@ pub fn cell<'a>(
     timestamps: TimestampFormat,
     dialect: Dialect,
 ) -> Result<Option<Cell<'a>>, Unreadable> {
+    cell_in(raw, kind, (timestamps, dialect, false))
+}
+
+/// As [`cell`]; `lenient` makes what cannot be read inside of nested values NULL.
+pub fn cell_in<'a>(
+    raw: &'a str,
+    kind: LogicalType,
+    (timestamps, dialect, lenient): (TimestampFormat, Dialect, bool),
+) -> Result<Option<Cell<'a>>, Unreadable> {
     if raw == "null" {
         return Ok(None);
     }
     if let LogicalType::Char(_) | LogicalType::VarChar(_) = kind {
         return text(raw, dialect).map(|text| Some(Cell::Text(text)));
+    }
+    if kind.is_nested() {
+        return super::nested::read(raw, kind, (timestamps, dialect, lenient)).map(Some);
     }
     let word = scalar(raw)?;
     let word = word.as_ref();

@@ -7,7 +7,7 @@ use thm_codec::java_json;
 
 use super::JsonOptions;
 use crate::catalog::PhysicalColumn;
-use crate::expr::text;
+use crate::expr::{EvalError, text};
 use crate::types::{LogicalType, decimal, time};
 
 /// Writes some columns of a table as objects.
@@ -32,7 +32,7 @@ impl JsonWriter {
     }
 
     /// Appends the object of a row.
-    pub fn write(&self, out: &mut Vec<u8>, columns: &[ArrayRef], row: usize) {
+    pub fn write(&self, out: &mut Vec<u8>, columns: &[ArrayRef], row: usize) -> Result<(), EvalError> {
         out.push(b'{');
         let mut first = true;
         for (index, name, kind) in &self.fields {
@@ -49,14 +49,23 @@ impl JsonWriter {
             if null {
                 out.extend_from_slice(b"null");
             } else {
-                self.value(out, array, row, *kind);
+                self.value(out, array, row, *kind)?;
             }
         }
         out.push(b'}');
+        Ok(())
     }
 
-    fn value(&self, out: &mut Vec<u8>, array: &ArrayRef, row: usize, kind: LogicalType) {
+    /// Appends a value that is not NULL.
+    pub(super) fn value(
+        &self,
+        out: &mut Vec<u8>,
+        array: &ArrayRef,
+        row: usize,
+        kind: LogicalType,
+    ) -> Result<(), EvalError> {
         match kind {
+            _ if kind.is_nested() => return super::nested::write(self, &self.options, out, (array, row), kind),
             LogicalType::Boolean => {
                 out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" });
             }
@@ -85,6 +94,7 @@ impl JsonWriter {
                 out.extend_from_slice(buffer.format(text::integer(array, row, kind)).as_bytes());
             }
         }
+        Ok(())
     }
 
     /// Dates and times; a fraction without trailing zeros.

@@ -13,6 +13,7 @@ pub mod debezium_json;
 pub mod decoded;
 pub mod json_read;
 pub mod json_write;
+pub mod nested;
 pub mod options;
 pub mod raw;
 pub mod write;

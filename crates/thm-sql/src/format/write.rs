@@ -47,10 +47,10 @@ impl Writer {
     /// Appends a row; false if its bytes are null. `deleted` is a row that goes away.
     pub fn write(&self, out: &mut Vec<u8>, columns: &[ArrayRef], row: usize, deleted: bool) -> Result<bool, EvalError> {
         match self {
-            Self::Json(writer) => writer.write(out, columns, row),
+            Self::Json(writer) => writer.write(out, columns, row)?,
             Self::Debezium(writer) => {
                 out.extend_from_slice(if deleted { b"{\"before\":" } else { b"{\"before\":null,\"after\":" });
-                writer.write(out, columns, row);
+                writer.write(out, columns, row)?;
                 out.extend_from_slice(if deleted { b",\"after\":null,\"op\":\"d\"}" } else { b",\"op\":\"c\"}" });
             }
             Self::Csv(writer) => writer.write(out, columns, row)?,

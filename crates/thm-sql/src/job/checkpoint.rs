@@ -44,6 +44,11 @@ pub(super) struct InputState {
     /// Offset at which the input ends, as it was found at the first start.
     #[serde(default)]
     pub end: Option<i64>,
+    /// Columns of the captured table that have been seen, and those that could be read.
+    #[serde(default)]
+    pub seen: Vec<String>,
+    #[serde(default)]
+    pub readable: Vec<String>,
 }
 
 /// One look-up table.

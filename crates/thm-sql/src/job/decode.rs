@@ -11,6 +11,7 @@ use thm_codec::record_batch::{self, BatchHeader, Compression};
 
 use super::record::{self, RecordPlace};
 use crate::format::cells::{Cell, Cells};
+use crate::format::json_read::{self, Marks};
 use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat, debezium_json, decoded};
 use crate::operator::Rows;
 
@@ -84,6 +85,7 @@ pub(super) struct Decoder {
     key_checked: bool,
     logged: Option<Instant>,
     trust: Trust,
+    shape: Shape,
 }
 
 /// A row as it was read.
@@ -96,6 +98,32 @@ struct Read<'a> {
     commit_us: Option<i64>,
     /// Of an envelope: its `source`, and when it was written.
     envelope: record::Envelope<'a>,
+    marks: Marks,
+}
+
+/// What has been seen of the columns of a captured table: a column that was there and is there no more was dropped or
+/// renamed, one that could be read and cannot be read any more was retyped. One that was never there is NULL.
+#[derive(Clone, Copy, Default)]
+struct Shape {
+    present: u64,
+    readable: u64,
+}
+
+impl Shape {
+    /// The field that is not as it was.
+    fn follow(&mut self, marks: Marks) -> Result<(), (usize, &'static str)> {
+        let gone = self.present & !marks.present;
+        if gone != 0 {
+            return Err((gone.trailing_zeros() as usize, "is no longer in the captured table"));
+        }
+        let retyped = self.readable & marks.unreadable;
+        if retyped != 0 {
+            return Err((retyped.trailing_zeros() as usize, "has another type in the captured table"));
+        }
+        self.present |= marks.present;
+        self.readable |= marks.readable;
+        Ok(())
+    }
 }
 
 /// Which text columns of the tail cache have been seen to agree with the record's JSON: a `numeric` is a text there and
@@ -114,7 +142,17 @@ impl Decoder {
         key_sources: Vec<String>,
         job: Arc<str>,
     ) -> Self {
-        Self { fields, spec, with_keys, key_sources, job, key_checked: false, logged: None, trust: Trust::default() }
+        Self {
+            fields,
+            spec,
+            with_keys,
+            key_sources,
+            job,
+            key_checked: false,
+            logged: None,
+            trust: Trust::default(),
+            shape: Shape::default(),
+        }
     }
 
     /// Rows at or behind `from`. `place` is the position of the record before; foreign records inherit it.
@@ -155,6 +193,17 @@ impl Decoder {
         }
         let options = &self.spec.value.json;
         let Some(columns) = decoded::columns(&batch.rows, &self.fields, options) else { return Ok(None) };
+        let there = |(index, field): (usize, &Field)| {
+            let found = field.needed && batch.rows.column_by_name(&field.name).is_some();
+            if found { json_read::bit(index) } else { 0 }
+        };
+        let present = self.fields.iter().enumerate().map(there).fold(0, |all, bit| all | bit);
+        let rows = batch.meta.iter().filter(|row| row.kind != RowKind::Delete);
+        if let Some(first) = rows.map(|row| (row.position, row.record)).next() {
+            let marks = Marks { present, ..Marks::default() };
+            let offset = fetched.base_offset.0 + i64::from(first.1);
+            self.shape.follow(marks).map_err(|field| self.changed(field, partition, offset, first.0))?;
+        }
         let base = fetched.base_offset.0;
         let meta: Vec<Meta> = batch
             .meta
@@ -212,7 +261,12 @@ impl Decoder {
         let wanted = rows.meta[row].offset - fetched.base_offset.0;
         let record = records.flatten().find(|record| i64::from(record.offset_delta) == wanted);
         let Some(record) = record else { return Ok(false) };
-        let origin = RecordPlace { partition, offset: rows.meta[row].offset, timestamp_ms: record.timestamp_ms };
+        let origin = RecordPlace {
+            partition,
+            offset: rows.meta[row].offset,
+            timestamp_ms: record.timestamp_ms,
+            headers: &record.headers,
+        };
         let Ok(Some(Read { cells, .. })) =
             self.record(record.key.as_deref(), record.value.as_deref(), &origin, self.spec.retract)
         else {
@@ -280,7 +334,7 @@ impl Decoder {
                 continue;
             }
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
-            let at = RecordPlace { partition, offset, timestamp_ms: record.timestamp_ms };
+            let at = RecordPlace { partition, offset, timestamp_ms: record.timestamp_ms, headers: &record.headers };
             let old_rows = self.spec.retract || self.lacks_key(key);
             let row = match self.record(key, value, &at, old_rows) {
                 Ok(Some(row)) => row,
@@ -291,6 +345,10 @@ impl Decoder {
                 }
                 Err(error) => return Err(self.unreadable(partition, offset, error, old_rows)),
             };
+            let own = index < fetched.batch.positions.len();
+            if own && self.spec.value.kind == ValueFormat::DebeziumJson && row.kind != RowKind::Delete {
+                self.shape.follow(row.marks).map_err(|field| self.changed(field, partition, offset, *place))?;
+            }
             let commit_us = row.commit_us.unwrap_or_else(|| record.timestamp_ms.saturating_mul(1_000));
             let timestamp_ms = commit_us.div_euclid(1_000);
             let of = |kind, whole| Meta { kind, op: row.op, position: *place, commit_us, timestamp_ms, offset, whole };
@@ -328,6 +386,7 @@ impl Decoder {
                     op: change.op,
                     commit_us: change.commit_us,
                     envelope: Some((change.source, change.ingestion_ms)),
+                    marks: change.marks,
                 }
             }
             _ => {
@@ -344,7 +403,7 @@ impl Decoder {
                     },
                 };
                 let op = if kind == RowKind::Delete { Op::Delete } else { Op::Create };
-                Read { cells, before: None, kind, op, commit_us: None, envelope: None }
+                Read { cells, before: None, kind, op, commit_us: None, envelope: None, marks: Marks::default() }
             }
         };
         if let Some(format) = &self.spec.key {
@@ -394,6 +453,38 @@ impl Decoder {
         }
         self.key_checked = key.is_some();
         true
+    }
+
+    /// A column that is used is gone from the captured table, or has another type.
+    fn changed(&self, (field, what): (usize, &str), partition: &TopicPartition, offset: i64, at: Position) -> Error {
+        let name = self.fields.get(field).map_or("?", |field| field.name.as_str());
+        let object = format!("column '{name}' of topic {}", partition.topic);
+        let message = format!(
+            "column '{name}' {what} since LSN {} (partition {}, offset {offset})",
+            at.commit_end, partition.partition
+        );
+        Error::new(ErrorKind::Evaluation, "following the captured table", object).with_source(message).with_hint(
+            "The table was altered. Change the SQL file to the new columns and submit it again with --from and a time behind the \
+             change, or bring the column back.",
+        )
+    }
+
+    /// Names of the fields that have been seen, and of those that have been readable, for a checkpoint.
+    pub fn shape(&self) -> (Vec<String>, Vec<String>) {
+        let names = |mask: u64| {
+            let fields = self.fields.iter().enumerate().filter(|(index, _)| mask & json_read::bit(*index) != 0);
+            fields.map(|(_, field)| field.name.clone()).collect()
+        };
+        (names(self.shape.present), names(self.shape.readable))
+    }
+
+    /// Takes back what [`Self::shape`] gave.
+    pub fn restore_shape(&mut self, seen: &[String], readable: &[String]) {
+        let mask = |names: &[String]| {
+            let known = self.fields.iter().enumerate().filter(|(_, field)| names.contains(&field.name));
+            known.map(|(index, _)| json_read::bit(index)).fold(0, |all, bit| all | bit)
+        };
+        self.shape = Shape { present: mask(seen), readable: mask(readable) };
     }
 
     fn unreadable(&self, partition: &TopicPartition, offset: i64, error: ReadError, old_rows: bool) -> Error {

@@ -90,6 +90,14 @@ impl Input {
         self.chunks.is_empty() && self.end.is_some_and(|end| self.consumed >= end)
     }
 
+    /// Columns that have been seen, and those that could be read, for a checkpoint.
+    pub fn shape(&self) -> (Vec<String>, Vec<String>) {
+        match &self.rows {
+            Rows::Topic(decoder) => decoder.shape(),
+            Rows::Feed(_) => (Vec::new(), Vec::new()),
+        }
+    }
+
     /// Whether it reads a topic.
     pub const fn is_topic(&self) -> bool {
         matches!(self.rows, Rows::Topic(_))

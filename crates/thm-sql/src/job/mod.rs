@@ -10,6 +10,7 @@
 //! that was not, byte for byte.
 
 mod checkpoint;
+mod dead_letters;
 mod decode;
 mod feed;
 mod input;

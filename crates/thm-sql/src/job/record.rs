@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use thm_api::TopicPartition;
+use thm_codec::record_batch::Headers;
 
 use crate::format::cells::Cell;
 use crate::format::json_read::{self, Dialect};
@@ -14,6 +15,7 @@ pub(super) struct RecordPlace<'a> {
     pub partition: &'a TopicPartition,
     pub offset: i64,
     pub timestamp_ms: i64,
+    pub headers: &'a Headers,
 }
 
 /// Of a Debezium envelope: `source`, and `ts_ms`.
@@ -56,12 +58,32 @@ pub(super) fn metadata<'a>(name: &str, at: &RecordPlace<'_>, envelope: Envelope<
         "offset" => Some(Cell::Integer(at.offset)),
         "leader-epoch" => Some(Cell::Integer(0)),
         "timestamp" => Some(moment(at.timestamp_ms)),
+        "headers" => {
+            let mut entries: Vec<(Option<Cell<'a>>, Option<Cell<'a>>)> = Vec::new();
+            for (name, value) in at.headers.iter() {
+                let name = text(String::from_utf8_lossy(&name).into_owned());
+                // As in a map: the last of a name wins.
+                entries.retain(|(known, _)| known.as_ref() != Some(&name));
+                entries.push((Some(name), value.map(|value| Cell::Bytes(value.to_vec()))));
+            }
+            Some(Cell::Entries(entries))
+        }
         "timestamp-type" => Some(Cell::Text(Cow::Borrowed("CreateTime"))),
         "value.ingestion-timestamp" => envelope?.1.map(moment),
         "value.source.timestamp" => source()?.get("ts_ms")?.as_i64().map(moment),
         "value.source.database" => member("db"),
         "value.source.schema" => member("schema"),
         "value.source.table" => member("table"),
+        "value.source.properties" => {
+            let source = source()?;
+            let shown = |value: &serde_json::Value| match value {
+                serde_json::Value::Null => None,
+                serde_json::Value::String(value) => Some(text(value.clone())),
+                other => Some(text(other.to_string())),
+            };
+            let entries = source.as_object()?.iter().map(|(name, value)| (Some(text(name.clone())), shown(value)));
+            Some(Cell::Entries(entries.collect()))
+        }
         _ => None,
     }
 }

@@ -23,6 +23,7 @@ use thm_api::{
 use tokio::sync::watch;
 
 use super::checkpoint::{Checkpoint, InputState, LookupState, Store};
+use super::dead_letters::DeadLetters;
 use super::input::{Input, Role};
 use super::merge;
 use super::output;
@@ -72,6 +73,7 @@ pub(super) struct Runner {
     pub(super) inputs: Vec<Input>,
     pub(super) pipeline: Pipeline,
     pub(super) output: Sink,
+    pub(super) dead_letters: Option<DeadLetters>,
     pub(super) store: Store,
     pub(super) last_checkpoint: Option<Checkpoint>,
     /// Counts the fresh starts by order.
@@ -174,8 +176,33 @@ impl Runner {
         }
     }
 
-    /// Rows of a branch through its operators into the sink.
-    async fn through(&mut self, _input: usize, branch: usize, rows: operator::Rows, last: Progress) -> Result<()> {
+    /// Rows of a branch through its operators into the sink. With `errors.tolerance` = `all` a row that cannot be evaluated
+    /// costs nobody else anything.
+    async fn through(&mut self, input: usize, branch: usize, rows: operator::Rows, last: Progress) -> Result<()> {
+        if !self.plan.graph.errors.tolerate {
+            return self.write(branch, rows, last).await;
+        }
+        match self.write(branch, rows.clone(), last).await {
+            Err(error) if error.kind() == ErrorKind::Evaluation => {}
+            done => return done,
+        }
+        let mut from = 0;
+        while let Some(first) = rows.meta.get(from).copied() {
+            // The old and the new row of an update stay together.
+            let count = rows.meta[from..].iter().take_while(|meta| meta.offset == first.offset).count();
+            let here = Progress { position: first.position, input: last.input, offset: first.offset };
+            match self.write(branch, rows.slice(from, count), here).await {
+                Err(error) if error.kind() == ErrorKind::Evaluation => {
+                    self.dead_letter(input, first.offset, &error).await?;
+                }
+                done => done?,
+            }
+            from += count;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, branch: usize, rows: operator::Rows, last: Progress) -> Result<()> {
         let offset = rows.meta.first().map_or(0, |meta| meta.offset);
         let source = &self.plan.graph.branches[branch].source;
         let failed = |error| {
@@ -184,6 +211,17 @@ impl Runner {
         };
         let out = self.pipeline.process(branch, rows).map_err(failed)?;
         self.output.write(branch, out, last).await
+    }
+
+    async fn dead_letter(&mut self, input: usize, offset: i64, error: &Error) -> Result<()> {
+        let job = self.plan.name.clone();
+        metrics::counter!("thm_sql_records_failed_total", "job" => job).increment(1);
+        let input = &self.inputs[input];
+        tracing::warn!(job = %self.plan.name, partition = %input.partition, offset, "a record cannot be evaluated");
+        match &self.dead_letters {
+            Some(queue) if input.is_topic() => queue.put(&input.partition, offset, error).await,
+            _ => Ok(()),
+        }
     }
 
     /// Waits for anything to happen: a record, a statement of completeness, a command, the next checkpoint.
@@ -296,6 +334,7 @@ impl Runner {
 }
 
 fn state_of_input(input: &Input) -> InputState {
+    let (seen, readable) = input.shape();
     InputState {
         topic: input.partition.topic.to_string(),
         partition: input.partition.partition,
@@ -303,5 +342,7 @@ fn state_of_input(input: &Input) -> InputState {
         offset: input.consumed,
         place: input.consumed_place,
         end: input.end,
+        seen,
+        readable,
     }
 }

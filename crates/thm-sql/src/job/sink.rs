@@ -12,7 +12,7 @@ use super::output::Output;
 use crate::expr::{EvalError, Input, text};
 use crate::format::write::Writer;
 use crate::operator::Rows;
-use crate::planner::{Graph, SinkKind};
+use crate::planner::{Collected, CollectedRows, Graph, SinkKind};
 
 /// The sink of a job.
 pub(super) enum Sink {
@@ -66,6 +66,7 @@ enum Target {
     Standard(String),
     File(BufWriter<File>, Writer),
     Nowhere,
+    Memory(Collected),
 }
 
 /// Rows as text.
@@ -88,6 +89,7 @@ impl TextSink {
                 Target::File(BufWriter::new(file), Writer::new(format, columns, &fields))
             }
             SinkKind::Print { identifier } => Target::Standard(identifier.clone()),
+            SinkKind::Collect(collected) => Target::Memory(collected.clone()),
             SinkKind::Blackhole | SinkKind::Topic(_) => Target::Nowhere,
         };
         Ok(Self { graph, job, target, records: 0, overflows: 0 })
@@ -105,7 +107,7 @@ impl TextSink {
             let columns = columns.map_err(failed)?;
             self.overflows += input.overflows.get();
             for (row, meta) in rows.meta.iter().enumerate() {
-                if self.has_null(&columns, row)? {
+                if !crate::operator::is_key_only(meta) && self.has_null(&columns, row)? {
                     continue;
                 }
                 match &self.target {
@@ -121,16 +123,19 @@ impl TextSink {
                         writer.write(&mut out, &columns, row, false).map_err(failed)?;
                         out.push(b'\n');
                     }
-                    Target::Nowhere => {}
+                    Target::Nowhere | Target::Memory(_) => {}
                 }
                 self.records += 1;
+            }
+            if let Target::Memory(collected) = &self.target {
+                collected.put(CollectedRows { kinds: rows.meta.iter().map(|meta| meta.kind).collect(), columns });
             }
         }
         let io = |error| Error::new(ErrorKind::LogIo, "writing rows", self.job.to_string()).with_source(error);
         match &mut self.target {
             Target::Standard(_) => std::io::stdout().write_all(&out).map_err(io),
             Target::File(file, _) => file.write_all(&out).map_err(io),
-            Target::Nowhere => Ok(()),
+            Target::Nowhere | Target::Memory(_) => Ok(()),
         }
     }
 
@@ -174,7 +179,7 @@ impl TextSink {
                 file.flush().map_err(io)?;
                 file.get_ref().sync_data().map_err(io)
             }
-            Target::Nowhere => Ok(()),
+            Target::Nowhere | Target::Memory(_) => Ok(()),
         }
     }
 }

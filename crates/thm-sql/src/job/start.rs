@@ -7,6 +7,7 @@ use thm_api::{Error, ErrorKind, Position, Result, Topic, TopicPartition, TopicSp
 use tokio::sync::watch;
 
 use super::checkpoint::{Checkpoint, InputState, Store};
+use super::dead_letters::DeadLetters;
 use super::decode::{Decoder, ReadSpec};
 use super::feed::{self, Feed};
 use super::input::{Input, Role, Rows, STREAM_RANK};
@@ -70,6 +71,10 @@ pub(super) async fn start(
     }
     inputs.sort_by_key(|input| input.rank);
     let output = output(&plan, &environment, &inputs, generation).await?;
+    let dead_letters = match &plan.graph.errors.dead_letters {
+        Some(topic) => Some(DeadLetters::open(Arc::clone(&environment.log), topic, plan.name.as_str().into()).await?),
+        None => None,
+    };
     let latency = metrics::histogram!("thm_sql_latency_seconds", "job" => plan.name.clone());
     let mut runner = Runner {
         latency,
@@ -80,6 +85,7 @@ pub(super) async fn start(
         inputs,
         pipeline,
         output,
+        dead_letters,
         store,
         last_checkpoint: checkpoint,
         generation,
@@ -225,7 +231,10 @@ impl Start<'_> {
                 retract: source.retract,
             };
             let job: Arc<str> = self.plan.name.as_str().into();
-            let decoder = Decoder::new((node.source.fields.clone(), spec), false, node.key_sources.clone(), job);
+            let mut decoder = Decoder::new((node.source.fields.clone(), spec), false, node.key_sources.clone(), job);
+            if let Some(stored) = self.stored(&partition) {
+                decoder.restore_shape(&stored.seen, &stored.readable);
+            }
             let complete = self.environment.completeness.watch(&topic.spec.name);
             let ranked = (*rank, Role::Stream(branch));
             inputs.push(Input::new((partition, topic.uuid), ranked, place, Rows::Topic(Box::new(decoder)), complete));
@@ -250,7 +259,10 @@ impl Start<'_> {
             let value = Format { kind: ValueFormat::DebeziumJson, json: *options, ..Format::default() };
             let spec = ReadSpec { value, ..ReadSpec::default() };
             let job: Arc<str> = self.plan.name.as_str().into();
-            let decoder = Decoder::new((node.fields.clone(), spec), true, Vec::new(), job);
+            let mut decoder = Decoder::new((node.fields.clone(), spec), true, Vec::new(), job);
+            if let Some(stored) = self.stored(&partition) {
+                decoder.restore_shape(&stored.seen, &stored.readable);
+            }
             let complete = self.environment.completeness.watch(&topic.spec.name);
             let ranked = (rank, Role::Lookup(index));
             inputs.push(Input::new((partition, topic.uuid), ranked, place, Rows::Topic(Box::new(decoder)), complete));

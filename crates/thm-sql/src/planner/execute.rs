@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sqlparser::ast::Query as AstQuery;
 
-use super::graph::Graph;
+use super::graph::{Collected, Graph};
 use super::insert::{self, JobOptions};
 use super::session::Settings;
 use super::{CompileContext, JobPlan, plan};
@@ -44,6 +44,14 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// The query as a job of that name, and where its rows come.
+    pub fn job(&self, name: &str, context: &CompileContext) -> SqlResult<(JobPlan, Collected)> {
+        let collected = Collected::default();
+        let graph = insert::select(self.query.clone(), collected.clone(), context)?.in_zone(self.zone);
+        let checkpoint_interval = super::DEFAULT_CHECKPOINT_INTERVAL;
+        Ok((JobPlan { name: name.to_owned(), checkpoint_interval, graph: Arc::new(graph) }, collected))
+    }
+
     /// Whether it could run as a stream: what keeps state is refused by name.
     pub fn check_stream(&self) -> SqlResult<()> {
         super::flatten::lines(self.query.clone()).map(drop)

@@ -1,6 +1,12 @@
 //! What a job does: sources in branches, what their rows pass, one sink. Plain data; its `Debug` form is its version.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use parking_lot::Mutex;
+use thm_api::RowKind;
 
 use crate::catalog::PhysicalColumn;
 use crate::connector::datagen::DatagenTable;
@@ -10,6 +16,38 @@ use crate::expr::Expr;
 use crate::format::{Field, Format, JsonOptions, ValueFormat};
 use crate::types::DataType;
 use crate::types::zone::Zone;
+
+/// Rows that a query has given so far, for whoever asked.
+#[derive(Clone, Default)]
+pub struct Collected(Arc<Mutex<Vec<CollectedRows>>>);
+
+/// Some rows.
+#[derive(Clone, Debug)]
+pub struct CollectedRows {
+    /// What each row means.
+    pub kinds: Vec<RowKind>,
+    /// Values by column.
+    pub columns: Vec<ArrayRef>,
+}
+
+impl Collected {
+    /// Takes what has come since the last call.
+    #[must_use]
+    pub fn take(&self) -> Vec<CollectedRows> {
+        std::mem::take(&mut *self.0.lock())
+    }
+
+    pub(crate) fn put(&self, rows: CollectedRows) {
+        self.0.lock().push(rows);
+    }
+}
+
+// Two queries of one text are one plan.
+impl fmt::Debug for Collected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Collected")
+    }
+}
 
 /// What a job does.
 #[derive(Debug)]
@@ -184,9 +222,16 @@ pub(crate) struct SinkNode {
 #[derive(Debug)]
 pub(crate) enum SinkKind {
     Topic(TopicSink),
-    Files { path: PathBuf, format: Format },
-    Print { identifier: String },
+    Files {
+        path: PathBuf,
+        format: Format,
+    },
+    Print {
+        identifier: String,
+    },
     Blackhole,
+    /// Into memory, for shells and tests.
+    Collect(Collected),
 }
 
 /// A topic that is written.
@@ -222,6 +267,7 @@ impl SinkNode {
             SinkKind::Files { path, .. } => path.display().to_string(),
             SinkKind::Print { .. } => "print".to_owned(),
             SinkKind::Blackhole => "blackhole".to_owned(),
+            SinkKind::Collect(_) => "client".to_owned(),
         }
     }
 }

@@ -4,11 +4,12 @@ use sqlparser::tokenizer::Span;
 
 use super::flatten::{self, Leaf, Line};
 use super::graph::{
-    Branch, ErrorPolicy, Feed, Graph, LookupNode, SinkNode, SourceKind, SourceNode, StepNode, TopicSource,
+    Branch, Collected, ErrorPolicy, Feed, Graph, LookupNode, SinkKind, SinkNode, SourceKind, SourceNode, StepNode,
+    TopicSource,
 };
 use super::{CompileContext, sink};
 use crate::analyzer::query::{Binder, Lookup, Query, Step};
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, PhysicalColumn, Table};
 use crate::connector::Connector;
 use crate::connector::jdbc::JdbcTable;
 use crate::connector::kafka::Startup;
@@ -50,10 +51,34 @@ pub(super) fn graph(
     sink.drop_nulls = options.drop_nulls;
     let mut graph = Graph { branches: Vec::new(), lookups: Vec::new(), sink, errors: options.errors };
     for line in flatten::lines(query)? {
-        let values = values(&graph.sink, &targets, &line, insert)?;
-        add_branch(&mut graph, line, values, insert, context)?;
+        let values = values(&graph.sink, &targets, &line, insert.span)?;
+        add_branch(&mut graph, line, values, insert.span, context)?;
     }
-    sink::check_changes(&mut graph, insert)?;
+    sink::check_changes(&mut graph, insert.table.span)?;
+    mark_needed(&mut graph);
+    Ok(graph)
+}
+
+/// A query whose rows are collected.
+pub(super) fn select(query: Query, collected: Collected, context: &CompileContext) -> SqlResult<Graph> {
+    let columns: Vec<PhysicalColumn> =
+        query.schema().into_iter().map(|(name, data_type)| PhysicalColumn { name, data_type }).collect();
+    let targets: Vec<usize> = (0..columns.len()).collect();
+    let sink = SinkNode {
+        table: "client".to_owned(),
+        path: "client".to_owned(),
+        kind: SinkKind::Collect(collected),
+        columns,
+        order: targets.clone(),
+        key: Vec::new(),
+        drop_nulls: false,
+    };
+    let mut graph = Graph { branches: Vec::new(), lookups: Vec::new(), sink, errors: ErrorPolicy::default() };
+    for line in flatten::lines(query)? {
+        let values = values(&graph.sink, &targets, &line, Span::empty())?;
+        add_branch(&mut graph, line, values, Span::empty(), context)?;
+    }
+    sink::check_changes(&mut graph, Span::empty())?;
     mark_needed(&mut graph);
     Ok(graph)
 }
@@ -92,11 +117,11 @@ fn targets(table: &Table, insert: &Insert, query: &Query) -> SqlResult<Vec<usize
 }
 
 /// A branch's columns in the order and types of the sink's.
-fn values(sink: &SinkNode, targets: &[usize], line: &Line, insert: &Insert) -> SqlResult<Vec<Expr>> {
+fn values(sink: &SinkNode, targets: &[usize], line: &Line, span: Span) -> SqlResult<Vec<Expr>> {
     let mut values: Vec<Option<Expr>> = vec![None; sink.columns.len()];
     for (target, (name, value)) in targets.iter().zip(&line.columns) {
         let value = value.clone().ok_or_else(|| {
-            SqlDiagnostic::new(insert.span, format!("'{name}' is PROCTIME(), which differs with every run"))
+            SqlDiagnostic::new(span, format!("'{name}' is PROCTIME(), which differs with every run"))
                 .with_hint("Leave it out of the SELECT.")
         })?;
         let place = sink::place_of(sink, *target);
@@ -106,14 +131,8 @@ fn values(sink: &SinkNode, targets: &[usize], line: &Line, insert: &Insert) -> S
     Ok(filled.map(|(value, column)| value.unwrap_or_else(|| Expr::null(column.data_type.kind))).collect())
 }
 
-fn add_branch(
-    graph: &mut Graph,
-    line: Line,
-    values: Vec<Expr>,
-    insert: &Insert,
-    context: &CompileContext,
-) -> SqlResult<()> {
-    let source = source(&line.leaf, insert)?;
+fn add_branch(graph: &mut Graph, line: Line, values: Vec<Expr>, span: Span, context: &CompileContext) -> SqlResult<()> {
+    let source = source(&line.leaf, span)?;
     let mut steps = Vec::with_capacity(line.steps.len());
     for step in line.steps {
         steps.push(match step {
@@ -135,7 +154,7 @@ fn add_branch(
     Ok(())
 }
 
-fn source(leaf: &Leaf, insert: &Insert) -> SqlResult<SourceNode> {
+fn source(leaf: &Leaf, span: Span) -> SqlResult<SourceNode> {
     let table = match leaf {
         Leaf::Values { types, rows } => {
             let kind = SourceKind::Values { types: types.clone(), rows: rows.clone() };
@@ -191,12 +210,12 @@ fn source(leaf: &Leaf, insert: &Insert) -> SqlResult<SourceNode> {
         Connector::Datagen(datagen) => SourceKind::Datagen(datagen.clone()),
         Connector::Jdbc(_) => {
             let message = format!("reading '{}': 'jdbc' is supported in look-ups only", table.name);
-            return Err(SqlDiagnostic::new(insert.span, message).with_hint(
+            return Err(SqlDiagnostic::new(span, message).with_hint(
                 "Read the topic of its changes with the connector 'kafka' and the format 'debezium-json'.",
             ));
         }
         Connector::Print { .. } | Connector::Blackhole => {
-            return Err(SqlDiagnostic::new(insert.span, format!("'{}' can only be used as a sink", table.name)));
+            return Err(SqlDiagnostic::new(span, format!("'{}' can only be used as a sink", table.name)));
         }
     };
     Ok(SourceNode { table: table.name.clone(), kind, fields })

@@ -36,6 +36,40 @@ impl JobPlan {
         digest(&self.graph)
     }
 
+    /// The same job with an end where its topics end now, its rows collected instead of written.
+    #[must_use]
+    pub fn preview(self) -> (Self, super::Collected, Vec<(String, crate::types::DataType)>) {
+        let collected = super::Collected::default();
+        let mut plan = self;
+        let columns = plan.graph.sink.columns.iter().map(|column| (column.name.clone(), column.data_type)).collect();
+        if let Some(graph) = Arc::get_mut(&mut plan.graph) {
+            graph.sink.kind = SinkKind::Collect(collected.clone());
+            for branch in &mut graph.branches {
+                if let super::graph::SourceKind::Topics(topics) = &mut branch.source.kind {
+                    topics.stop = crate::connector::kafka::Stop::Latest;
+                    topics.startup = crate::connector::kafka::Startup::Earliest;
+                }
+            }
+        }
+        (plan, collected, columns)
+    }
+
+    /// Refuses what can be planned and not yet run.
+    pub(crate) fn check_runnable(&self, span: sqlparser::tokenizer::Span) -> crate::error::SqlResult<()> {
+        for lookup in &self.graph.lookups {
+            if let Feed::Database(jdbc) = &lookup.feed {
+                let message = format!(
+                    "the look-up of '{}' asks the database, for '{}' is not captured by a source: that is not supported yet",
+                    lookup.table, jdbc.relation
+                );
+                return Err(crate::error::SqlDiagnostic::new(span, message).with_hint(
+                    "Add the table to the source's table.include.list: then its rows are at hand and never stale.",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Changes when a look-up's state no longer fits.
     pub(crate) fn lookup_hash(&self, index: usize) -> String {
         let node = &self.graph.lookups[index];

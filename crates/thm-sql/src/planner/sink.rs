@@ -1,6 +1,8 @@
 //! The table that INSERT writes → the sink of a job, and whether it takes what the sources give.
 
-use super::graph::{Graph, SinkKind, SinkNode, SourceKind, TopicSink};
+use sqlparser::tokenizer::Span;
+
+use super::graph::{Graph, SinkKind, SinkNode, SourceKind, StepNode, TopicSink};
 use crate::analyzer::query::Query;
 use crate::catalog::{PhysicalColumn, Table};
 use crate::connector::Connector;
@@ -108,7 +110,7 @@ fn check_formats(kind: &SinkKind, columns: &[PhysicalColumn], insert: &Insert) -
             std::iter::once(value).chain(key).collect()
         }
         SinkKind::Files { format, .. } => vec![(format, (0..columns.len()).collect())],
-        SinkKind::Print { .. } | SinkKind::Blackhole => Vec::new(),
+        SinkKind::Print { .. } | SinkKind::Blackhole | SinkKind::Collect(_) => Vec::new(),
     };
     for (format, fields) in parts {
         if format.kind == ValueFormat::Raw && fields.len() != 1 {
@@ -146,13 +148,13 @@ pub(super) fn place_of(sink: &SinkNode, target: usize) -> usize {
 }
 
 /// A sink that takes inserts alone, or needs old rows, and sources with updates and deletes.
-pub(super) fn check_changes(graph: &mut Graph, insert: &Insert) -> SqlResult<()> {
+pub(super) fn check_changes(graph: &mut Graph, span: Span) -> SqlResult<()> {
     let Graph { branches, sink, .. } = graph;
     let (takes_changes, needs_old) = match &sink.kind {
         SinkKind::Topic(topic) if topic.upsert => (true, false),
         SinkKind::Topic(topic) => (topic.value.kind == ValueFormat::DebeziumJson, true),
         SinkKind::Files { .. } => (false, false),
-        SinkKind::Print { .. } | SinkKind::Blackhole => (true, true),
+        SinkKind::Print { .. } | SinkKind::Blackhole | SinkKind::Collect(_) => (true, true),
     };
     for branch in branches.iter_mut().filter(|branch| branch.source.changes()) {
         let fields: Vec<&str> = branch.source.fields.iter().map(|field| field.name.as_str()).collect();
@@ -173,19 +175,22 @@ pub(super) fn check_changes(graph: &mut Graph, insert: &Insert) -> SqlResult<()>
                 "Table sink '{}' doesn't support consuming update and delete changes which is produced by node {node}",
                 sink.path
             );
-            return Err(SqlDiagnostic::new(insert.table.span, message)
-                .with_hint("Write to an 'upsert-kafka' table with a PRIMARY KEY."));
+            return Err(
+                SqlDiagnostic::new(span, message).with_hint("Write to an 'upsert-kafka' table with a PRIMARY KEY.")
+            );
         }
         if needs_old && topics.upsert {
             let message = format!(
                 "Table sink '{}' needs the old rows of '{}', which would have to be kept: that is not supported yet",
                 sink.path, branch.source.table
             );
-            return Err(SqlDiagnostic::new(insert.table.span, message)
+            return Err(SqlDiagnostic::new(span, message)
                 .with_hint("Write to an 'upsert-kafka' table, which takes changes by key."));
         }
-        // Without the key's columns in the source's key, changes are followed by the old row.
-        topics.retract = needs_old || branch.key_sources.is_empty();
+        // Without the key's columns in the source's key, changes are followed by the old row; and what a row was unnested
+        // to can only be taken back from it.
+        let unnests = branch.steps.iter().any(|step| matches!(step, StepNode::Unnest { .. }));
+        topics.retract = needs_old || unnests || branch.key_sources.is_empty();
     }
     Ok(())
 }

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod deviations;
+mod formats;
 mod outcome;
 mod part_two;
 mod values;
@@ -91,7 +92,8 @@ fn main() -> ExitCode {
             let case: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             let outcome = outcome::of(&case);
             let sql = case["sql"].as_str().unwrap_or_default();
-            show(&options, &topic, sql, &case, &outcome);
+            let shown = case["name"].as_str().map_or_else(|| sql.to_owned(), |name| format!("{name}: {sql}"));
+            show(&options, &topic, &shown, &case, &outcome);
             topics.entry(topic.clone()).or_default().add(&outcome);
             functions.entry(part_two::function_of(sql)).or_default().add(&outcome);
             total.add(&outcome);

@@ -6,7 +6,7 @@ use thm_sql::planner::bounded::{Answer, BoundedError, answer_in};
 use thm_sql::planner::{self, Session, TableResult};
 use thm_sql::{CompileContext, SqlDiagnostic};
 
-use crate::{deviations, part_two, values};
+use crate::{deviations, formats, part_two, values};
 
 /// What became of a statement.
 pub enum Outcome {
@@ -25,7 +25,7 @@ pub enum Outcome {
 /// Runs a case.
 pub fn of(case: &Value) -> Outcome {
     let sql = case["sql"].as_str().unwrap_or_default();
-    let outcome = run(case, sql);
+    let outcome = if formats::is_one(case) { formats::of(case) } else { run(case, sql) };
     match (outcome, part_two::of(sql)) {
         (Outcome::Failed(_) | Outcome::Refused { worded: false }, Some(part)) => Outcome::Skipped(part),
         (Outcome::Failed(why), None) => deviations::of(sql, case).map_or(Outcome::Failed(why), Outcome::Deviates),
@@ -106,7 +106,7 @@ fn same_table(found: &[Vec<Value>], wanted: &Value) -> Outcome {
 }
 
 /// Both fail; what we merely lack is no error of the statement's.
-fn refused(found: &str, error: &Value) -> Outcome {
+pub fn refused(found: &str, error: &Value) -> Outcome {
     if found.contains("not supported yet") {
         return Outcome::Failed(format!("lacked: {found}"));
     }

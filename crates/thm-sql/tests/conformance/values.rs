@@ -51,7 +51,7 @@ pub fn rows(found: &Answer) -> Vec<Vec<Value>> {
 }
 
 /// A value as the recording shows it.
-fn shown(column: &ArrayRef, row: usize, kind: LogicalType) -> Value {
+pub fn shown(column: &ArrayRef, row: usize, kind: LogicalType) -> Value {
     if text::is_null(column, row, kind) {
         return Value::Null;
     }
@@ -126,7 +126,7 @@ fn duration(millis: i64) -> String {
     out
 }
 
-fn same_row(row: &[Value], other: &[Value], schema: &[(String, DataType)]) -> bool {
+pub fn same_row(row: &[Value], other: &[Value], schema: &[(String, DataType)]) -> bool {
     row.len() == other.len()
         && row.iter().zip(other).zip(schema).all(|((a, b), (_, data_type))| same(a, b, data_type.kind))
 }

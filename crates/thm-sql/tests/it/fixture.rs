@@ -205,6 +205,30 @@ impl Bench {
         self.append(changes, Some(Arc::new(decoded(changes, wrong)))).await;
     }
 
+    /// Appends a change with another value than its own.
+    pub async fn write_value(&self, change: &Change, value: &str) {
+        let mut writer = BatchWriter::new();
+        let key = change.key();
+        writer.push(change.commit_us() / 1_000, Some(key.as_bytes()), Some(value.as_bytes()), &HeaderBlock::default());
+        let positions = Arc::new([change.position()]);
+        let batch = LogBatch { bytes: writer.finish(), records: 1, positions, decoded: None };
+        self.put(change, batch).await;
+    }
+
+    /// Whether a topic is there.
+    pub fn log_has(&self, topic: &str) -> bool {
+        self.log.topic(topic).is_some()
+    }
+
+    async fn put(&self, last: &Change, batch: LogBatch) {
+        let records = i64::from(batch.records);
+        let append = Append { batch: Some(batch), progress: Some(("source:pg".into(), Progress::at(last.position()))) };
+        let appended = self.log.append(&TopicPartition::new(last.topic, 0), append).await.unwrap();
+        let end = appended.base_offset.0 + records;
+        appended.durable.await.unwrap();
+        self.ends.lock().unwrap().insert(last.topic.to_owned(), end);
+    }
+
     async fn append(&self, changes: &[Change], columns: Option<Arc<ChangelogBatch>>) {
         let batch = batch_of(changes, columns);
         let last = changes.last().unwrap().position();
@@ -299,6 +323,21 @@ pub async fn output(log: &dyn Log) -> Vec<Written> {
             assert_eq!(fetched.batch.positions.len(), decoded_rows);
         }
     }
+}
+
+/// Everything in the first partition of a topic.
+pub async fn records(log: &dyn Log, topic: &str) -> Vec<Written> {
+    let limits = ReadLimits { max_bytes: 1 << 20, max_wait: Duration::ZERO };
+    let Ok(found) = log.read(&TopicPartition::new(topic, 0), Offset(0), limits).await else { return Vec::new() };
+    let mut out = Vec::new();
+    for fetched in found.batches {
+        for record in record_batch::records(&fetched.batch.bytes).unwrap() {
+            let record = record.unwrap();
+            let headers = record.headers.iter().collect();
+            out.push(Written { key: record.key, value: record.value, timestamp_ms: record.timestamp_ms, headers });
+        }
+    }
+    out
 }
 
 /// A record of the output.

@@ -9,3 +9,4 @@ mod functions;
 mod golden;
 mod jobs;
 mod samples;
+mod versions;

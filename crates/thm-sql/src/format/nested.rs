@@ -1,0 +1,247 @@
+//! ARRAY, MAP, MULTISET and ROW in JSON, and how their columns are built.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, NullBufferBuilder, StructArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType as ArrowType, Fields};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use thm_codec::java_json;
+
+use super::cells::{Cell, Cells};
+use super::json_read::{self, Dialect, Unreadable};
+use super::json_write::JsonWriter;
+use super::{JsonOptions, MapNullKey, TimestampFormat};
+use crate::expr::{EvalError, text};
+use crate::types::LogicalType;
+use crate::types::nested::{entries_field, entry_fields, item_field, row_fields};
+
+/// A nested column being built.
+pub struct NestedCells {
+    kind: LogicalType,
+    parts: Vec<Cells>,
+    lengths: Vec<usize>,
+    valid: NullBufferBuilder,
+}
+
+impl NestedCells {
+    /// For a nested type.
+    #[must_use]
+    pub fn new(kind: LogicalType) -> Self {
+        let part = |kind: LogicalType| Cells::new(kind, true, 0);
+        let parts = match (kind.element(), kind.entry(), kind) {
+            (Some(element), ..) => vec![part(element.kind)],
+            (_, Some(entry), _) => vec![part(entry.key.kind), part(entry.value.kind)],
+            (.., LogicalType::Row(fields)) => fields.iter().map(|field| part(field.data_type.kind)).collect(),
+            _ => Vec::new(),
+        };
+        Self { kind, parts, lengths: Vec::new(), valid: NullBufferBuilder::new(0) }
+    }
+
+    /// Appends a value or NULL.
+    pub fn push(&mut self, cell: Option<Cell<'_>>) {
+        let is_row = matches!(self.kind, LogicalType::Row(_));
+        let mut length = 0;
+        let valid = match cell {
+            Some(Cell::List(items)) if !is_row => {
+                length = items.len();
+                items.into_iter().for_each(|item| self.parts[0].push(item));
+                true
+            }
+            Some(Cell::Entries(entries)) if self.parts.len() == 2 && !is_row => {
+                length = entries.len();
+                for (key, value) in entries {
+                    self.parts[0].push(key);
+                    self.parts[1].push(value);
+                }
+                true
+            }
+            Some(Cell::Row(fields)) if is_row && fields.len() == self.parts.len() => {
+                self.parts.iter_mut().zip(fields).for_each(|(part, field)| part.push(field));
+                true
+            }
+            _ => {
+                if is_row {
+                    self.parts.iter_mut().for_each(|part| part.push(None));
+                }
+                false
+            }
+        };
+        self.lengths.push(length);
+        self.valid.append(valid);
+    }
+
+    /// The column.
+    #[must_use]
+    pub fn finish(&mut self) -> ArrayRef {
+        let lengths = std::mem::take(&mut self.lengths);
+        let nulls = self.valid.finish();
+        let mut parts: Vec<ArrayRef> = self.parts.iter_mut().map(Cells::finish).collect();
+        if let LogicalType::Row(fields) = self.kind {
+            let fields = row_fields(fields);
+            if fields.is_empty() {
+                return Arc::new(StructArray::new_empty_fields(lengths.len(), nulls));
+            }
+            return Arc::new(StructArray::new(fields, parts, nulls));
+        }
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        if let Some(entry) = self.kind.entry() {
+            let fields: Fields = entry_fields(entry);
+            let entries: ArrayRef = Arc::new(StructArray::new(fields, parts, None));
+            return Arc::new(ListArray::new(entries_field(entry), offsets, entries, nulls));
+        }
+        let kind = self.kind.element().map_or(LogicalType::Null, |element| element.kind);
+        let items = parts.pop().unwrap_or_else(|| arrow::array::new_empty_array(&ArrowType::Null));
+        Arc::new(ListArray::new(item_field(kind), offsets, items, nulls))
+    }
+}
+
+/// Members of an object in order.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut out = Vec::new();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            out.push((name, map.next_value::<&'de RawValue>()?));
+        }
+        Ok(out)
+    }
+}
+
+fn members(raw: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, Unreadable> {
+    serde_json::Deserializer::from_str(raw).deserialize_map(Members).map_err(|_| Unreadable)
+}
+
+/// Reads a nested value; with the last of `how` what cannot be read inside of it is NULL.
+pub fn read<'a>(
+    raw: &'a str,
+    kind: LogicalType,
+    how: (TimestampFormat, Dialect, bool),
+) -> Result<Cell<'a>, Unreadable> {
+    let inner = |raw: &'a RawValue, kind: LogicalType| match json_read::cell_in(raw.get(), kind, how) {
+        Err(Unreadable) if how.2 => Ok(None),
+        read => read,
+    };
+    if let Some(element) = kind.element() {
+        let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| Unreadable)?;
+        let cells: Result<Vec<_>, _> = items.into_iter().map(|item| inner(item, element.kind)).collect();
+        return cells.map(Cell::List);
+    }
+    if let Some(entry) = kind.entry() {
+        let mut entries = Vec::new();
+        for (name, value) in members(raw)? {
+            let key = if entry.key.kind.is_text() {
+                Some(Cell::Text(Cow::Owned(name.into_owned())))
+            } else {
+                return Err(Unreadable);
+            };
+            entries.push((key, inner(value, entry.value.kind)?));
+        }
+        return Ok(Cell::Entries(entries));
+    }
+    let LogicalType::Row(fields) = kind else { return Err(Unreadable) };
+    let found = members(raw)?;
+    let field = |field: &crate::types::nested::RowField| {
+        let value = found.iter().rev().find(|(name, _)| *name == field.name);
+        value.map_or(Ok(None), |(_, raw)| inner(raw, field.data_type.kind))
+    };
+    fields.iter().map(field).collect::<Result<Vec<_>, _>>().map(Cell::Row)
+}
+
+/// Appends a nested value that is not NULL.
+pub fn write(
+    writer: &JsonWriter,
+    options: &JsonOptions,
+    out: &mut Vec<u8>,
+    (array, row): (&ArrayRef, usize),
+    kind: LogicalType,
+) -> Result<(), EvalError> {
+    let broken = || EvalError { message: format!("{kind} is not stored as such"), row };
+    let value = |out: &mut Vec<u8>, array: &ArrayRef, at: usize, kind: LogicalType| {
+        if text::is_null(array, at, kind) {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        writer.value(out, array, at, kind)
+    };
+    if let LogicalType::Row(fields) = kind {
+        let columns = array.as_struct_opt().ok_or_else(broken)?;
+        out.push(b'{');
+        let mut first = true;
+        for (field, column) in fields.iter().zip(columns.columns()) {
+            if options.ignore_null_fields && column.is_null(row) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            java_json::write_string(out, &field.name);
+            out.push(b':');
+            value(out, column, row, field.data_type.kind)?;
+        }
+        out.push(b'}');
+        return Ok(());
+    }
+    let list = array.as_list_opt::<i32>().ok_or_else(broken)?;
+    let items = list.value(row);
+    if let Some(element) = kind.element() {
+        out.push(b'[');
+        for at in 0..items.len() {
+            if at > 0 {
+                out.push(b',');
+            }
+            value(out, &items, at, element.kind)?;
+        }
+        out.push(b']');
+        return Ok(());
+    }
+    let entry = kind.entry().ok_or_else(broken)?;
+    let entries = items.as_struct_opt().ok_or_else(broken)?;
+    let keys = entries.column(0).as_string_opt::<i32>().ok_or_else(broken)?;
+    let key = |at: usize| keys.is_valid(at).then(|| keys.value(at));
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|at| java_bucket(key(*at), entries.len()));
+    out.push(b'{');
+    let mut first = true;
+    for at in order {
+        let name = match (key(at), options.map_null_key) {
+            (Some(name), _) => name,
+            (None, MapNullKey::Literal) => options.map_null_literal,
+            (None, MapNullKey::Drop) => continue,
+            (None, MapNullKey::Fail) => {
+                let message = "JSON format doesn't support to serialize map data with null keys. You can drop null key entries or \
+                               encode null in literals by specifying map-null-key.mode option.";
+                return Err(EvalError { message: message.to_owned(), row });
+            }
+        };
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        java_json::write_string(out, name);
+        out.push(b':');
+        value(out, entries.column(1), at, entry.value.kind)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// Where a Java HashMap of so many entries keeps a text: Flink's maps are written in that order.
+fn java_bucket(key: Option<&str>, entries: usize) -> u32 {
+    let mut buckets = 16_u32;
+    while entries > buckets as usize * 3 / 4 {
+        buckets *= 2;
+    }
+    let hash = key
+        .map_or(0, |key| key.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into())));
+    (hash ^ (hash >> 16)) & (buckets - 1)
+}

@@ -1,0 +1,141 @@
+//! A changed file is a new version: where it starts, and what a changed table means to it.
+
+use thm_api::Op;
+use thm_sql::{From, JobState};
+
+use crate::fixture::{Bench, CONTENT, EVENTS, OURS, Written, content, event, plan, reach, uuid};
+
+fn texts(written: &[Written]) -> Vec<String> {
+    written.iter().map(Written::text).collect()
+}
+
+fn by_content() -> String {
+    OURS.replace(
+        "PRIMARY KEY (id) NOT ENFORCED\n) WITH (\n  'connector' = 'upsert-kafka'",
+        "PRIMARY KEY (content_id) NOT ENFORCED\n) WITH (\n  'connector' = 'upsert-kafka'",
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_key_needs_a_place_to_start_from() {
+    let bench = Bench::new().await;
+    bench.write(&[event(10, Op::Create, 1, "1", None), event(11, Op::Create, 2, "2", None)], true).await;
+    bench.complete_to(11);
+    let manager = bench.manager();
+    let id = manager.submit(plan(OURS)).unwrap();
+    bench.wait_for(2).await;
+    let refused = tokio::task::block_in_place(|| manager.replace(plan(&by_content()))).unwrap_err();
+    assert!(refused.hint().contains("--from"), "{refused:?}");
+    assert_eq!(manager.job(&id).unwrap().state, JobState::Running, "the old version runs on");
+    tokio::task::block_in_place(|| manager.replace_from(plan(&by_content()), Some(From::Earliest))).unwrap();
+    let out = texts(&bench.wait_for(4).await);
+    assert!(out[2].starts_with(&format!("{{\"content_id\":\"{}\"}}", uuid("1"))), "{out:?}");
+    tokio::task::block_in_place(|| manager.stop());
+    // From here on it is the version that goes on, without being told where.
+    bench.write(&[event(12, Op::Create, 3, "3", None)], true).await;
+    bench.complete_to(12);
+    let again = bench.manager();
+    again.submit(plan(&by_content())).unwrap();
+    assert_eq!(bench.wait_for(5).await.len(), 5);
+    let id = again.job(&id).unwrap().id;
+    again.cancel(&id).unwrap();
+    reach(&again, &id, JobState::Canceled).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_latest_and_from_a_time_skip_what_was_before() {
+    for (from, wanted) in [(From::Latest, 1), (From::Timestamp(1_700_000_000_011), 2)] {
+        let bench = Bench::new().await;
+        bench.write(&[event(10, Op::Create, 1, "1", None), event(11, Op::Create, 2, "1", None)], true).await;
+        bench.complete_to(11);
+        let manager = bench.manager();
+        manager.submit_from(plan(OURS), Some(from)).unwrap();
+        while bench.state.list("sql/").unwrap().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        bench.write(&[event(12, Op::Create, 3, "1", None)], true).await;
+        bench.complete_to(12);
+        let out = texts(&bench.wait_for(wanted).await);
+        assert!(out.last().unwrap().starts_with("{\"id\":3}"), "{out:?}");
+        assert_eq!(out.len(), wanted, "{from:?}");
+        tokio::task::block_in_place(|| manager.stop());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_dropped_fails_the_jobs_that_use_it() {
+    for with_columns in [true, false] {
+        let bench = Bench::new().await;
+        bench.write(&[content(5, Op::Read, "1", "podcast", Some(10))], true).await;
+        bench.write(&[event(10, Op::Create, 1, "1", Some(7))], with_columns).await;
+        bench.complete_to(10);
+        let manager = bench.manager();
+        let id = manager.submit(plan(OURS)).unwrap();
+        bench.wait_for(1).await;
+        // ADD COLUMN: another column is nobody's business.
+        let dropped = [event(11, Op::Create, 2, "1", None)];
+        if with_columns {
+            bench.write_with(&dropped, |columns| columns.retain(|(name, _)| *name != "duration_ms")).await;
+        } else {
+            let value = dropped[0].value().replace("\"duration_ms\":null,", "\"extra\":1,");
+            assert!(value.contains("extra"));
+            bench.write_value(&dropped[0], &value).await;
+        }
+        bench.complete_to(11);
+        let status = reach(&manager, &id, JobState::Failed).await;
+        let said = status.exception.unwrap();
+        assert!(said.contains("duration_ms") && said.contains("LSN 0/B"), "{said}");
+        assert!(bench.log_has(EVENTS) && bench.log_has(CONTENT), "topics go on");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_added_is_ignored_and_one_that_is_retyped_fails_the_job() {
+    let bench = Bench::new().await;
+    bench.write(&[event(10, Op::Create, 1, "1", Some(7))], false).await;
+    bench.complete_to(10);
+    let manager = bench.manager();
+    let id = manager.submit(plan(OURS)).unwrap();
+    bench.wait_for(1).await;
+    let added = event(11, Op::Create, 2, "1", Some(8));
+    bench.write_value(&added, &added.value().replace("\"device\"", "\"new\":1,\"device\"")).await;
+    bench.complete_to(11);
+    bench.wait_for(2).await;
+    let retyped = event(12, Op::Create, 3, "1", Some(9));
+    bench.write_value(&retyped, &retyped.value().replace("\"duration_ms\":9", "\"duration_ms\":\"nine\"")).await;
+    bench.complete_to(12);
+    let said = reach(&manager, &id, JobState::Failed).await.exception.unwrap();
+    assert!(said.contains("duration_ms") && said.contains("another type"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_evaluated_goes_to_the_dead_letter_queue_alone() {
+    let dividing = OURS.replace("  e.device,", "  CAST(100 / (e.duration_ms - 7) AS STRING),");
+    assert_ne!(dividing, OURS);
+    let events: Vec<_> =
+        (1..=3).map(|id| event(10, Op::Create, id, "1", Some(5 + i32::try_from(id).unwrap()))).collect();
+    let bench = Bench::new().await;
+    bench.write(&events, true).await;
+    bench.complete_to(10);
+    let manager = bench.manager();
+    let id = manager.submit(plan(&dividing)).unwrap();
+    let status = reach(&manager, &id, JobState::Failed).await;
+    assert!(status.hint.unwrap().contains("errors.tolerance"));
+    assert!(status.exception.unwrap().contains("column 'device'"));
+    let tolerant =
+        format!("SET 'errors.tolerance' = 'all'; SET 'errors.deadletterqueue.topic.name' = 'dlq.enrich';\n{dividing}");
+    for _ in 0..2 {
+        let id = manager.submit(plan(&tolerant)).unwrap();
+        let out = texts(&bench.wait_for(2).await);
+        assert!(out[0].starts_with("{\"id\":1}") && out[1].starts_with("{\"id\":3}"), "{out:?}");
+        manager.cancel(&id).unwrap();
+        reach(&manager, &id, JobState::Canceled).await;
+        // As after a crash before the checkpoint: all is read again.
+        bench.state.delete(&format!("sql/{id}/checkpoint")).unwrap();
+    }
+    let letters = crate::fixture::records(&*bench.log, "dlq.enrich").await;
+    assert_eq!(letters.len(), 1, "each once");
+    assert_eq!(letters[0].key.as_deref(), Some(&b"{\"id\":2}"[..]));
+    assert_eq!(letters[0].header("__connect.errors.offset").as_deref(), Some("1"));
+    assert!(letters[0].header("__connect.errors.exception.message").unwrap().contains("by zero"));
+}
