@@ -194,8 +194,11 @@ fn projection(items: &[SelectItem], scope: &mut Scope) -> SqlResult<Vec<(String,
     Ok(out)
 }
 
+/// Names and values of columns.
+type Columns = Vec<(String, Option<Expr>)>;
+
 /// `table.row.*`: the fields of a row, if the name is one.
-fn fields_of(parts: &[String], scope: &Scope) -> Option<SqlResult<Vec<(String, Option<Expr>)>>> {
+fn fields_of(parts: &[String], scope: &Scope) -> Option<SqlResult<Columns>> {
     let parts = parts.iter().map(Ident::new).collect();
     let row = Typer::new(scope).value(&Ast::CompoundIdentifier(parts)).ok()?;
     let LogicalType::Row(fields) = row.data_type.kind else { return None };
