@@ -17,15 +17,15 @@
 //! | [`slot`] | whether slot and durable state belong together |
 //! | [`snapshot`], [`copy`] | rows as of the slot's consistent point |
 //! | [`transport`], [`stream`], [`transaction`], [`pgoutput`] | changes after it |
-//! | [`types`], [`columns`], [`table`], [`encoder`] | values, rows, records |
+//! | [`types`], [`column`], [`columns`], [`table`], [`encoder`], [`notes`] | values, rows, records, and records beside the rows |
 //! | [`toast`] | large values that updates leave out |
 //! | [`status`], [`failure`] | metrics; errors of PostgreSQL by kind |
 
 mod config_def;
 
 pub mod catalog;
-pub mod column_rules;
 pub mod column;
+pub mod column_rules;
 pub mod columns;
 pub mod connector;
 pub mod copy;

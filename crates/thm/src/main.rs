@@ -15,10 +15,6 @@ use std::process;
 use clap::{Parser, Subcommand};
 use thm_api::ExitCode;
 
-/// Batches are made on one thread and freed on another: see the reason beside the dependency.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// PostgreSQL → Debezium topics → Flink SQL → ClickHouse, Redis, HTTP, in one process.
 #[derive(Parser)]
 #[command(name = "thm", version, about, long_about = None, after_help = EXAMPLES)]

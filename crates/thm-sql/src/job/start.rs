@@ -141,11 +141,8 @@ async fn output(plan: &JobPlan, environment: &Environment, inputs: &[Input], gen
     let base = if generation == 0 { plan.producer() } else { format!("{}@{generation}", plan.producer()) };
     let producer = |input: &Input| -> Option<(u32, Arc<str>)> {
         let Role::Stream(branch) = input.role else { return None };
-        // The first keeps the job's own name; order among the others does not matter to them.
-        let name = match input.rank {
-            STREAM_RANK => base.clone(),
-            _ => format!("{base}#{branch}:{}", input.partition),
-        };
+        // By branch and partition, so that progress in one topic never stands for another when the file changes.
+        let name = format!("{base}#{branch}:{}", input.partition);
         Some((input.rank, name.into()))
     };
     let producers = inputs.iter().filter_map(producer).collect();

@@ -30,8 +30,9 @@ fn unit(name: &'static str, state: &'static str, now: Instant) -> UnitRow {
 
 fn shown(figures: &Figures, width: usize, height: usize) -> Vec<String> {
     let now = Instant::now();
-    let units =
+    let mut units =
         ["postgres", "redis", "clickhouse", "external-api", "run", "generator"].map(|name| unit(name, "running", now));
+    units[1].restarts = 1;
     let guide = Guide {
         links: vec![("dashboard", "http://localhost:8081".to_owned()), ("connect", ":8083".to_owned())],
         insert: "psql postgres://app:app@localhost:5432/thm -c \"INSERT INTO engagement_events (content_id, user_id) \
@@ -90,6 +91,15 @@ fn a_small_terminal_keeps_the_path() {
     }
     let text = shown(&figures, 40, 13).join("\n");
     assert!(text.contains("ClickHouse  RUNNING") && text.contains("HTTP"), "{text}");
+}
+
+#[test]
+fn services_keep_their_names_where_restarts_do_not_fit() {
+    let figures: Figures = serde_json::from_str(RUNNING).unwrap();
+    let of = |width| shown(&figures, width, 24)[1].clone();
+    assert!(of(80).contains("● redis  ● clickhouse"), "{}", of(80));
+    assert!(of(100).contains("● redis (1 restart)  ● clickhouse"), "{}", of(100));
+    assert!(of(40).contains("● ● ") || of(40).contains("●   ●"), "{}", of(40));
 }
 
 #[test]

@@ -134,13 +134,14 @@ impl View<'_> {
             let (mark, tone) = mark(unit.state);
             // Those that run are named where there is room.
             let is_up = unit.state == "running";
-            let spare = if is_up { 2 } else { 0 };
+            let spare = if is_up { 1 } else { 0 };
             row = row.with(tone, format!("{mark} ")).spare(spare, Tone::Plain, unit.name);
             if !is_up {
                 row = row.with(tone, format!(" {}", unit.state));
             }
             if unit.restarts > 0 {
-                row = row.spare(1, Tone::Dim, format!(" ({} restarts)", unit.restarts));
+                let word = if unit.restarts == 1 { "restart" } else { "restarts" };
+                row = row.spare(2, Tone::Dim, format!(" ({} {word})", unit.restarts));
             }
             row = row.with(Tone::Plain, "  ");
         }
