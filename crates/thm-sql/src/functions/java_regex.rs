@@ -33,6 +33,20 @@ pub fn compiled(pattern: &str) -> Result<Arc<Regex>, String> {
     Ok(built)
 }
 
+/// The pattern of the rows before: most are the same in every row, and need no look into the table of all.
+#[derive(Default)]
+pub struct Last<'a>(Option<(&'a str, Result<Arc<Regex>, String>)>);
+
+impl<'a> Last<'a> {
+    /// The compiled pattern of a row.
+    pub fn of(&mut self, pattern: &'a str) -> Option<Arc<Regex>> {
+        if self.0.as_ref().is_none_or(|(known, _)| *known != pattern) {
+            self.0 = Some((pattern, compiled(pattern)));
+        }
+        self.0.as_ref().and_then(|(_, built)| built.as_ref().ok().cloned())
+    }
+}
+
 /// Line ends that `.` does not match and `$` stands before.
 const LINE_ENDS: &str = r"\n\r\x{85}\x{2028}\x{2029}";
 

@@ -45,11 +45,16 @@ fn like(call: &Call<'_>) -> Result<Vector, EvalError> {
 }
 
 fn similar(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let constant = call.values.get(1..).is_some_and(|values| values.iter().all(|value| value.scalar));
+    let mut kept = None;
     call.booleans(|row| {
-        let regex = escape(call, row).and_then(|escape| similar_to_regex(call.text(1, row), escape));
-        match regex.and_then(|regex| compiled(&format!(r"\A(?:{regex})\z"))) {
-            Ok(regex) => Ok(Some(regex.is_match(call.text(0, row)).unwrap_or(false))),
-            Err(message) => call.failed(row, || message),
+        if !constant || kept.is_none() {
+            let regex = escape(call, row).and_then(|escape| similar_to_regex(call.text(1, row), escape));
+            match regex.and_then(|regex| compiled(&format!(r"\A(?:{regex})\z"))) {
+                Ok(regex) => kept = Some(regex),
+                Err(message) => return call.failed(row, || message),
+            }
         }
+        Ok(kept.as_ref().map(|regex| regex.is_match(call.text(0, row)).unwrap_or(false)))
     })
 }

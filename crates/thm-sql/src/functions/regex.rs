@@ -1,7 +1,7 @@
 //! REGEXP, REGEXP_REPLACE, REGEXP_EXTRACT. A pattern that is none matches nothing, as in Flink.
 
 use super::bind::{maybe, strict, take};
-use super::java_regex::compiled;
+use super::java_regex::Last;
 use super::{Call, Function};
 use crate::expr::{EvalError, Vector};
 use crate::types::LogicalType;
@@ -12,9 +12,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Write REGEXP(text, 'pattern').",
         |a| strict(take(a, &["tt"])?, LogicalType::Boolean),
         |call| {
+            let mut last = Last::default();
             call.booleans(|row| {
                 let found =
-                    compiled(call.text(1, row)).is_ok_and(|regex| regex.is_match(call.text(0, row)).unwrap_or(false));
+                    last.of(call.text(1, row)).is_some_and(|regex| regex.is_match(call.text(0, row)).unwrap_or(false));
                 Ok(Some(found))
             })
         },
@@ -35,9 +36,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 /// Every match; the replacement is taken as it is, `$1` included.
 fn replace(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let mut last = Last::default();
     call.texts(|row, out| {
         let (text, by) = (call.text(0, row), call.text(2, row));
-        let Ok(regex) = compiled(call.text(1, row)) else { return Ok(None) };
+        let Some(regex) = last.of(call.text(1, row)) else { return Ok(None) };
         let mut copied = 0;
         for found in regex.find_iter(text) {
             let Ok(found) = found else { return Ok(None) };
@@ -51,9 +53,10 @@ fn replace(call: &Call<'_>) -> Result<Vector, EvalError> {
 }
 
 fn extract(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let mut last = Last::default();
     call.slices(|row| {
         let group = if call.len() == 3 { usize::try_from(call.int(2, row)).ok()? } else { 0 };
-        let regex = compiled(call.text(1, row)).ok()?;
+        let regex = last.of(call.text(1, row))?;
         let captures = regex.captures(call.text(0, row)).ok()??;
         captures.get(group).map(|found| found.as_str())
     })
