@@ -80,6 +80,8 @@ kinds! {
     SourceDecode = "THM-SRC-007", Stop, DataSafety, "Report the table and column named here; nothing was skipped.";
     /// An update left a large value out, and it cannot be found any more.
     ValueUnknown = "THM-SRC-008", Stop, DataSafety, "Set thm.start=resnapshot to take everything anew, or let such rows pass with thm.toast.miss=current (the present value) or placeholder.";
+    /// A captured table was truncated, and that is not to pass.
+    TableTruncated = "THM-SRC-009", Stop, DataSafety, "Set thm.truncate.mode: delete tells the sinks to remove the rows, skip leaves them there.";
     /// The disk or file system fails; the log stops rather than lie about durability.
     LogIo = "THM-LOG-001", Stop, DataSafety, "Free space or repair the disk, then start again; nothing acknowledged is lost.";
     /// Stored bytes are not what was written.

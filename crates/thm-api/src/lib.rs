@@ -41,5 +41,5 @@ pub use offsets::{Generation, GroupLease, GroupOffsets, OffsetStore};
 pub use position::{Position, Progress};
 pub use secret::Secret;
 pub use sink::{BatchPolicy, Origin, SinkBatch, SinkChunk, SinkPartition, SinkRecord, SinkTask};
-pub use source::{PartitionProgress, SourceAppend, SourceBatch, SourceTask};
+pub use source::{PartitionProgress, SourceAppend, SourceBatch, SourceTask, Superseded, Supersession};
 pub use state::StateStore;

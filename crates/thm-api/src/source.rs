@@ -1,6 +1,7 @@
 //! `SourceTask`: change events in commit order, and the acknowledgement that lets the database forget them.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -34,13 +35,43 @@ pub struct SourceBatch {
     pub complete: Option<Position>,
     /// Topics, if any, whose snapshot is not finished and that must stay out of the published statement.
     pub incomplete: Vec<String>,
+    /// Rows of earlier records that are gone or other ones without a change that says so. Dealt with after `appends` and
+    /// before `complete`.
+    pub superseded: Vec<Superseded>,
+}
+
+/// What a topic held no longer is what the table holds. The worker finds the keys in the topic and appends a delete for
+/// each that is gone, and an update for each whose row is another one now.
+#[derive(Clone, Debug)]
+pub struct Superseded {
+    /// The topic.
+    pub topic: Arc<TopicSpec>,
+    /// Where the deletes stand in commit order.
+    pub position: Position,
+    /// What replaced the rows.
+    pub by: Supersession,
+    /// JSON of the `source` field of the records written for it.
+    pub source_json: Vec<u8>,
+    /// A delete is followed by a tombstone.
+    pub tombstones: bool,
+    /// Where keys go that memory has no room for.
+    pub spool: PathBuf,
+}
+
+/// What replaced a topic's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supersession {
+    /// A whole snapshot since the task's start: what was there before and is not in it is gone.
+    Snapshot,
+    /// A TRUNCATE: everything before it is gone. The batch ends where it stands.
+    Truncate,
 }
 
 impl SourceBatch {
     /// Whether there is nothing to do for it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.appends.is_empty() && self.complete.is_none()
+        self.appends.is_empty() && self.complete.is_none() && self.superseded.is_empty()
     }
 }
 

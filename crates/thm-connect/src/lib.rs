@@ -29,6 +29,7 @@ mod secrets;
 mod sink_loop;
 mod source_loop;
 mod status;
+mod supersede;
 mod worker;
 
 pub use context::DEFAULT_WRITE_TIMEOUT;

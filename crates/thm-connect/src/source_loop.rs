@@ -19,13 +19,14 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
 use thm_api::{
     Append, Complete, ConnectorKind, Error, ErrorKind, Offset, PartitionProgress, Position, Result, SourceAppend,
-    SourceBatch, SourceTask, TopicPartition,
+    SourceBatch, SourceTask, Superseded, Supersession, TopicPartition,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::context::WorkerContext;
 use crate::known_topics::KnownTopics;
 use crate::retry::Retry;
+use crate::supersede::Supersede;
 
 /// Runs the task until `stop`, or until it fails. After an error the caller may start another task at once.
 pub(crate) async fn run(
@@ -75,6 +76,8 @@ struct Pipeline<'a> {
     created: HashMap<Arc<str>, u32>,
     /// Next offset of each partition.
     ends: BTreeMap<String, Vec<Option<Offset>>>,
+    /// What that was when the task started, of topics that were there.
+    starts: BTreeMap<String, Vec<Option<Offset>>>,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
 }
@@ -88,6 +91,7 @@ impl<'a> Pipeline<'a> {
             known,
             created: HashMap::new(),
             ends: BTreeMap::new(),
+            starts: BTreeMap::new(),
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
         })
@@ -128,6 +132,7 @@ impl<'a> Pipeline<'a> {
             }
             if mine || progress.keys().any(|partition| partition.topic == name) {
                 self.context.status.used_topic(&name);
+                self.starts.insert(topic.spec.name.clone(), ends.clone());
                 self.ends.insert(topic.spec.name, ends);
             }
         }
@@ -153,7 +158,11 @@ impl<'a> Pipeline<'a> {
                 () = stop.cancelled() => return Ok(()),
                 polled = task.poll(), if has_room => {
                     let batch = polled?;
-                    if !batch.is_empty() {
+                    if !batch.superseded.is_empty() {
+                        if !self.supersede(batch, task, stop).await? {
+                            return Ok(());
+                        }
+                    } else if !batch.is_empty() {
                         self.append(batch).await?;
                     }
                 }
@@ -186,6 +195,56 @@ impl<'a> Pipeline<'a> {
         let durable = try_join_all(durables).map(|all| all.map(drop)).boxed();
         self.in_flight.push_back(InFlight { durable, bytes, records, since, complete });
         Ok(())
+    }
+
+    /// Appends a batch after which rows of earlier records are no longer true, and what says so. False: a stop came
+    /// first, and what the batch says of completeness is left unsaid.
+    async fn supersede(
+        &mut self,
+        mut batch: SourceBatch,
+        task: &mut dyn SourceTask,
+        stop: &CancellationToken,
+    ) -> Result<bool> {
+        let (superseded, complete) = (std::mem::take(&mut batch.superseded), batch.complete.take());
+        let incomplete = std::mem::take(&mut batch.incomplete);
+        self.append(batch).await?;
+        self.drain(task, true).await?;
+        for order in &superseded {
+            if !self.supersede_topic(order, stop).await? {
+                return Ok(false);
+            }
+        }
+        self.append(SourceBatch { complete, incomplete, ..SourceBatch::default() }).await?;
+        Ok(true)
+    }
+
+    async fn supersede_topic(&mut self, order: &Superseded, stop: &CancellationToken) -> Result<bool> {
+        let topic = &order.topic.name;
+        let ends = match order.by {
+            Supersession::Snapshot => self.starts.get(topic),
+            Supersession::Truncate => self.ends.get(topic),
+        };
+        for (number, boundary) in (0..).zip(ends.cloned().unwrap_or_default()) {
+            let Some(boundary) = boundary else { continue };
+            let partition = TopicPartition::new(topic.as_str(), number);
+            let (log, producer) = (&*self.context.log, &self.producer);
+            let done = Supersede { log, producer, partition: &partition, order, boundary, stop }.run().await?;
+            if done.deletes + done.updates > 0 {
+                let (deletes, updates) = (done.deletes, done.updates);
+                tracing::info!(%partition, position = %order.position, deletes, updates, "told of rows that are gone");
+                self.context.status.delivered(deletes + updates, 0, None);
+            }
+            if !done.whole {
+                return Ok(false);
+            }
+            // What was appended here counts for what is complete from now on.
+            let high = self.context.log.topic(topic).and_then(|found| found.partitions.get(number as usize).copied());
+            let ends = self.ends.get_mut(topic).and_then(|ends| ends.get_mut(number as usize));
+            if let (Some(high), Some(end)) = (high, ends) {
+                *end = Some(high.high_watermark);
+            }
+        }
+        Ok(true)
     }
 
     /// Makes sure that the topic is there; gives its name.

@@ -11,6 +11,7 @@ use crate::copy::CopyReader;
 use crate::failure::from_sql;
 use crate::pgoutput::{Datum, Relation, RelationColumn};
 use crate::session::{Session, identifier, literal};
+use crate::slot::PublicationMark;
 use crate::table::{ColumnDefault, ColumnFacts, TableFacts};
 
 mod types;
@@ -30,6 +31,8 @@ pub struct Server {
     pub system_id: i64,
     /// End of its WAL.
     pub wal_end: Lsn,
+    /// Its timeline; 0 on a standby.
+    pub timeline: u32,
 }
 
 /// A slot as it is.
@@ -41,6 +44,8 @@ pub struct Slot {
     pub database: String,
     /// Process that uses it.
     pub active_pid: Option<i32>,
+    /// Who that is: application, user, address.
+    pub holder: Option<String>,
     /// Everything before it was acknowledged.
     pub confirmed_flush: Lsn,
     /// `reserved`, `extended`, `unreserved` or `lost`.
@@ -94,7 +99,8 @@ pub async fn server(session: &Session) -> Result<Server> {
     let sql = "SELECT current_setting('server_version_num'), current_setting('wal_level'), \
                (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user), \
                (SELECT system_identifier FROM pg_control_system()), \
-               CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END";
+               CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END, \
+               CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END";
     let found = rows(session, "asking for the server's settings", sql).await?;
     let row =
         found.first().ok_or_else(|| Error::new(ErrorKind::Internal, "asking for the server's settings", "no row"))?;
@@ -104,14 +110,16 @@ pub async fn server(session: &Session) -> Result<Server> {
         may_replicate: text(row, 2) == "t",
         system_id: text(row, 3).parse().unwrap_or_default(),
         wal_end: lsn(&text(row, 4)),
+        timeline: u32::from_str_radix(&text(row, 5), 16).unwrap_or_default(),
     })
 }
 
 /// The slot of that name.
 pub async fn slot(session: &Session, name: &str) -> Result<Option<Slot>> {
     let sql = format!(
-        "SELECT plugin, database, active_pid, confirmed_flush_lsn, wal_status FROM pg_replication_slots \
-         WHERE slot_name = {}",
+        "SELECT s.plugin, s.database, s.active_pid, s.confirmed_flush_lsn, s.wal_status, \
+         concat_ws(', ', nullif(a.application_name, ''), 'user ' || a.usename, 'from ' || coalesce(host(a.client_addr), 'a local socket')) \
+         FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = {}",
         literal(name)
     );
     let found = rows(session, "asking for the slot", &sql).await?;
@@ -119,6 +127,7 @@ pub async fn slot(session: &Session, name: &str) -> Result<Option<Slot>> {
         plugin: text(row, 0),
         database: text(row, 1),
         active_pid: text(row, 2).parse().ok(),
+        holder: Some(text(row, 5)).filter(|holder| !holder.is_empty()),
         confirmed_flush: lsn(&text(row, 3)),
         wal_status: text(row, 4),
     }))
@@ -197,6 +206,21 @@ pub async fn publication(session: &Session, name: &str) -> Result<Option<Publica
         publishes_rows: text(row, 1) == "t",
         tables: tables.iter().map(|row| format!("{}.{}", text(row, 0), text(row, 1))).collect(),
     }))
+}
+
+/// The identity of a publication and of its tables' memberships; `None`: it does not exist.
+pub async fn publication_mark(session: &Session, name: &str) -> Result<Option<PublicationMark>> {
+    let sql = format!(
+        "SELECT p.oid, r.oid, n.nspname || '.' || c.relname FROM pg_publication p \
+         LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid LEFT JOIN pg_class c ON c.oid = r.prrelid \
+         LEFT JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = {}",
+        literal(name)
+    );
+    let found = rows(session, "asking for the publication", &sql).await?;
+    let Some(first) = found.first() else { return Ok(None) };
+    let member = |row: &SimpleQueryRow| Some((text(row, 2), text(row, 1).parse().ok()?));
+    let tables = found.iter().filter_map(member).collect();
+    Ok(Some(PublicationMark { oid: text(first, 0).parse().unwrap_or_default(), tables }))
 }
 
 /// All permanent tables of users' schemas, partitioned ones and partitions among them, by name.

@@ -352,7 +352,8 @@ impl Output {
             return Ok(false);
         }
         let Scratch { value, old_row, spans, .. } = scratch;
-        (value.clear(), old_row.clear());
+        value.clear();
+        old_row.clear();
         self.table.write_row(old.1, Image::Whole, None, old_row, spans, None)?;
         self.table.write_row(new, Image::Whole, whole(Some(old)), value, spans, None)?;
         Ok(value == old_row)

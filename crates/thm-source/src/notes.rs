@@ -162,7 +162,8 @@ impl NoteWriter {
         let kind = self.transactions.as_ref()?;
         let id = format!("{tx_id}:{lsn}");
         let (key, value) = (&mut self.key, &mut self.value);
-        (key.clear(), value.clear());
+        key.clear();
+        value.clear();
         kind.key_frame.open(key);
         key.extend_from_slice(format!("{{\"id\":\"{id}\"}}").as_bytes());
         kind.key_frame.close(key);
@@ -183,7 +184,8 @@ impl NoteWriter {
         }
         let kind = &self.messages;
         let (key, value) = (&mut self.key, &mut self.value);
-        (key.clear(), value.clear());
+        key.clear();
+        value.clear();
         kind.key_frame.open(key);
         key.extend_from_slice(b"{\"prefix\":");
         write_string(key, prefix);

@@ -64,6 +64,17 @@ pub enum StartMode {
     FromSlot,
 }
 
+/// What becomes of a TRUNCATE of a captured table (`thm.truncate.mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TruncateMode {
+    /// Nothing tells of it, as with Debezium's `skipped.operations=t`.
+    Skip,
+    /// The source stops before it.
+    Fail,
+    /// Each row that the topic has gets a delete.
+    Delete,
+}
+
 /// Everything the source reads from its configuration.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -129,6 +140,8 @@ pub struct Options {
     pub start: Option<(StartMode, String)>,
     /// `thm.snapshot.order`: tables to take first, as `schema.table`.
     pub snapshot_order: Vec<String>,
+    /// `thm.truncate.mode`
+    pub truncate: TruncateMode,
     /// `thm.toast.*`
     pub toast: ToastOptions,
     /// `thm.spool.dir`: where a transaction beyond the memory's share waits for its end.
@@ -184,6 +197,12 @@ impl Options {
             context_headers: config.parse("extended.headers.enabled", true)?,
             start: start_mode(config)?,
             snapshot_order: config.list("thm.snapshot.order"),
+            truncate: choose(config, "thm.truncate.mode", "skip", |text| match text {
+                "skip" => Some(TruncateMode::Skip),
+                "fail" => Some(TruncateMode::Fail),
+                "delete" => Some(TruncateMode::Delete),
+                _ => None,
+            })?,
             toast: ToastOptions::parse(config)?,
             spool: config.get("thm.spool.dir").map_or_else(std::env::temp_dir, PathBuf::from),
             status_interval: Duration::from_millis(status_ms).clamp(Duration::from_millis(50), DEFAULT_STATUS_INTERVAL),

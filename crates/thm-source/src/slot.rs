@@ -10,6 +10,8 @@
 //! Invariant: changes are never skipped in silence. Whatever is not surely ours stops the task with
 //! [`ErrorKind::SlotUnsafe`] and the two ways out.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use thm_api::{Error, ErrorKind, Lsn, Result, StateStore};
 
@@ -44,8 +46,14 @@ pub struct SlotState {
     pub phase: Phase,
     /// The snapshot's place in the WAL.
     pub consistent_point: Lsn,
-    /// No acknowledgement went beyond this, unless a row that is durable stands there (see [`ACK_LEASE_BYTES`]).
+    /// No acknowledgement went beyond this, unless a row that is durable stands there.
     pub acknowledged_below: Lsn,
+    /// Timeline of the server; 0 while unknown.
+    #[serde(default)]
+    pub timeline: u32,
+    /// The publication as it was; `None` while unknown.
+    #[serde(default)]
+    pub publication: Option<PublicationMark>,
     /// Epoch of the TOAST store that has been fed since; `None` while values are not kept.
     #[serde(default)]
     pub toast_epoch: Option<String>,
@@ -54,10 +62,30 @@ pub struct SlotState {
     pub obeyed: Option<String>,
 }
 
-/// In idle times acknowledgements run ahead of the rows we have. Their bound is stored this far ahead, so that it is
-/// stored once per so many bytes of WAL and not once per keepalive; a clean stop stores it exactly. A slot that was
-/// recreated closer to our last word than this, after a crash, is not told from ours.
-pub const ACK_LEASE_BYTES: u64 = 1 << 20;
+/// A publication's own identity and that of each table's place in it: one that was taken out and put back has another,
+/// and its changes in between were not sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicationMark {
+    /// Oid of the publication.
+    pub oid: u32,
+    /// Oid of each table's membership, by `schema.table`; none where it is `FOR ALL TABLES`.
+    pub tables: BTreeMap<String, u32>,
+}
+
+impl PublicationMark {
+    /// What happened between `self` and `now`; `None`: nothing that could have lost a change.
+    #[must_use]
+    pub fn changed(&self, now: &Self) -> Option<String> {
+        if self.oid != now.oid {
+            return Some("the publication was dropped and made anew, and changes in between were not sent".to_owned());
+        }
+        let other = self.tables.iter().find(|(table, oid)| now.tables.get(*table).is_some_and(|now| now != *oid));
+        let gone = |(table, _)| {
+            format!("{table} was taken out of the publication and put back, and its changes in between were not sent")
+        };
+        other.map(gone)
+    }
+}
 
 impl SlotState {
     /// Reads the state.
@@ -104,6 +132,10 @@ pub struct Facts<'a> {
     pub database: &'a str,
     /// Identity of the cluster; 0 if unknown.
     pub system_id: i64,
+    /// Its timeline; 0 if unknown.
+    pub timeline: u32,
+    /// End of its WAL.
+    pub wal_end: Lsn,
     /// Commit end of the last durable row.
     pub durable: Lsn,
     /// `thm.start`, unless it was obeyed already.
@@ -112,60 +144,120 @@ pub struct Facts<'a> {
 
 /// Decides how to start.
 pub fn decide(facts: &Facts<'_>) -> Result<Plan> {
-    if let Some(pid) = facts.slot.and_then(|slot| slot.active_pid) {
+    if let Some(slot) = facts.slot.filter(|slot| slot.active_pid.is_some()) {
         let error = Error::new(ErrorKind::SlotInUse, "taking the slot", facts.name);
-        return Err(error.with_source(format!("process {pid} of the server uses it")));
+        let holder = slot.holder.as_deref().unwrap_or("unknown to us");
+        return Err(error
+            .with_source(format!("process {} of the server uses it: {holder}", slot.active_pid.unwrap_or_default()))
+            .with_hint(
+                "Nothing is lost: the slot keeps its changes, and the task tries again by itself. End the other reader, \
+                 or choose another slot.name.",
+            ));
     }
-    match (facts.start, facts.slot, facts.state) {
-        (Some(StartMode::Resnapshot), slot, _) => Ok(Plan::Fresh { drop_first: slot.is_some() }),
-        (Some(StartMode::FromSlot), Some(slot), _) => usable(facts, slot).map(|()| Plan::Adopt),
-        (Some(StartMode::FromSlot), None, _) => Err(unsafe_slot(facts, "there is no slot to go on from")),
-        (None, None, None) => Ok(Plan::Fresh { drop_first: false }),
-        (None, Some(_), None) => Err(unsafe_slot(facts, "the slot exists, but nothing is known of it here")),
-        (None, slot, Some(state)) => known(facts, slot, state),
+    let plan = match (facts.start, facts.slot, facts.state) {
+        (Some(StartMode::Resnapshot), slot, _) => Plan::Fresh { drop_first: slot.is_some() },
+        (Some(StartMode::FromSlot), Some(slot), _) => usable(facts, slot).map(|()| Plan::Adopt)?,
+        (Some(StartMode::FromSlot), None, _) => {
+            return Err(refused(facts, "there is no slot to go on from", NO_SLOT));
+        }
+        (None, None, None) => Plan::Fresh { drop_first: false },
+        (None, Some(_), None) => {
+            let reason = "the slot exists, but this data folder knows nothing of it: it belongs to another one, or the \
+                          folder was emptied";
+            return Err(refused(facts, reason, BOTH));
+        }
+        (None, slot, Some(state)) => known(facts, slot, state)?,
+    };
+    if facts.durable > facts.wal_end {
+        let reason = format!(
+            "its WAL ends at {}, before {}, where the last change we have stands: it was restored from a backup, or is \
+             another server",
+            facts.wal_end, facts.durable
+        );
+        return Err(refused(facts, &reason, FRESH_FOLDER));
     }
+    Ok(plan)
 }
 
 fn known(facts: &Facts<'_>, slot: Option<&Slot>, state: &SlotState) -> Result<Plan> {
     if state.system_id != facts.system_id && state.system_id != 0 && facts.system_id != 0 {
-        return Err(unsafe_slot(facts, "the server is another one (its system identifier differs)"));
+        let reason = format!(
+            "the server is another one: its system identifier is {}, ours was {}",
+            facts.system_id, state.system_id
+        );
+        return Err(refused(facts, &reason, BOTH));
     }
     if state.slot != facts.name || state.database != facts.database {
-        return Err(unsafe_slot(facts, &format!("the state is of slot {} in database {}", state.slot, state.database)));
+        let reason = format!(
+            "this data folder is of slot {} in database {}, and not of database {}",
+            state.slot, state.database, facts.database
+        );
+        return Err(refused(facts, &reason, BOTH));
+    }
+    if state.timeline != facts.timeline && state.timeline != 0 && facts.timeline != 0 {
+        let reason = format!(
+            "the server is on timeline {}, ours was {}: it was promoted or restored, and changes that we have may not \
+             be in it, nor its own in the slot",
+            facts.timeline, state.timeline
+        );
+        return Err(refused(facts, &reason, BOTH));
     }
     if state.phase != Phase::Finished {
         return Ok(Plan::Fresh { drop_first: slot.is_some() });
     }
     let Some(slot) = slot else {
-        return Err(unsafe_slot(facts, "the slot is gone, and with it the changes since the last start"));
+        let reason = "the slot is gone, and with it the changes since the last start";
+        return Err(refused(facts, reason, NO_SLOT));
     };
     usable(facts, slot)?;
     let told = facts.durable.max(state.acknowledged_below).max(state.consistent_point);
     if slot.confirmed_flush > told {
         let reason = format!(
-            "it stands at {}, beyond {told}, the last we acknowledged: recreated or moved",
+            "it stands at {}, beyond {told}, the last we acknowledged: it was recreated or moved, and the changes in \
+             between are lost",
             slot.confirmed_flush
         );
-        return Err(unsafe_slot(facts, &reason));
+        return Err(refused(facts, &reason, BOTH));
     }
     Ok(Plan::Resume)
 }
 
 fn usable(facts: &Facts<'_>, slot: &Slot) -> Result<()> {
     if slot.wal_status == "lost" {
-        return Err(unsafe_slot(facts, "the server has removed WAL that it needs"));
+        let reason = "the server has removed WAL that it needs (max_slot_wal_keep_size), and with it changes that we \
+                      do not have";
+        return Err(refused(facts, reason, NO_SLOT));
     }
     if slot.plugin != "pgoutput" || slot.database != facts.database {
-        return Err(unsafe_slot(facts, &format!("it is of plugin {} in database {}", slot.plugin, slot.database)));
+        let reason = format!("it is of plugin {} in database {}", slot.plugin, slot.database);
+        return Err(refused(facts, &reason, OTHER_SLOT));
     }
     Ok(())
 }
 
-fn unsafe_slot(facts: &Facts<'_>, reason: &str) -> Error {
-    Error::new(ErrorKind::SlotUnsafe, "matching slot and state", facts.name).with_source(reason.to_owned()).with_hint(
-        "Set the connector's option: thm.start=resnapshot takes everything anew; \
-         thm.start=from-slot goes on from what the slot still has.",
-    )
+const BOTH: &str = "Set the connector's option, or start once with thm run --resnapshot or --from-slot: \
+     thm.start=resnapshot takes everything anew, and takes back what is gone; thm.start=from-slot goes on from what the \
+     slot still has, and what it lacks stays missing.";
+const NO_SLOT: &str = "Set the connector's option, or start once with thm run --resnapshot: thm.start=resnapshot takes \
+     everything anew, and takes back what is gone. thm.start=from-slot needs a slot that still has its WAL: there is none.";
+const OTHER_SLOT: &str = "Choose another slot.name. thm.start=resnapshot would drop this slot and take everything anew; \
+     thm.start=from-slot needs a slot of pgoutput in this database.";
+const FRESH_FOLDER: &str = "Start with an empty data folder (data_dir), or with another topic.prefix and name: positions in \
+     these topics would go back. Neither thm.start=resnapshot nor thm.start=from-slot can go on with them.";
+
+/// The object is the slot; the reason says what happened and what is lost, the hint what to do.
+pub fn refused(facts: &Facts<'_>, reason: &str, hint: &str) -> Error {
+    Error::new(ErrorKind::SlotUnsafe, "matching slot and state", facts.name)
+        .with_source(reason.to_owned())
+        .with_hint(hint)
+}
+
+/// The publication is not the one that the slot's changes were made under.
+#[must_use]
+pub fn publication_changed(name: &str, reason: &str) -> Error {
+    Error::new(ErrorKind::SlotUnsafe, "matching publication and state", name)
+        .with_source(reason.to_owned())
+        .with_hint(BOTH)
 }
 
 #[cfg(test)]
@@ -180,6 +272,8 @@ mod tests {
             phase,
             consistent_point: Lsn(100),
             acknowledged_below: Lsn(200),
+            timeline: 1,
+            publication: None,
             toast_epoch: None,
             obeyed: None,
         }
@@ -190,13 +284,24 @@ mod tests {
             plugin: "pgoutput".to_owned(),
             database: "d".to_owned(),
             active_pid: None,
+            holder: None,
             confirmed_flush: Lsn(confirmed_flush),
             wal_status: "reserved".to_owned(),
         }
     }
 
     fn facts<'a>(state: Option<&'a SlotState>, slot: Option<&'a Slot>) -> Facts<'a> {
-        Facts { state, slot, name: "s", database: "d", system_id: 7, durable: Lsn(150), start: None }
+        Facts {
+            state,
+            slot,
+            name: "s",
+            database: "d",
+            system_id: 7,
+            timeline: 1,
+            wal_end: Lsn(1000),
+            durable: Lsn(150),
+            start: None,
+        }
     }
 
     fn kind(decision: Result<Plan>) -> Option<ErrorKind> {
@@ -225,6 +330,9 @@ mod tests {
             facts(Some(&finished), Some(&foreign)),
             Facts { system_id: 8, ..facts(Some(&finished), Some(&ours)) },
             Facts { name: "other", ..facts(Some(&finished), Some(&ours)) },
+            Facts { timeline: 2, ..facts(Some(&finished), Some(&ours)) },
+            Facts { wal_end: Lsn(149), ..facts(Some(&finished), Some(&ours)) },
+            Facts { wal_end: Lsn(149), start: Some(StartMode::Resnapshot), ..facts(Some(&finished), Some(&ours)) },
         ];
         for case in cases {
             let error = decide(&case).err();
@@ -232,6 +340,15 @@ mod tests {
             let hint = error.as_ref().map(Error::hint).unwrap_or_default();
             assert!(hint.contains("thm.start=resnapshot") && hint.contains("thm.start=from-slot"), "{hint}");
         }
+    }
+
+    #[test]
+    fn a_publication_that_was_away_is_found_out() {
+        let mark = |oid, of: u32| PublicationMark { oid, tables: BTreeMap::from([("public.t".to_owned(), of)]) };
+        assert_eq!(mark(1, 5).changed(&mark(1, 5)), None);
+        assert_eq!(mark(1, 5).changed(&PublicationMark { oid: 1, ..PublicationMark::default() }), None);
+        assert!(mark(1, 5).changed(&mark(2, 5)).is_some_and(|reason| reason.contains("made anew")));
+        assert!(mark(1, 5).changed(&mark(1, 6)).is_some_and(|reason| reason.contains("public.t was taken out")));
     }
 
     #[test]

@@ -17,7 +17,10 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use metrics::Gauge;
-use thm_api::{Error, ErrorKind, LogBatch, Lsn, Op, Position, Progress, Result, SourceAppend, SourceBatch, TopicSpec};
+use thm_api::{
+    Error, ErrorKind, LogBatch, Lsn, Op, Position, Progress, Result, SourceAppend, SourceBatch, Superseded,
+    Supersession, TopicSpec,
+};
 use thm_codec::debezium::{Change, SnapshotMarker};
 use tokio::time::Instant;
 use tokio_postgres::CopyOutStream;
@@ -27,9 +30,9 @@ use crate::copy::{CopyReader, CopyRow};
 use crate::encoder::{Encoder, RowChange, RowOrigin};
 use crate::failure::from_sql;
 use crate::options::Options;
+use crate::pgoutput::Relation;
 use crate::session::{Session, identifier, literal};
 use crate::stream::{DEFAULT_POLL_BYTES, now};
-use crate::pgoutput::Relation;
 use crate::table::Table;
 use crate::toast::{TableStorage, table_storage};
 
@@ -48,6 +51,8 @@ pub struct Snapshot {
     current: Option<Current>,
     /// Topics of tables that had no row: they are created all the same.
     empty: Vec<Arc<TopicSpec>>,
+    /// Tables whose rows are all read: what their topics held before is superseded.
+    ended: Vec<Arc<Table>>,
     held: Option<Held>,
     spare: CopyRow,
     tables_opened: usize,
@@ -127,6 +132,7 @@ impl Snapshot {
             opening: None,
             current: None,
             empty: Vec::new(),
+            ended: Vec::new(),
             held: None,
             spare: CopyRow::default(),
             tables_opened: 0,
@@ -193,6 +199,7 @@ impl Snapshot {
         if current.rows == 0 {
             self.empty.push(Arc::clone(&current.table.topic));
         }
+        self.ended.push(Arc::clone(&current.table));
         current.progress.end(current.rows);
         tracing::info!(table = current.table.full_name(), rows = current.rows, "snapshot of table ends");
         Ok(())
@@ -230,6 +237,18 @@ impl Snapshot {
         Ok(())
     }
 
+    /// The whole table has been given, so what its topic held before is no longer true.
+    fn supersedes(&self, table: &Table) -> Superseded {
+        let change = Change {
+            commit_us: self.taken_us,
+            snapshot: SnapshotMarker::True,
+            lsn: self.consistent_point.0,
+            tx_id: self.tx_id,
+            ..Change::default()
+        };
+        table.superseded(&self.options, Position::snapshot(self.consistent_point), Supersession::Snapshot, &change)
+    }
+
     fn finish(&mut self, encoder: &mut Encoder) -> Result<SourceBatch> {
         if let Some(held) = self.held.take() {
             self.give(encoder, held, SnapshotMarker::Last)?;
@@ -251,10 +270,15 @@ impl Snapshot {
         if let Some(current) = &self.current {
             current.progress.rows.set(current.rows as f64);
         }
+        let held = self.held.as_ref().map(|held| held.table.relation.oid);
+        let (waiting, ended) = self.ended.drain(..).partition(|table| Some(table.relation.oid) == held);
+        self.ended = waiting;
+        let ended: Vec<Arc<Table>> = ended;
+        let superseded = ended.iter().map(|table| self.supersedes(table)).collect();
         let mut appends = encoder.cut()?;
         let here = Position::snapshot(self.consistent_point);
         appends.extend(self.empty.drain(..).map(|topic| no_records(topic, here)));
-        Ok(SourceBatch { appends, complete: Some(complete), incomplete })
+        Ok(SourceBatch { appends, complete: Some(complete), incomplete, superseded })
     }
 }
 

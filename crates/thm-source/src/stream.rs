@@ -18,14 +18,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use thm_api::{Error, ErrorKind, Hosts, Lsn, Op, Position, Result, SourceBatch};
+use thm_api::{Error, ErrorKind, Hosts, Lsn, Op, Position, Result, SourceBatch, Superseded, Supersession};
 use thm_codec::debezium::{Change, EventTime, SnapshotMarker};
 use tokio::time::Instant;
 
 use crate::catalog::{self, TableName};
 use crate::encoder::{Encoder, RowChange, RowOrigin};
 use crate::notes::{Note, NoteWriter};
-use crate::options::Options;
+use crate::options::{Options, TruncateMode};
 use crate::pgoutput::{Message, OldImage, Relation, Tuple};
 use crate::session::Session;
 use crate::table::{Table, TableFacts};
@@ -75,6 +75,8 @@ pub struct Stream {
     /// For the catalog; connected when a relation is first seen and again if it was lost.
     session: Option<Session>,
     phase: Phase,
+    /// What a TRUNCATE that was just met makes untrue: it goes out with the rows before it.
+    superseded: Vec<Superseded>,
     buffer: TransactionBuffer,
     rows: Rows,
     notes: NoteWriter,
@@ -130,6 +132,7 @@ impl Stream {
             hosts,
             session: Some(session),
             phase: Phase::Idle,
+            superseded: Vec::new(),
             buffer,
             rows,
             notes,
@@ -162,7 +165,8 @@ impl Stream {
         loop {
             if self.phase == Phase::Giving && !self.give(encoder).await? {
                 // The batch is full in the middle of a transaction: it says nothing of completeness.
-                return Ok(SourceBatch { appends: encoder.cut()?, ..SourceBatch::default() });
+                let superseded = std::mem::take(&mut self.superseded);
+                return Ok(SourceBatch { appends: encoder.cut()?, superseded, ..SourceBatch::default() });
             }
             if self.phase == Phase::Idle && encoder.bytes() >= DEFAULT_POLL_BYTES {
                 return self.batch(encoder);
@@ -189,7 +193,7 @@ impl Stream {
     fn batch(&mut self, encoder: &mut Encoder) -> Result<SourceBatch> {
         self.said = self.given;
         let complete = (self.given > Lsn(0)).then(|| Position::end_of(self.given));
-        Ok(SourceBatch { appends: encoder.cut()?, complete, incomplete: Vec::new() })
+        Ok(SourceBatch { appends: encoder.cut()?, complete, ..SourceBatch::default() })
     }
 
     /// Encodes held messages until all are given (true) or the batch is full (false).
@@ -228,7 +232,14 @@ impl Stream {
                 Message::Delete { relation, old: (image, old) } => {
                     rows.give(relation, RowChange::Delete(image, old), lsn, encoder)?;
                 }
-                Message::Truncate { relations } => rows.truncate(&relations, encoder),
+                Message::Truncate { relations } => {
+                    self.superseded = rows.truncate(&relations, lsn, encoder, &self.options)?;
+                    self.buffer.advance();
+                    if self.superseded.is_empty() {
+                        continue;
+                    }
+                    return Ok(false);
+                }
                 Message::Origin { lsn, name } => rows.transaction.origin = Some((name.to_owned(), lsn)),
                 Message::Relation(relation) => self.meet(relation, encoder).await?,
                 Message::Logical { prefix, content, .. } => {
@@ -430,15 +441,36 @@ impl Rows {
         Ok(None)
     }
 
-    /// Each truncated table counts as a row message.
-    fn truncate(&mut self, relations: &[u32], encoder: &mut Encoder) {
+    /// Each truncated table counts as a row message. Gives what is to be told of those whose rows are to be deleted.
+    fn truncate(
+        &mut self,
+        relations: &[u32],
+        lsn: Lsn,
+        encoder: &mut Encoder,
+        options: &Options,
+    ) -> Result<Vec<Superseded>> {
+        let mut superseded = Vec::new();
         for relation in relations {
+            let place = self.place(*relation, lsn)?;
             self.transaction.ordinal += 1;
-            let position = Position::new(self.transaction.end, self.transaction.ordinal);
+            let Some((position, wanted)) = place else { continue };
             if let Some(toast) = encoder.toast() {
                 toast.truncate(*relation, position);
             }
+            let Some(table) = encoder.table(*relation).filter(|_| wanted) else { continue };
+            match options.truncate {
+                TruncateMode::Skip => tracing::warn!(table = table.full_name(), %position, "TRUNCATE is not told of"),
+                TruncateMode::Delete => {
+                    let change = self.source(lsn);
+                    superseded.push(table.superseded(options, position, Supersession::Truncate, &change));
+                }
+                TruncateMode::Fail => {
+                    let object = format!("{} at {position}", table.full_name());
+                    return Err(Error::new(ErrorKind::TableTruncated, "following the stream", object));
+                }
+            }
         }
+        Ok(superseded)
     }
 
     fn give(&mut self, relation: u32, change: RowChange<'_>, lsn: Lsn, encoder: &mut Encoder) -> Result<()> {

@@ -11,8 +11,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
-use thm_api::{Error, ErrorKind, Result, TopicSpec};
-use thm_codec::debezium::{Envelope, Schema, SchemaKind, envelope_schema};
+use thm_api::{Error, ErrorKind, Position, Result, Superseded, Supersession, TopicSpec};
+use thm_codec::debezium::{Change, Envelope, Schema, SchemaKind, envelope_schema};
 
 pub use crate::column::{Column, ColumnDefault, ColumnFacts, Image};
 use crate::columns::ColumnBuilder;
@@ -104,6 +104,22 @@ impl Table {
             full_name,
             relation,
         })
+    }
+
+    /// Says that what the topic held of this table is no longer true.
+    #[must_use]
+    pub fn superseded(
+        &self,
+        options: &Options,
+        position: Position,
+        by: Supersession,
+        change: &Change<'_>,
+    ) -> Superseded {
+        let mut source = Vec::new();
+        self.envelope.write_source(&mut source, change);
+        let source_json = source.strip_prefix(b",\"source\":".as_slice()).unwrap_or(&source).to_vec();
+        let (topic, spool) = (Arc::clone(&self.topic), options.spool.clone());
+        Superseded { topic, position, by, source_json, tombstones: options.tombstones, spool }
     }
 
     /// `schema.table`

@@ -10,7 +10,7 @@
 //! snapshot is `Started` durably before its first row and `Finished` after its last row is durable; nothing is skipped
 //! when slot and state do not match.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::encoder::{Encoder, Rules};
 use crate::options::{Options, SnapshotMode, named_tables};
 use crate::preflight;
 use crate::session::Session;
-use crate::slot::{self, ACK_LEASE_BYTES, Facts, Phase, Plan, SlotState};
+use crate::slot::{self, Facts, Phase, Plan, PublicationMark, SlotState};
 use crate::snapshot::{Snapshot, no_records};
 use crate::status::Status;
 use crate::stream::Stream;
@@ -37,6 +37,8 @@ use crate::transport::{ReplicationClient, ReplicationTransport};
 
 /// What the trait says: a poll waits at most about this long.
 const DEFAULT_POLL_WAIT: Duration = Duration::from_secs(1);
+/// How often an idle slot hears of progress at most: each time it is stored first.
+const DEFAULT_IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// A transaction held in memory takes at most this; larger ones go to the spool folder.
 const DEFAULT_TRANSACTION_BYTES: usize = 8 << 20;
 
@@ -63,6 +65,12 @@ struct Running {
     durable: Position,
     /// Durable in the log and in the TOAST store: what the slot was told.
     acknowledged: Lsn,
+    /// Of each complete position given: the commit end of the last row before it.
+    rows_given: VecDeque<(Position, Lsn)>,
+    /// Commit end of the last durable row.
+    row_durable: Lsn,
+    /// When the slot was last told of a place beyond the rows.
+    told_at: Instant,
     status: Status,
 }
 
@@ -85,7 +93,6 @@ impl Running {
         let session = Session::connect(options, hosts).await?;
         let server = preflight::check_server(&session, options).await?;
         let tables = preflight::captured_tables(&session, options, &named_tables(&context.config)).await?;
-        preflight::check_publication(&session, options, &tables, true).await?;
 
         let state = SlotState::load(store)?;
         let existing = catalog::slot(&session, &options.slot).await?;
@@ -99,6 +106,8 @@ impl Running {
             name: &options.slot,
             database: &options.database,
             system_id: server.system_id,
+            timeline: server.timeline,
+            wal_end: server.wal_end,
             durable: durable.values().map(|position| position.commit_end).max().unwrap_or_default(),
             start: start.map(|(mode, _)| *mode),
         });
@@ -112,6 +121,7 @@ impl Running {
         };
         tracing::info!(connector = %context.connector, slot = options.slot, ?plan, tables = tables.len(), "source starts");
 
+        let publication = publication(&session, options, &tables, plan, state.as_ref()).await?;
         let transport = ReplicationClient::connect(options, hosts).await?;
         let fresh = SlotState {
             slot: options.slot.clone(),
@@ -120,12 +130,18 @@ impl Running {
             phase: Phase::Creating,
             consistent_point: Lsn(0),
             acknowledged_below: Lsn(0),
+            timeline: server.timeline,
+            publication: Some(publication.clone()),
             toast_epoch: None,
             obeyed: options.start.as_ref().map(|(_, text)| text.clone()).or(obeyed),
         };
         let opening = Opening { context, options, session, transport, tables, durable };
         match (plan, state, existing) {
-            (Plan::Resume, Some(state), Some(existing)) => opening.resume(state, existing.confirmed_flush).await,
+            (Plan::Resume, Some(state), Some(existing)) => {
+                let state = SlotState { timeline: server.timeline, publication: Some(publication), ..state };
+                state.store(store)?;
+                opening.resume(state, existing.confirmed_flush).await
+            }
             (Plan::Adopt, _, Some(existing)) => {
                 let at = existing.confirmed_flush;
                 let state = SlotState { phase: Phase::Finished, consistent_point: at, acknowledged_below: at, ..fresh };
@@ -134,6 +150,30 @@ impl Running {
             }
             (_, _, existing) => opening.fresh(fresh, existing.is_some()).await,
         }
+    }
+}
+
+/// Checks the publication, and makes it for a start that begins anew. One that was away while the slot was ours has
+/// left changes out.
+async fn publication(
+    session: &Session,
+    options: &Options,
+    tables: &[catalog::TableName],
+    plan: Plan,
+    state: Option<&SlotState>,
+) -> Result<PublicationMark> {
+    let name = &options.publication;
+    let resumes = plan == Plan::Resume;
+    if resumes && catalog::publication_mark(session, name).await?.is_none() {
+        let reason = "the publication is gone: changes made since cannot be read, and those made without it are lost";
+        return Err(slot::publication_changed(name, reason));
+    }
+    preflight::check_publication(session, options, tables, !resumes).await?;
+    let now = catalog::publication_mark(session, name).await?.unwrap_or_default();
+    let before = state.and_then(|state| state.publication.as_ref()).filter(|_| resumes);
+    match before.and_then(|before| before.changed(&now)) {
+        Some(reason) => Err(slot::publication_changed(name, &reason)),
+        None => Ok(now),
     }
 }
 
@@ -243,7 +283,7 @@ impl Opening<'_> {
         });
         let announced = announced.collect();
         let stream = Stream::new(Box::new(transport), options, hosts, session, memory_bytes, durable, last_commit);
-        let durable = Position::default();
+        let (row_durable, durable) = (stream.last_row(), Position::default());
         Running {
             encoder,
             snapshot,
@@ -254,6 +294,9 @@ impl Opening<'_> {
             durable,
             acknowledged: Lsn(0),
             state,
+            rows_given: VecDeque::new(),
+            row_durable,
+            told_at: Instant::now(),
             status,
         }
     }
@@ -283,6 +326,9 @@ impl Running {
             }
         };
         self.status.given(&self.encoder, &mut self.stream);
+        if let Some(complete) = batch.complete {
+            self.rows_given.push_back((complete, self.stream.last_row()));
+        }
         if !self.announced.is_empty() {
             batch.appends.splice(0..0, self.announced.drain(..));
         }
@@ -296,28 +342,45 @@ impl Running {
             Some(toast) => toast.durable(position).await?,
             None => position,
         };
-        self.tell(told, store)
+        self.tell(told, store, false)
+    }
+
+    /// Commit end of the last row that is durable when everything up to `position` is.
+    fn rows_durable(&mut self, position: Position) -> Lsn {
+        while let Some((_, row)) = self.rows_given.pop_front_if(|(given, _)| *given <= position) {
+            self.row_durable = self.row_durable.max(row);
+        }
+        self.row_durable
     }
 
     /// Makes the TOAST store durable as far as the log is, if that has waited long enough.
     async fn catch_up(&mut self, store: &dyn StateStore) -> Result<()> {
         let waits = self.durable.commit_end > self.acknowledged;
-        match self.encoder.toast().is_some_and(|toast| waits && toast.is_due()) {
+        let due = self.encoder.toast().map_or(self.told_at.elapsed() >= DEFAULT_IDLE_INTERVAL, |toast| toast.is_due());
+        match waits && due {
             true => self.acknowledge(self.durable, store).await,
             false => Ok(()),
         }
     }
 
     /// Tells the slot, after our state allows it to be told.
-    fn tell(&mut self, position: Position, store: &dyn StateStore) -> Result<()> {
+    ///
+    /// A start believes a slot that stands no further than our last word. Where a durable row stands, the log itself is
+    /// our word; beyond, in idle times, it is stored first, exactly, and not too often unless it must be `now`.
+    fn tell(&mut self, position: Position, store: &dyn StateStore, now: bool) -> Result<()> {
         let lsn = position.commit_end;
         if self.state.phase == Phase::Started && position >= Position::end_of(self.state.consistent_point) {
             self.state.phase = Phase::Finished;
             self.state.store(store)?;
             tracing::info!(consistent_point = %self.state.consistent_point, "snapshot is durable");
         }
-        if lsn > self.stream.last_row().max(self.state.acknowledged_below) {
-            self.state.acknowledged_below = Lsn(lsn.0.saturating_add(ACK_LEASE_BYTES));
+        let row = self.rows_durable(position);
+        if lsn > row.max(self.state.acknowledged_below) {
+            if !now && self.told_at.elapsed() < DEFAULT_IDLE_INTERVAL {
+                return Ok(());
+            }
+            self.told_at = Instant::now();
+            self.state.acknowledged_below = lsn;
             self.state.store(store)?;
         }
         self.acknowledged = self.acknowledged.max(lsn);
@@ -352,19 +415,15 @@ impl SourceTask for PostgresTask {
     async fn stop(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else { return Ok(()) };
         let durable = running.durable;
-        if let Some(toast) = running.encoder.toast().filter(|_| durable > Position::default()) {
-            toast.flush(durable).await?;
-            running.acknowledge(durable, &*self.context.state).await?;
+        if durable > Position::default() {
+            if let Some(toast) = running.encoder.toast() {
+                toast.flush(durable).await?;
+            }
+            running.tell(durable, &*self.context.state, true)?;
         }
         if !running.stream.transport().close().await && running.streaming {
             // What comes again after the next start is dropped there.
             tracing::warn!(slot = self.options.slot, acknowledged = %running.acknowledged, "server has not confirmed the last acknowledgement");
-        }
-        // Exactly what was told, so that the next start sees any foreign hand on the slot.
-        let exact = running.acknowledged.max(running.state.consistent_point);
-        if exact < running.state.acknowledged_below && running.acknowledged > Lsn(0) {
-            running.state.acknowledged_below = exact;
-            running.state.store(&*self.context.state)?;
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ mod envelope;
 mod headers;
 mod numeric;
 mod schema;
+mod supersede;
 mod value;
 
 pub use envelope::{
@@ -23,6 +24,7 @@ pub use envelope::{
 pub use headers::ContextHeaders;
 pub use numeric::{Numeric, NumericError};
 pub use schema::{Schema, SchemaKind};
+pub use supersede::StoredEnvelope;
 pub use value::{
     MICROS_PER_DAY, PG_EPOCH_DAYS, PG_EPOCH_MICROS, write_base64, write_date_time, write_day, write_field_name,
     write_int, write_sequence_number, write_time_of_day, write_uuid,

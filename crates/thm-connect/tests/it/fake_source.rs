@@ -136,7 +136,7 @@ impl SourceTask for FakeTask {
                 if state.empty_topic {
                     appends.push(append("empty", None, position));
                 }
-                return Ok(SourceBatch { appends, complete: Some(position), incomplete: Vec::new() });
+                return Ok(SourceBatch { appends, complete: Some(position), ..SourceBatch::default() });
             }
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -102,7 +102,7 @@ impl SourceTask for Lines {
         let batch = LogBatch { records: 1, bytes: writer.finish(), positions: Arc::from([position]), decoded: None };
         let topic = Arc::new(TopicSpec::new(self.topic.as_str()));
         let append = SourceAppend { topic, partition: 0, batch, progress: Progress::at(position) };
-        Ok(SourceBatch { appends: vec![append], complete: Some(position), incomplete: Vec::new() })
+        Ok(SourceBatch { appends: vec![append], complete: Some(position), ..SourceBatch::default() })
     }
 
     async fn acknowledge(&mut self, _: Position) -> Result<()> {

@@ -5,6 +5,7 @@
 mod errors;
 mod harness;
 mod postgres;
+mod refusals;
 mod restart;
 mod snapshot;
 mod stream;
