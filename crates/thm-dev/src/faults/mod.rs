@@ -86,6 +86,9 @@ pub struct FaultsArgs {
     /// Only what shows whether things are done once and in order at this service
     #[arg(long, value_enum, value_name = "SERVICE")]
     aim: Option<Part>,
+    /// Let changes and faults begin before the snapshot is over
+    #[arg(long)]
+    early: bool,
     /// Leave out payloads that PostgreSQL stores apart
     #[arg(long)]
     no_large_values: bool,
@@ -112,6 +115,8 @@ struct Plan {
     pace: f64,
     rate: f64,
     repertoire: Repertoire,
+    /// Whether changes and faults begin before the snapshot is over.
+    early: bool,
     emphasis: Emphasis,
     without: Option<Mechanism>,
 }
@@ -157,6 +162,7 @@ fn plans(args: &FaultsArgs, first: u64) -> Vec<Plan> {
             pace: if is_short { SHORT_PACE } else { 1.0 },
             rate: args.rate,
             repertoire: Repertoire { large_values: !args.no_large_values },
+            early: args.early,
             emphasis: without.map_or(args.aim.map_or(Emphasis::Everything, Emphasis::Delivery), Mechanism::emphasis),
             without,
         }
@@ -221,6 +227,9 @@ async fn exercise(plan: &Plan, program: &Path, project: &Project, folder: &Path)
     console.fact("stack", &format!("starting in {}, leaderboard window {} s", folder.display(), window_ms / 1000));
     let stack = Stack::start(program, project, folder, &setup).await?;
     let rest = Rest::new(&stack.connect_url)?;
+    if !plan.early {
+        stack.caught_up().await?;
+    }
     if random.random_bool(0.3) {
         happen(&Fault::ReplicaIdentity { full: true }, &stack, &rest, &console).await?;
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use clap::ValueEnum;
 use nix::sys::signal::{Signal, kill};
@@ -21,7 +21,7 @@ use thm_api::Error;
 
 use super::proxy::Proxy;
 use crate::process::{Folders, Launch, free_ports};
-use crate::services::{ClickHouse, Engine, ExternalApi, Postgres, Redis, Running, Service};
+use crate::services::{ClickHouse, Engine, ExternalApi, Postgres, Redis, Running, Service, connect_postgres};
 use crate::supervisor::Project;
 
 /// A part that was killed may need several starts: PostgreSQL refuses to while its orphans still run.
@@ -81,6 +81,7 @@ pub(super) struct Stack {
     pub(super) redis: Arc<Redis>,
     pub(super) api: Arc<ExternalApi>,
     pub(super) connect_url: String,
+    flink_url: String,
     /// As registered, by name.
     pub(super) connectors: BTreeMap<String, Value>,
     services: BTreeMap<Part, Arc<dyn Service>>,
@@ -123,6 +124,7 @@ impl Stack {
             redis,
             api,
             connect_url: format!("http://127.0.0.1:{connect}"),
+            flink_url: format!("http://127.0.0.1:{flink}"),
             connectors: write_connectors(project, folder, setup)?,
             services,
             running: Mutex::default(),
@@ -192,6 +194,23 @@ impl Stack {
                     return Err(Error::from(failure)).context(what);
                 }
                 Err(_) => tokio::time::sleep(RESTART_PAUSE).await,
+            }
+        }
+    }
+
+    /// Waits until source, job and sinks are past what PostgreSQL has now: until the snapshot is over, at first.
+    pub(super) async fn caught_up(&self) -> Result<()> {
+        let client = connect_postgres(&self.postgres.url()).await?;
+        let lsn: String = client.query_one("SELECT pg_current_wal_lsn()::text", &[]).await?.get(0);
+        let url = format!("{}/api/barrier?lsn={lsn}", self.flink_url);
+        let deadline = Instant::now() + DEFAULT_RESTART_PATIENCE;
+        loop {
+            let answer: Value = reqwest::get(&url).await?.json().await?;
+            if answer["passed"] == true {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("the snapshot does not come to its end: {answer}");
             }
         }
     }
