@@ -245,3 +245,63 @@ fn java_bucket(key: Option<&str>, entries: usize) -> u32 {
         .map_or(0, |key| key.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into())));
     (hash ^ (hash >> 16)) & (buckets - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::catalog::PhysicalColumn;
+    use crate::types::nested::RowField;
+
+    fn kind() -> LogicalType {
+        let int = LogicalType::Int.nullable(true);
+        let numbers = LogicalType::array(int).nullable(true);
+        let by_name = LogicalType::map(LogicalType::STRING.nullable(false), numbers).nullable(true);
+        let field = |name: &str, data_type| RowField { name: name.to_owned(), data_type };
+        LogicalType::row(vec![field("a", numbers), field("b", by_name), field("c", LogicalType::STRING.nullable(true))])
+    }
+
+    fn written(text: &str) -> Option<String> {
+        let cell = read(text, kind(), (TimestampFormat::Sql, Dialect::Json, false)).ok()?;
+        let mut column = NestedCells::new(kind());
+        column.push(Some(cell));
+        let columns = vec![PhysicalColumn { name: "v".to_owned(), data_type: kind().nullable(true) }];
+        let writer = JsonWriter::new(&columns, &[(0, "v".to_owned())], JsonOptions::default());
+        let mut out = Vec::new();
+        writer.write(&mut out, &[column.finish()], 0).unwrap();
+        let whole = String::from_utf8(out).unwrap();
+        Some(whole.strip_prefix("{\"v\":")?.strip_suffix('}')?.to_owned())
+    }
+
+    #[test]
+    fn nested_values_are_read_and_written() {
+        let text = r#"{"a":[1,null],"b":{"x":[],"y":null},"c":"é"}"#;
+        assert_eq!(written(text).as_deref(), Some(text));
+        assert_eq!(written(r#"{"c":1.50,"z":0}"#).as_deref(), Some(r#"{"a":null,"b":null,"c":"1.50"}"#));
+        assert_eq!(written(r#"{"a":[1,"x"]}"#), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,120}") {
+            let _ = written(&text);
+        }
+
+        #[test]
+        fn what_is_written_is_read_again(
+            numbers in proptest::collection::vec(proptest::option::of(any::<i32>()), 0..5),
+            names in proptest::collection::btree_map("[a-z]{1,4}", any::<i32>(), 0..5),
+            text in proptest::option::of(".{0,20}"),
+        ) {
+            let names: serde_json::Map<String, serde_json::Value> =
+                names.into_iter().map(|(name, number)| (name, serde_json::json!([number]))).collect();
+            let value = serde_json::json!({ "a": numbers, "b": names, "c": text });
+            let once = written(&value.to_string()).unwrap();
+            let read: serde_json::Value = serde_json::from_str(&once).unwrap();
+            prop_assert_eq!(read, value);
+            prop_assert_eq!(written(&once), Some(once));
+        }
+    }
+}

@@ -52,7 +52,7 @@ pub(super) enum Rows {
     /// Records of a partition.
     Topic(Box<Decoder>),
     /// Rows that are made or read here; the partition is a name for the checkpoint.
-    Feed(Feed),
+    Feed(Box<Feed>),
 }
 
 impl Input {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thm_api::{Error, ErrorKind, Log, Offset, OffsetStore, PartitionInfo, ReadLimits, Result, TopicPartition};
+use thm_api::{Error, ErrorKind, Log, OffsetStore, PartitionInfo, ReadLimits, Result, TopicPartition};
 use thm_codec::record_batch;
 
 use crate::connector::kafka::{Startup, Stop};
@@ -61,10 +61,11 @@ impl Places<'_> {
             let bytes = crate::job::decode::unpacked(partition, fetched)?;
             let records =
                 record_batch::records(&bytes).map_err(|error| crate::job::decode::broken(partition, fetched, error))?;
-            for record in records.flatten().filter(|record| record.timestamp_ms >= millis) {
+            let found = records.flatten().find(|record| record.timestamp_ms >= millis);
+            if let Some(record) = found {
                 return Ok(fetched.base_offset.0 + i64::from(record.offset_delta));
             }
         }
-        Ok(Offset(batch.0).0)
+        Ok(batch.0)
     }
 }

@@ -60,7 +60,7 @@ fn planned(case: &Value, setup: &[&str], sql: &str) -> Outcome {
         (Ok(shown), None) => match (shown, case.get("rows")) {
             (_, None) => Outcome::Passed,
             (Some(table), Some(rows)) => same_table(&table.rows, rows),
-            (None, Some(rows)) if rows.to_string() == r#"[["+I","OK"]]"# => Outcome::Passed,
+            (None, Some(rows)) if *rows == serde_json::json!([["+I", "OK"]]) => Outcome::Passed,
             (None, Some(_)) => Outcome::Failed("planned; rows of tables are not compared yet".to_owned()),
         },
         (Ok(_), Some(error)) => Outcome::Failed(format!("accepted, Flink fails: {}", error["root"])),
