@@ -195,7 +195,13 @@ impl Start<'_> {
         let offset = self.stored(&partition).map_or(0, |stored| stored.offset);
         let complete = self.environment.completeness.watch(&partition.topic);
         let place = (offset, Position::default(), None);
-        Input::new((partition, uuid::Uuid::nil()), (rank, Role::Stream(branch)), place, Rows::Feed(Box::new(feed)), complete)
+        Input::new(
+            (partition, uuid::Uuid::nil()),
+            (rank, Role::Stream(branch)),
+            place,
+            Rows::Feed(Box::new(feed)),
+            complete,
+        )
     }
 
     /// The partitions of a topic of a branch.
