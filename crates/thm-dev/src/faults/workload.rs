@@ -76,9 +76,8 @@ struct Writer {
 impl Writer {
     async fn run(mut self) {
         while !self.stopping.load(Ordering::Relaxed) {
-            match timeout(STATEMENT_TIMEOUT, connect_postgres(&self.url)).await {
-                Ok(Ok(client)) => self.write(&client).await,
-                Ok(Err(_)) | Err(_) => {}
+            if let Ok(Ok(client)) = timeout(STATEMENT_TIMEOUT, connect_postgres(&self.url)).await {
+                self.write(&client).await;
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
