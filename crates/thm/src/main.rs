@@ -52,6 +52,8 @@ enum Command {
     Dlq(cli::dlq::DlqArgs),
     /// List, submit and cancel SQL jobs of a running engine.
     Job(cli::job::JobArgs),
+    /// Try Flink SQL: check or explain a file, see its first rows, or ask queries in a shell.
+    Sql(cli::sql::SqlArgs),
     /// Exit with 0 if the engine, or another service, serves.
     Health(cli::health::HealthArgs),
     /// Insert random events into PostgreSQL.
@@ -99,6 +101,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Connector(args) => cli::connector::run(args).await.map(|()| ExitCode::Ok),
         Command::Dlq(args) => cli::dlq::run(args).await.map(|()| ExitCode::Ok),
         Command::Job(args) => cli::job::run(args).await,
+        Command::Sql(args) => cli::sql::run(args).await,
         Command::Health(args) => cli::health::run(args).await,
         Command::Generate(args) => thm_dev::run_generate(args).await,
         Command::MockApi(args) => thm_dev::run_mock_api(args).await,
@@ -107,6 +110,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Outages(args) => thm_dev::run_outages(args).await,
         Command::ClickhouseEngine(_) => Ok(ExitCode::Usage),
     }
+}
+
+/// Prints what went wrong, and goes on.
+pub(crate) fn show_error(error: anyhow::Error) {
+    let _ = finish(Err(error));
 }
 
 /// Prints what went wrong, with the next step, and picks the exit code.

@@ -7,4 +7,6 @@ pub mod job;
 pub mod output;
 pub mod run;
 pub mod smoke;
+pub mod sql;
+mod sql_table;
 pub mod topic;

@@ -16,6 +16,7 @@ mod published_files;
 mod rest;
 mod screen;
 mod smoke;
+mod sql;
 mod stack;
 mod values;
 mod verify;

@@ -1,0 +1,283 @@
+//! `thm sql`: a Flink SQL file checked, explained or tried, and a plain shell.
+//!
+//! Nothing is written anywhere: queries run on copies of what the topics hold now, in memory.
+//!
+//! ```text
+//!   topics over the Kafka protocol ──copy──▶ log in memory ──▶ the job as it is, its rows collected ──▶ table
+//! ```
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use thm_api::{
+    Append, Complete, Completeness, ErrorKind, ExitCode, Log, LogBatch, Lsn, MemoryBudget, Offset, Position,
+    StateStore, TopicPartition, TopicSpec,
+};
+use thm_codec::record_batch::{BatchWriter, HeaderBlock};
+use thm_log::{FileStateStore, MemoryLog};
+use thm_sql::parser::parse_script;
+use thm_sql::planner::bounded::{self, NoTables};
+use thm_sql::planner::{Outcome, Selection, Session};
+use thm_sql::{CompileContext, JobManager, JobManagerOptions, JobPlan, JobState, SqlDiagnostic};
+
+use super::output::{line, note};
+use super::run::SqlFailure;
+use super::sql_table::Shown;
+use crate::kafka_client::{KafkaClient, records_from};
+
+/// Most records that are copied of a partition: a shell looks, it does not replay.
+const DEFAULT_COPY_RECORDS: usize = 100_000;
+/// Longest a query of a shell may run.
+const DEFAULT_QUERY_TIME: Duration = Duration::from_secs(60);
+
+/// Try Flink SQL.
+#[derive(Args)]
+pub struct SqlArgs {
+    /// A file of statements; without one, a shell.
+    file: Option<PathBuf>,
+    /// Check the file as `thm run` does, and exit.
+    #[arg(long, conflicts_with_all = ["explain", "dry_run"], requires = "file")]
+    check: bool,
+    /// Show the plans of its jobs.
+    #[arg(long, conflicts_with = "dry_run", requires = "file")]
+    explain: bool,
+    /// Show the first rows that its jobs would write, from what the topics hold now.
+    #[arg(long, value_name = "N", requires = "file")]
+    dry_run: Option<usize>,
+    /// Kafka address of the engine, for queries that read topics.
+    #[arg(long, short, default_value = "127.0.0.1:9092", env = "THM_BOOTSTRAP")]
+    bootstrap: String,
+}
+
+/// Runs the subcommand.
+pub async fn run(args: SqlArgs) -> Result<ExitCode> {
+    let Some(file) = &args.file else { return shell(&args.bootstrap).await };
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let name = file.display().to_string();
+    if !args.check && !args.explain && args.dry_run.is_none() {
+        let mut session = Session::new(CompileContext::default());
+        return statements(&mut session, &name, &text, &args.bootstrap).await;
+    }
+    let script = thm_sql::compile(&name, &text, &CompileContext::default()).map_err(SqlFailure)?;
+    script.notices.iter().for_each(|notice| note(&format!("note: {notice}")));
+    if args.check {
+        line(&format!("{} jobs are in order", script.jobs.len()));
+    }
+    for job in script.jobs {
+        if args.explain {
+            line(job.explain().trim_end());
+        }
+        if let Some(rows) = args.dry_run {
+            line(&format!("{}:", job.name));
+            preview(job, rows, &args.bootstrap).await?;
+        }
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// The rows that a job would write.
+async fn preview(job: JobPlan, rows: usize, bootstrap: &str) -> Result<()> {
+    let (job, collected, columns) = job.preview();
+    let log = copied(&job, bootstrap).await?;
+    finish(&log, job).await?;
+    let mut shown = Shown::new(columns, true);
+    collected.take().iter().for_each(|part| shown.add(&part.kinds, &part.columns));
+    shown.truncate(rows);
+    line(&shown.text());
+    Ok(())
+}
+
+/// Statements of a file or of a shell's input, one after the other; ends at the first error.
+async fn statements(session: &mut Session, name: &str, text: &str, bootstrap: &str) -> Result<ExitCode> {
+    let source = Arc::new(text.to_owned());
+    let wrong = |error: SqlDiagnostic| SqlFailure(error.in_text(name, &source));
+    for parsed in parse_script(text).map_err(wrong)? {
+        let outcome = session.execute(&parsed, Some((name, &source))).map_err(wrong)?;
+        session.take_notices().iter().for_each(|notice| note(&format!("note: {notice}")));
+        match outcome {
+            Outcome::Done => line("[INFO] Execute statement succeeded."),
+            Outcome::Table(table) => line(&Shown::of_table(&table).text()),
+            Outcome::Select(selection) => select(session, &selection, bootstrap).await.map_err(|error| {
+                match error.downcast::<SqlDiagnostic>() {
+                    Ok(error) => anyhow::Error::from(wrong(error)),
+                    Err(error) => error,
+                }
+            })?,
+            Outcome::Jobs(jobs) => {
+                for job in jobs {
+                    note(&format!("note: {} is planned, not run; `thm job submit FILE` runs it", job.name));
+                }
+            }
+        }
+    }
+    Ok(ExitCode::Ok)
+}
+
+async fn select(session: &Session, selection: &Selection, bootstrap: &str) -> Result<()> {
+    let changelog = session.option("sql-client.execution.result-mode") == Some("changelog");
+    let mut shown = Shown::new(selection.schema(), changelog);
+    match selection.job("thm sql", &CompileContext::default()) {
+        Ok((job, _)) => {
+            let (job, collected, _) = job.preview();
+            let log = copied(&job, bootstrap).await?;
+            finish(&log, job).await?;
+            collected.take().iter().for_each(|part| shown.add(&part.kinds, &part.columns));
+        }
+        // What keeps state runs over constants alone so far.
+        Err(stateful) => match bounded::run(selection, &NoTables) {
+            Ok(answer) => shown.add(&answer.kinds, &answer.columns),
+            Err(bounded::BoundedError::Plan(_)) => return Err(stateful.into()),
+            Err(error) => return Err(error.into()),
+        },
+    }
+    line(&shown.text());
+    Ok(())
+}
+
+/// A log in memory with what the topics of a job hold now.
+async fn copied(job: &JobPlan, bootstrap: &str) -> Result<Arc<MemoryLog>> {
+    let log = Arc::new(MemoryLog::new());
+    let mut ends = std::collections::BTreeMap::new();
+    let topics = job.source_topics();
+    if topics.is_empty() {
+        return Ok(log);
+    }
+    let mut client = KafkaClient::connect(bootstrap).await?;
+    for topic in topics {
+        let known = client.topics(Some(topic)).await?;
+        let partitions = u32::try_from(known.first().map_or(1, |topic| topic.partitions).max(1))?;
+        log.create_topic(&TopicSpec { partitions, ..TopicSpec::new(topic) }).await?;
+        let mut of_topic = Vec::new();
+        for partition in 0..partitions {
+            of_topic.push(Some(Offset(copy(&mut client, &log, topic, partition).await?)));
+        }
+        ends.insert(topic.to_owned(), of_topic);
+    }
+    // Look-up tables are whole: nothing more will come.
+    let position = Position::end_of(Lsn(u64::MAX));
+    log.publish("copy", Arc::new(Complete { position, ends }));
+    Ok(log)
+}
+
+/// Copies the records of a partition; gives its end.
+async fn copy(client: &mut KafkaClient, log: &MemoryLog, topic: &str, partition: u32) -> Result<i64> {
+    let number = i32::try_from(partition)?;
+    let (mut next, end) = client.range(topic, number).await?;
+    let (mut copied, mut last) = (0_i64, 0_usize);
+    while next < end && last < DEFAULT_COPY_RECORDS {
+        let found = records_from(client.fetch(topic, number, next, Duration::ZERO).await?, next)?;
+        let Some(newest) = found.last() else { break };
+        next = newest.offset + 1;
+        last += found.len();
+        let mut writer = BatchWriter::new();
+        for consumed in &found {
+            let record = &consumed.record;
+            let mut headers = HeaderBlock::default();
+            for (name, value) in record.headers.iter() {
+                headers.push(&String::from_utf8_lossy(&name), value.as_deref());
+            }
+            writer.push(record.timestamp_ms, record.key.as_deref(), record.value.as_deref(), &headers);
+        }
+        let records = u32::try_from(found.len())?;
+        let batch = LogBatch { bytes: writer.finish(), records, positions: Arc::new([]), decoded: None };
+        let append = Append { batch: Some(batch), progress: None };
+        let appended = log.append(&TopicPartition::new(topic, partition), append).await?;
+        copied = appended.base_offset.0 + i64::from(records);
+        appended.durable.await?;
+    }
+    Ok(copied)
+}
+
+/// Runs a job to its end.
+async fn finish(log: &Arc<MemoryLog>, job: JobPlan) -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("thm-sql-{}", std::process::id()));
+    let state: Arc<dyn StateStore> = Arc::new(FileStateStore::open(&folder)?);
+    let manager = JobManager::new(JobManagerOptions {
+        log: Arc::clone(log) as Arc<dyn Log>,
+        completeness: Arc::clone(log) as Arc<dyn Completeness>,
+        state,
+        handle: tokio::runtime::Handle::current(),
+        budget: MemoryBudget::new(64 << 20),
+        groups: None,
+    });
+    let ended = wait(&manager, job).await;
+    let _ = std::fs::remove_dir_all(&folder);
+    ended
+}
+
+async fn wait(manager: &JobManager, job: JobPlan) -> Result<()> {
+    let id = manager.submit(job)?;
+    let begun = Instant::now();
+    while let Some(status) = manager.job(&id) {
+        match status.state {
+            JobState::Finished => break,
+            JobState::Failed => {
+                let error = thm_api::Error::new(ErrorKind::Evaluation, "answering a query", "thm sql");
+                let error = error.with_source(status.exception.unwrap_or_default());
+                return Err(error.with_hint(status.hint.unwrap_or_default()).into());
+            }
+            _ if begun.elapsed() > DEFAULT_QUERY_TIME => {
+                manager.cancel(&id)?;
+                note("note: stopped after 60 s; these are the rows so far");
+                break;
+            }
+            _ => tokio::time::sleep(Duration::from_millis(2)).await,
+        }
+    }
+    Ok(())
+}
+
+/// Reads statements from the standard input, up to a semicolon each.
+async fn shell(bootstrap: &str) -> Result<ExitCode> {
+    let mut session = Session::new(CompileContext::default());
+    let terminal = std::io::stdin().is_terminal();
+    if terminal {
+        note("Flink SQL on what the topics hold now. End statements with a semicolon; QUIT; leaves.");
+    }
+    let history = std::env::var_os("HOME").map(|home| Path::new(&home).join(".thm-sql-history"));
+    let mut pending = String::new();
+    loop {
+        if terminal {
+            print_prompt(if pending.is_empty() { "thm SQL> " } else { "> " })?;
+        }
+        let mut read = String::new();
+        if std::io::stdin().lock().read_line(&mut read)? == 0 {
+            break;
+        }
+        pending.push_str(&read);
+        let whole = pending.trim();
+        if whole.is_empty() || !whole.ends_with(';') {
+            continue;
+        }
+        let text = std::mem::take(&mut pending);
+        let word = text.trim().trim_end_matches(';').to_ascii_uppercase();
+        if word == "QUIT" || word == "EXIT" {
+            break;
+        }
+        if let (true, Some(history)) = (terminal, &history) {
+            remember(history, &text);
+        }
+        if let Err(error) = statements(&mut session, "shell", &text, bootstrap).await {
+            crate::show_error(error);
+        }
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn print_prompt(prompt: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(prompt.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Appends to the history; a history that cannot be written costs nobody anything.
+fn remember(history: &Path, text: &str) {
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(history);
+    if let Ok(mut file) = opened {
+        let _ = file.write_all(text.as_bytes());
+    }
+}

@@ -1,0 +1,125 @@
+//! Rows as a table, as Flink's SQL client draws it.
+
+use std::fmt::Write as _;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use serde_json::Value;
+use thm_api::RowKind;
+use thm_sql::expr::text;
+use thm_sql::planner::TableResult;
+use thm_sql::types::{DataType, LogicalType};
+
+/// Widest cell before it is cut.
+const DEFAULT_WIDTH: usize = 30;
+
+/// Rows to be shown.
+pub struct Shown {
+    columns: Vec<(String, DataType)>,
+    rows: Vec<(RowKind, Vec<String>)>,
+    changelog: bool,
+    cut: bool,
+}
+
+impl Shown {
+    /// Without rows; a changelog says what each row means.
+    pub fn new(columns: Vec<(String, DataType)>, changelog: bool) -> Self {
+        Self { columns, rows: Vec::new(), changelog, cut: true }
+    }
+
+    /// What a statement shows.
+    pub fn of_table(table: &TableResult) -> Self {
+        let cell = |value: &Value| match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            Value::Bool(yes) => yes.to_string().to_uppercase(),
+            other => other.to_string(),
+        };
+        let rows = table.rows.iter().map(|row| (RowKind::Insert, row.iter().map(cell).collect())).collect();
+        Self { columns: table.columns.clone(), rows, changelog: false, cut: false }
+    }
+
+    /// Adds rows.
+    pub fn add(&mut self, kinds: &[RowKind], columns: &[ArrayRef]) {
+        for (row, kind) in kinds.iter().enumerate() {
+            let cell = |((_, data_type), array): (&(String, DataType), &ArrayRef)| cell(array, row, data_type.kind);
+            let cells: Vec<String> = self.columns.iter().zip(columns).map(cell).collect();
+            match kind {
+                _ if self.changelog => self.rows.push((*kind, cells)),
+                RowKind::Insert | RowKind::UpdateAfter => self.rows.push((RowKind::Insert, cells)),
+                RowKind::UpdateBefore | RowKind::Delete => {
+                    if let Some(at) = self.rows.iter().position(|(_, known)| *known == cells) {
+                        self.rows.remove(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keeps the first rows only.
+    pub fn truncate(&mut self, rows: usize) {
+        self.rows.truncate(rows);
+    }
+
+    /// The table.
+    pub fn text(&self) -> String {
+        if self.rows.is_empty() {
+            return "Empty set".to_owned();
+        }
+        let mut lines: Vec<Vec<String>> = vec![self.columns.iter().map(|(name, _)| name.clone()).collect()];
+        lines.extend(self.rows.iter().map(|(_, cells)| cells.iter().map(|cell| self.fitted(cell)).collect()));
+        if self.changelog {
+            lines[0].insert(0, "op".to_owned());
+            lines[1..]
+                .iter_mut()
+                .zip(&self.rows)
+                .for_each(|(line, (kind, _))| line.insert(0, kind.as_str().to_owned()));
+        }
+        let widths: Vec<usize> = (0..lines[0].len())
+            .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
+            .collect();
+        let rule: String = widths.iter().map(|width| format!("+{}", "-".repeat(width + 2))).collect::<String>() + "+";
+        let mut out = format!("{rule}\n");
+        for (number, line) in lines.iter().enumerate() {
+            for (cell, width) in line.iter().zip(&widths) {
+                // Writing to a String never fails.
+                let _ = write!(out, "| {}{cell} ", " ".repeat(width - cell.chars().count()));
+            }
+            out.push_str("|\n");
+            if number == 0 {
+                out.push_str(&rule);
+                out.push('\n');
+            }
+        }
+        let count = self.rows.len();
+        let rows = if count == 1 { "row" } else { "rows" };
+        let _ = write!(out, "{rule}\n{count} {rows} in set");
+        out
+    }
+
+    fn fitted(&self, cell: &str) -> String {
+        if !self.cut || cell.chars().count() <= DEFAULT_WIDTH {
+            return cell.to_owned();
+        }
+        let mut short: String = cell.chars().take(DEFAULT_WIDTH - 3).collect();
+        short.push_str("...");
+        short
+    }
+}
+
+fn cell(array: &ArrayRef, row: usize, kind: LogicalType) -> String {
+    if text::is_null(array, row, kind) || array.is_null(row) {
+        return "<NULL>".to_owned();
+    }
+    match kind {
+        LogicalType::Boolean => array.as_boolean().value(row).to_string().to_uppercase(),
+        LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
+            let hex: String = array.as_binary::<i32>().value(row).iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("x'{hex}'")
+        }
+        _ => {
+            let mut out = String::new();
+            text::write(&mut out, array, row, kind);
+            out
+        }
+    }
+}

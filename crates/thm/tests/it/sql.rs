@@ -1,0 +1,52 @@
+//! `thm sql`: a file and a shell over constants and files, with the real binary.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+fn thm(arguments: &[&str], input: &str) -> (bool, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_thm"))
+        .arg("sql")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (done.status.success(), text(done.stdout), text(done.stderr))
+}
+
+#[test]
+fn a_shell_answers_queries_and_goes_on_after_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.csv"), "1,one\n2,two\n").unwrap();
+    let input = format!(
+        "CREATE TABLE t (id INT, name STRING) WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv');\n\
+         SELECT nope FROM t;\nSELECT id + 1 AS n,\n UPPER(name) AS u FROM t WHERE id > 1;\n\
+         SET 'sql-client.execution.result-mode' = 'changelog';\nSELECT 1 AS a UNION ALL SELECT 2;\nSHOW TABLES;\nQUIT;\n",
+        folder.path().display()
+    );
+    let (ok, out, errors) = thm(&[], &input);
+    assert!(ok && errors.contains("Column 'nope' not found"), "{errors}");
+    for line in ["| n |   u |", "| 3 | TWO |", "| op | a |", "| +I | 2 |", "|          t |"] {
+        assert!(out.contains(line), "{line} in {out}");
+    }
+}
+
+#[test]
+fn a_file_is_checked_explained_and_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("job.sql");
+    let sql = "CREATE TABLE o (a INT, b STRING) WITH ('connector' = 'blackhole');\n\
+        INSERT INTO o SELECT a, b FROM (VALUES (1, 'x'), (2, 'y')) AS v (a, b) WHERE a > 1;";
+    std::fs::write(&file, sql).unwrap();
+    let name = file.to_str().unwrap();
+    assert!(thm(&[name, "--check"], "").1.contains("1 jobs are in order"));
+    assert!(thm(&[name, "--explain"], "").1.contains("Sink(table=[o]"));
+    assert!(thm(&[name, "--dry-run", "5"], "").1.contains("| +I | 2 | y |"));
+    std::fs::write(&file, sql.replace("a, b FROM", "a, c FROM")).unwrap();
+    let (ok, _, errors) = thm(&[name, "--check"], "");
+    assert!(!ok && errors.contains("Column 'c' not found") && errors.contains("job.sql:2"), "{errors}");
+}
