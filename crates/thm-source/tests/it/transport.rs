@@ -72,12 +72,8 @@ async fn somebody_who_is_no_postgresql_server() {
 async fn a_unix_socket_and_a_publication_whose_name_needs_quotes() {
     let folder = tempfile::tempdir().unwrap();
     let sockets = folder.path().display().to_string();
-    let mut bench = Bench::new(Postgres::with(&[
-        "-c",
-        "wal_level=logical",
-        "-c",
-        &format!("unix_socket_directories={sockets}"),
-    ]));
+    let mut bench =
+        Bench::new(Postgres::with(&["-c", "wal_level=logical", "-c", &format!("unix_socket_directories={sockets}")]));
     bench.set("database.hostname", &sockets);
     bench.set("database.port", &bench.postgres.port.to_string());
     bench.set("publication.name", "all, 'of' \"it\"");
