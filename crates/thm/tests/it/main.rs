@@ -16,6 +16,7 @@ mod published_files;
 mod rest;
 mod screen;
 mod smoke;
+mod source;
 mod sql;
 mod stack;
 mod values;
