@@ -266,7 +266,7 @@ pub fn batch(rows: usize, present: impl Fn(usize) -> bool) -> Vec<ArrayRef> {
     columns()
         .into_iter()
         .map(|(name, kind)| match name {
-            "b" => made!(BooleanArray, |row: usize| row % 3 == 0),
+            "b" => made!(BooleanArray, |row: usize| row.is_multiple_of(3)),
             "i" => made!(Int32Array, |row: usize| small(row) as i32),
             "l" => made!(Int64Array, |row: usize| 1_582_981_445 + row as i64),
             "f" => made!(Float32Array, |row: usize| small(row) as f32 / 7.0),
