@@ -154,7 +154,8 @@ impl Hydrator {
         new: &Tuple<'_>,
         position: Position,
     ) -> Result<Found> {
-        if old.is_some_and(|(image, _)| *image == OldImage::Full) {
+        if let Some((OldImage::Full, old)) = old {
+            self.update_whole(relation, old, new, position)?;
             return Ok(Found::Whole);
         }
         let old = old.map(|(_, tuple)| tuple);
@@ -195,6 +196,29 @@ impl Hydrator {
         }
         self.spill()?;
         Ok(if lacking.is_empty() { Found::Completed } else { Found::Lacking(lacking) })
+    }
+
+    /// An update that tells the old row whole: nothing to find, but what it says is kept for the time after.
+    fn update_whole(&mut self, relation: u32, old: &Tuple<'_>, new: &Tuple<'_>, position: Position) -> Result<()> {
+        let Some(layout) = self.layouts.get(&relation).cloned() else { return Ok(()) };
+        let (Some(old_key), Some(new_key)) = (layout.key(old, None), layout.key(new, Some(old))) else { return Ok(()) };
+        if position <= self.applied {
+            return Ok(());
+        }
+        let told = new.values().zip(old.values()).enumerate();
+        let unchanged: Vec<_> = told
+            .filter(|(_, (new, _))| *new == Datum::Unchanged)
+            .map(|(index, (_, old))| (index, encode(0, old)))
+            .collect();
+        self.fill(new, &unchanged);
+        let row = std::mem::take(&mut self.row);
+        let kept = self.keep(&layout, (&old_key, &new_key), &Tuple::parse(&row).unwrap_or_default(), position);
+        self.row = row;
+        kept?;
+        if old_key != new_key {
+            self.remove(relation, &old_key, position)?;
+        }
+        self.spill()
     }
 
     /// Keeps the values that an updated row tells.

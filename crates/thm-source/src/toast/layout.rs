@@ -54,7 +54,7 @@ pub struct ColumnStorage {
     pub changed_by: u32,
     /// Its type's values may be stored out of line.
     pub toastable: bool,
-    /// Part of the replica identity.
+    /// Part of the replica identity; of the primary key, where the identity is the whole row.
     pub identity: bool,
 }
 
@@ -66,7 +66,7 @@ const STORAGE: &str = "SELECT c.relfilenode, c.relreplident::text, \
      FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
      JOIN pg_type t ON t.oid = a.atttypid \
      LEFT JOIN pg_index i ON i.indrelid = c.oid \
-       AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END \
+       AND CASE WHEN c.relreplident IN ('d', 'f') THEN i.indisprimary ELSE i.indisreplident END \
      WHERE c.oid = $1 ORDER BY a.attnum";
 
 /// What the catalog says now. `None`: the table is gone.
@@ -129,13 +129,15 @@ const fn growth(type_oid: u32) -> usize {
 }
 
 impl Layout {
-    /// `None`: no update of this table ever lacks a value that another row image does not have: nothing of it can be
-    /// TOASTed, its rows have no identity (then it has no updates), or old rows come whole.
+    /// `None`: no update of this table ever lacks a value: nothing of it can be TOASTed, or its rows have no identity
+    /// (then it has no updates). While old rows come whole, rows are kept by their primary key all the same, for the
+    /// identity may change back to it.
     #[must_use]
     pub fn new(relation: &Relation, storage: &TableStorage, known: &Known) -> Option<Self> {
         let column = |index: usize| known.columns.get(index);
+        let of_catalog = |name: &str| storage.columns.iter().any(|column| column.name == name && column.identity);
         let identity: Vec<_> = (relation.columns.iter().enumerate())
-            .filter(|(_, column)| column.identity)
+            .filter(|(_, column)| if relation.identity == b'f' { of_catalog(&column.name) } else { column.identity })
             .filter_map(|(index, _)| Some((index, column(index)?.attribute)))
             .collect();
         let unknown = identity.iter().any(|(_, attribute)| *attribute == UNKNOWN);
@@ -148,7 +150,7 @@ impl Layout {
                 (attribute != UNKNOWN).then_some(kept)
             })
             .collect();
-        if kept.is_empty() || identity.is_empty() || unknown || relation.identity == b'f' {
+        if kept.is_empty() || identity.is_empty() || unknown {
             return None;
         }
         let threshold_bytes = storage.target_bytes.unwrap_or(usize::MAX).min(TOAST_THRESHOLD_BYTES);

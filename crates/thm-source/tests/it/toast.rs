@@ -103,6 +103,13 @@ async fn updates_keys_and_deletes_never_show_a_placeholder() {
     // With the whole old row told, a change of key is a create that shows none of it and is completed from it.
     docs.bench.postgres.psql("ALTER TABLE docs REPLICA IDENTITY FULL; UPDATE docs SET id = id + 1000, note = 'full'");
     docs.follows(&mut *task).await;
+    // What was told while it was so is still known when it is not.
+    docs.bench.postgres.psql(
+        "INSERT INTO docs SELECT 7, 'seven', noise(7), jsonb_build_object('a', noise(107)), decode(noise(207), 'hex');
+         UPDATE docs SET body = noise(8) WHERE id > 1000; UPDATE docs SET note = 'full still';
+         ALTER TABLE docs REPLICA IDENTITY DEFAULT; UPDATE docs SET note = 'default again'",
+    );
+    docs.follows(&mut *task).await;
     task.stop().await.unwrap();
 }
 
