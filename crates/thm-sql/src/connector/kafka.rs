@@ -236,6 +236,7 @@ fn startup(
     let (mode, millis) = (options.take("scan.startup.mode"), options.take("scan.startup.timestamp-millis"));
     let offsets = options.take("scan.startup.specific-offsets");
     let modes = ["earliest-offset", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
+    options.refuse("kafka", "scan.startup.")?;
     let span = mode.as_ref().map_or(options.span(), |mode| mode.span);
     match mode.as_ref().map_or("group-offsets", |mode| mode.value.as_str()) {
         "earliest-offset" => Ok(Startup::Earliest),

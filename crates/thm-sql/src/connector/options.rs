@@ -127,15 +127,19 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Refuses what nobody took of the options that begin so: before something is said to be missing that was only
+    /// written wrongly.
+    pub fn refuse(&self, connector: &str, prefix: &str) -> SqlResult<()> {
+        let Some((key, _)) = self.left.iter().find(|(key, _)| key.value.starts_with(prefix)) else { return Ok(()) };
+        let message = format!("Unsupported options found for '{connector}'.\n\nUnsupported options:\n\n{}", key.value);
+        Err(SqlDiagnostic::new(key.span, message).with_hint(
+            "Remove the option; it is not supported, and would change what the job does if it were ignored.",
+        ))
+    }
+
     /// Refuses what nobody took.
     pub fn finish(self, connector: &str) -> SqlResult<Vec<String>> {
-        if let Some((key, _)) = self.left.first() {
-            let message =
-                format!("Unsupported options found for '{connector}'.\n\nUnsupported options:\n\n{}", key.value);
-            return Err(SqlDiagnostic::new(key.span, message).with_hint(
-                "Remove the option; it is not supported, and would change what the job does if it were ignored.",
-            ));
-        }
+        self.refuse(connector, "")?;
         let table = self.table;
         let notice = |key: &String| format!("option '{key}' of table {table} has no effect here");
         Ok(self.without_effect.iter().map(notice).collect())

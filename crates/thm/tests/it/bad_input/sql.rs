@@ -41,7 +41,7 @@ const CASES: &[(&str, &str, &[&str])] = &[
     (
         "CREATE TABLE t (id BIGINT) WITH ('connector' = 'kafka', 'format' = 'json');",
         "6:14",
-        &["required options", "topic"],
+        &["required options", "properties.bootstrap.servers"],
     ),
 ];
 
