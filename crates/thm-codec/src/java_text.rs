@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::java_json;
+
 /// Appends the text of the struct, array or value that `json` is; what is no JSON stays as it is.
 pub fn write_struct(json: &[u8], out: &mut Vec<u8>) {
     match serde_json::from_slice::<Value>(json) {
@@ -37,6 +39,12 @@ fn write(value: &Value, out: &mut Vec<u8>) {
                 write(item, out);
             }
             out.push(b']');
+        }
+        // Whole numbers stay as they are, however long; what has a fraction or an exponent was a double.
+        Value::Number(number)
+            if !number.is_i64() && !number.is_u64() && number.as_f64().is_some_and(f64::is_finite) =>
+        {
+            java_json::write_f64(out, number.as_f64().unwrap_or_default());
         }
         other => out.extend_from_slice(other.to_string().as_bytes()),
     }
