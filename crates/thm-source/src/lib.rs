@@ -24,6 +24,7 @@
 mod config_def;
 
 pub mod catalog;
+mod catalog_session;
 pub mod column;
 pub mod column_rules;
 pub mod columns;

@@ -22,14 +22,14 @@ use thm_api::{Error, ErrorKind, Hosts, Lsn, Op, Position, Result, SourceBatch, S
 use thm_codec::debezium::{Change, EventTime, SnapshotMarker};
 use tokio::time::Instant;
 
-use crate::catalog::{self, TableName};
+use crate::catalog_session::{Answer, CatalogSession};
 use crate::encoder::{Encoder, RowChange, RowOrigin};
 use crate::notes::{Note, NoteWriter};
 use crate::options::{Options, TruncateMode};
 use crate::pgoutput::{Message, OldImage, Relation, Tuple};
 use crate::session::Session;
-use crate::table::{Table, TableFacts};
-use crate::toast::{Found, MissPolicy, read_current, stays, table_storage};
+use crate::table::Table;
+use crate::toast::{Found, MissPolicy, read_current, stays};
 use crate::transaction::TransactionBuffer;
 use crate::transport::{Event, ReplicationTransport};
 
@@ -71,9 +71,7 @@ struct Transaction {
 pub struct Stream {
     transport: Box<dyn ReplicationTransport>,
     options: Arc<Options>,
-    hosts: Arc<Hosts>,
-    /// For the catalog; connected when a relation is first seen and again if it was lost.
-    session: Option<Session>,
+    catalog: CatalogSession,
     phase: Phase,
     /// What a TRUNCATE that was just met makes untrue: it goes out with the rows before it.
     superseded: Vec<Superseded>,
@@ -128,9 +126,8 @@ impl Stream {
         let notes = NoteWriter::new(&options);
         Self {
             transport,
+            catalog: CatalogSession::new(Arc::clone(&options), hosts, session),
             options,
-            hosts,
-            session: Some(session),
             phase: Phase::Idle,
             superseded: Vec::new(),
             buffer,
@@ -292,26 +289,16 @@ impl Stream {
         }
         let topic = self.options.topic(&relation.schema, &relation.name);
         let durable = self.rows.durable.get(&topic).copied().unwrap_or_default();
-        let facts = self.facts(&relation).await?;
+        let Answer { facts, storage } = self.catalog.ask(&relation, hydrates).await?;
         if encoder.table(oid).is_none_or(|table| table.relation != relation || table.facts != facts) {
             tracing::info!(table = %format_args!("{}.{}", relation.schema, relation.name), "table in the stream");
             encoder.set_table(Arc::new(Table::new(relation, &facts, &self.options)?))?;
         }
         if let Some(toast) = hydrates.then(|| encoder.toast()).flatten() {
-            let storage = table_storage(self.session().await?, oid).await?;
             toast.meet(&met, storage.as_ref(), Some(self.rows.transaction.xid))?;
         }
         self.rows.tables.insert(oid, Some(durable));
         Ok(())
-    }
-
-    /// A session for questions.
-    async fn session(&mut self) -> Result<&Session> {
-        let session = match self.session.take().filter(|session| !session.is_closed()) {
-            Some(session) => session,
-            None => Session::connect(&self.options, &self.hosts).await?,
-        };
-        Ok(self.session.insert(session))
     }
 
     /// Finds values that an update leaves out and the store lacks: in the database, if what it has now is provably the
@@ -321,7 +308,7 @@ impl Stream {
         let (Some(table), Some(toast)) = (encoder.table(relation).cloned(), encoder.toast()) else { return Ok(()) };
         let row = toast.row();
         let tuple = Tuple::parse(&row).unwrap_or_default();
-        let found = read_current(self.session().await?, &table.relation, &tuple, &columns).await?;
+        let found = read_current(self.catalog.session().await?, &table.relation, &tuple, &columns).await?;
         let following = self.buffer.following();
         let proven = found.as_ref().is_some_and(|found| {
             let key = toast.key(relation, &tuple, None);
@@ -336,19 +323,6 @@ impl Stream {
         }
         toast.give_back(row);
         Ok(())
-    }
-
-    /// What the catalog says now. The table may be gone by now: then its key is what identifies its rows.
-    async fn facts(&mut self, relation: &Relation) -> Result<TableFacts> {
-        let session = self.session().await?;
-        let name = TableName { schema: relation.schema.clone(), name: relation.name.clone(), oid: relation.oid };
-        if let Some((_, facts)) = catalog::table(session, &name).await? {
-            return Ok(facts);
-        }
-        let oids: Vec<u32> = relation.columns.iter().map(|column| column.type_oid).collect();
-        let identity = relation.columns.iter().filter(|column| column.identity && relation.identity != b'f');
-        let key = identity.map(|column| column.name.clone()).collect();
-        Ok(TableFacts { key, columns: Vec::new(), types: catalog::types(session, &oids).await? })
     }
 }
 
