@@ -39,20 +39,34 @@ pub(super) fn tree_us(root: i32) -> u64 {
 }
 
 fn tree_once_us(root: i32) -> u64 {
-    let processes: Vec<Stat> = fs::read_dir("/proc")
+    let processes = processes();
+    let members = members(root, &processes);
+    processes.iter().filter(|one| members.contains(&one.pid)).map(|one| one.own_us + one.children_us).sum()
+}
+
+/// A process and its descendants, parents before their children.
+pub(crate) fn family(root: i32) -> Vec<i32> {
+    members(root, &processes())
+}
+
+fn processes() -> Vec<Stat> {
+    fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter_map(|pid| stat(&format!("/proc/{pid}/stat")))
-        .collect();
+        .collect()
+}
+
+fn members(root: i32, processes: &[Stat]) -> Vec<i32> {
     let mut members = vec![root];
     let mut next = 0;
     while let Some(&parent) = members.get(next) {
         members.extend(processes.iter().filter(|one| one.parent == parent).map(|one| one.pid));
         next += 1;
     }
-    processes.iter().filter(|one| members.contains(&one.pid)).map(|one| one.own_us + one.children_us).sum()
+    members
 }
 
 /// User and system time by thread name.

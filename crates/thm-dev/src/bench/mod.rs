@@ -38,7 +38,7 @@ use clap::{Args, ValueEnum};
 use thm_api::ExitCode;
 
 pub(crate) use self::fence::RedisConnection;
-pub(crate) use self::kernel::MemoryWatch;
+pub(crate) use self::kernel::{MemoryWatch, family};
 use self::lab::{Lab, Load};
 use self::report::Report;
 pub use self::report::ReportFormat;

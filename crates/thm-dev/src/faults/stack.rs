@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use thm_api::Error;
 
 use super::proxy::Proxy;
+use crate::bench::family;
 use crate::process::{Folders, Launch, free_ports};
 use crate::services::{ClickHouse, Engine, ExternalApi, Postgres, Redis, Running, Service, connect_postgres};
 use crate::supervisor::Project;
@@ -283,27 +284,6 @@ impl Drop for Stack {
             self.kill(part);
         }
     }
-}
-
-/// A process and its descendants.
-fn family(root: i32) -> Vec<i32> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let parents: Vec<(i32, i32)> = processes
-        .filter_map(|entry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-            // State and parent follow the command's name, which may itself hold a parenthesis.
-            let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()?;
-            Some((pid, parent))
-        })
-        .collect();
-    let mut members = vec![root];
-    let mut next = 0;
-    while let Some(&parent) = members.get(next) {
-        members.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
-        next += 1;
-    }
-    members
 }
 
 fn signal_all(pids: &[i32], signal: Signal) {
