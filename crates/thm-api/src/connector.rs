@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::{
-    ConfigDef, ConfigIssue, ConnectorConfig, Failpoints, Hosts, MemoryBudget, Result, SinkTask, SourceTask, StateStore,
+    ConfigDef, ConfigIssue, ConnectorConfig, ErrorKind, Failpoints, Hosts, MemoryBudget, Result, SinkTask, SourceTask,
+    StateStore,
 };
 
 /// Which side of the log a connector stands on.
@@ -69,6 +71,11 @@ pub trait Connector: Send + Sync + 'static {
     fn validate(&self, config: &ConnectorConfig) -> Vec<ConfigIssue>;
     /// Network pre-flight: what can only be known by asking the outside. Run before a task and by `validate`.
     async fn check(&self, context: &TaskContext) -> Result<()>;
+    /// How long a failure of that kind is tried again, from its first one on, before the task fails with it; `None`: as
+    /// long as the worker's own options say.
+    fn retry_limit(&self, _kind: ErrorKind, _config: &ConnectorConfig) -> Option<Duration> {
+        None
+    }
     /// Makes a task; touches nothing outside.
     fn task(&self, context: TaskContext) -> Result<Task>;
 }

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use thm_api::{ConnectorConfig, Error, Policy, Result};
+use thm_api::{ConnectorConfig, Error, ErrorKind, Policy, Result};
 
 /// First pause: most broken connections are back after one.
 pub const DEFAULT_FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -50,27 +50,36 @@ pub(crate) struct Retry {
     policy: RetryPolicy,
     /// When the first failure since the last success was, and the pauses to come.
     failing: Option<(Instant, ExponentialBackoff)>,
+    /// Of which kind the last failures were, and since when.
+    alike: Option<(ErrorKind, Instant)>,
 }
 
 impl Retry {
     /// No failure yet.
     pub(crate) const fn new(policy: RetryPolicy) -> Self {
-        Self { policy, failing: None }
+        Self { policy, failing: None, alike: None }
     }
 
     /// Things work again.
     pub(crate) fn succeeded(&mut self) {
-        self.failing = None;
+        (self.failing, self.alike) = (None, None);
     }
 
-    /// How long to wait before the next attempt, or the error if there is to be none.
-    pub(crate) fn pause(&mut self, error: Error) -> Result<Duration, Error> {
-        if error.kind().policy() != Policy::Retry {
+    /// How long to wait before the next attempt, or the error if there is to be none. `limit` is how long failures of
+    /// just this kind may go on.
+    pub(crate) fn pause(&mut self, error: Error, limit: Option<Duration>) -> Result<Duration, Error> {
+        let kind = error.kind();
+        if kind.policy() != Policy::Retry {
             return Err(error);
         }
         let policy = self.policy;
         let (since, pauses) = self.failing.get_or_insert_with(|| (Instant::now(), pauses(policy)));
-        if policy.give_up_after.is_some_and(|limit| since.elapsed() >= limit) {
+        let alike = match self.alike {
+            Some((before, alike)) if before == kind => alike,
+            _ => self.alike.insert((kind, Instant::now())).1,
+        };
+        let over = |since: Instant, limit: Option<Duration>| limit.is_some_and(|limit| since.elapsed() >= limit);
+        if over(*since, policy.give_up_after) || over(alike, limit) {
             return Err(error);
         }
         Ok(pauses.next().unwrap_or(policy.largest_pause).min(policy.largest_pause))
@@ -89,8 +98,6 @@ fn pauses(policy: RetryPolicy) -> ExponentialBackoff {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use thm_api::ErrorKind;
-
     use super::*;
 
     fn unreachable() -> Error {
@@ -100,21 +107,34 @@ mod tests {
     #[test]
     fn pauses_grow_up_to_the_largest_and_start_anew() {
         let mut retry = Retry::new(RetryPolicy { give_up_after: None, largest_pause: Duration::from_secs(1) });
-        let first = retry.pause(unreachable()).unwrap();
+        let first = retry.pause(unreachable(), None).unwrap();
         assert!(first < Duration::from_millis(250), "{first:?}");
         for _ in 0..20 {
-            retry.pause(unreachable()).unwrap();
+            retry.pause(unreachable(), None).unwrap();
         }
-        assert_eq!(retry.pause(unreachable()).unwrap(), Duration::from_secs(1));
+        assert_eq!(retry.pause(unreachable(), None).unwrap(), Duration::from_secs(1));
         retry.succeeded();
-        assert!(retry.pause(unreachable()).unwrap() < Duration::from_millis(250));
+        assert!(retry.pause(unreachable(), None).unwrap() < Duration::from_millis(250));
     }
 
     #[test]
     fn other_kinds_and_an_expired_time_out_end_it() {
         let mut retry = Retry::new(RetryPolicy::default());
-        assert!(retry.pause(Error::new(ErrorKind::SinkDenied, "writing", "target")).is_err());
+        assert!(retry.pause(Error::new(ErrorKind::SinkDenied, "writing", "target"), None).is_err());
         let mut retry = Retry::new(RetryPolicy { give_up_after: Some(Duration::ZERO), ..RetryPolicy::default() });
-        assert!(retry.pause(unreachable()).is_err());
+        assert!(retry.pause(unreachable(), None).is_err());
+    }
+
+    /// A limit of one kind counts from the first failure of that kind, whatever failed before it.
+    #[test]
+    fn a_limit_is_of_its_own_kind() {
+        let mut retry = Retry::new(RetryPolicy::default());
+        let taken = || Error::new(ErrorKind::SlotInUse, "taking the slot", "s");
+        retry.pause(unreachable(), None).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        let limit = Some(Duration::from_millis(20));
+        assert!(retry.pause(taken(), limit).is_ok(), "the time before it does not count");
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(retry.pause(taken(), limit).unwrap_err().kind(), ErrorKind::SlotInUse);
     }
 }

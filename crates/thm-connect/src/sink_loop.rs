@@ -50,7 +50,7 @@ pub(crate) async fn run(
             Err(error) => {
                 // What the target holds for certain is committed even when the rest failed.
                 session.commit_quietly().await;
-                let pause = retry.pause(error_noted(context, error))?;
+                let pause = retry.pause(error_noted(context, error), None)?;
                 tokio::select! {
                     () = stop.cancelled() => break,
                     () = tokio::time::sleep(pause) => {}

@@ -153,7 +153,8 @@ async fn run_task(around: Surroundings, wish: Wish, stop: CancellationToken) -> 
             tracing::warn!(connector = %context.connector, %error, "task failed, starting it again");
             context.status.retry(&error);
         }
-        let pause = retry.pause(error)?;
+        let limit = connector.retry_limit(error.kind(), &context.config);
+        let pause = retry.pause(error, limit)?;
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(pause) => {}

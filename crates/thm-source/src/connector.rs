@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use thm_api::{ConfigDef, ConfigIssue, Connector, ConnectorConfig, ConnectorKind, Result, Task, TaskContext};
+use thm_api::{
+    ConfigDef, ConfigIssue, Connector, ConnectorConfig, ConnectorKind, ErrorKind, Result, Task, TaskContext,
+};
 
 use crate::config_def::CONFIG_DEF;
 use crate::options::{self, Options};
@@ -70,6 +73,13 @@ impl Connector for PostgresConnector {
     async fn check(&self, context: &TaskContext) -> Result<()> {
         let options = Options::parse(&context.config)?;
         Session::connect(&options, &context.hosts).await.map(drop)
+    }
+
+    fn retry_limit(&self, kind: ErrorKind, config: &ConnectorConfig) -> Option<Duration> {
+        match kind {
+            ErrorKind::SlotInUse => options::slot_patience(config).ok().flatten(),
+            _ => None,
+        }
     }
 
     fn task(&self, mut context: TaskContext) -> Result<Task> {

@@ -35,6 +35,8 @@ pub enum RowChange<'a> {
     Update(Option<(OldImage, Tuple<'a>)>, Tuple<'a>),
     /// `d`
     Delete(OldImage, Tuple<'a>),
+    /// `t`: all rows are gone.
+    Truncate,
 }
 
 /// Where and when it happened.
@@ -72,6 +74,8 @@ struct Output {
     columns: Vec<ColumnBuilder>,
     meta: Vec<RowMeta>,
     positions: Vec<Position>,
+    /// Its columns say all that its records do. They cannot tell of a TRUNCATE.
+    rows_only: bool,
 }
 
 /// Turns changes into appends.
@@ -186,7 +190,8 @@ impl Encoder {
             None => {
                 self.by_relation.insert(table.relation.oid, self.outputs.len());
                 let writer = BatchWriter::new();
-                self.outputs.push(Output { table, writer, columns, meta: Vec::new(), positions: Vec::new() });
+                let (meta, positions) = (Vec::new(), Vec::new());
+                self.outputs.push(Output { table, writer, columns, meta, positions, rows_only: true });
             }
         }
         Ok(())
@@ -222,6 +227,8 @@ impl Encoder {
         match change {
             RowChange::Insert(Op::Create, _) if rules.skips(b'c') => {}
             RowChange::Insert(op, new) => output.write(scratch, plain, op, None, Some(&new), origin)?,
+            RowChange::Truncate if rules.skips(b't') => {}
+            RowChange::Truncate => output.truncate(scratch, plain, origin),
             RowChange::Delete(..) if rules.skips(b'd') => {}
             RowChange::Delete(image, old) => output.delete(scratch, plain, rules, (image, &old), origin)?,
             RowChange::Update(old, new) => {
@@ -316,6 +323,18 @@ impl Output {
         self.positions.push(origin.position);
     }
 
+    /// A record without a key that says that all rows are gone.
+    fn truncate(&mut self, scratch: &mut Scratch, headers: &HeaderBlock, origin: &RowOrigin<'_>) {
+        let Scratch { value, counts, .. } = scratch;
+        value.clear();
+        let order = counts.as_mut().map(|counts| counts.next(&self.table.full_name));
+        self.table.value_frame.open(value);
+        self.table.envelope.truncate(value, &Change { order, ..origin.change }, origin.now);
+        self.table.value_frame.close(value);
+        self.rows_only = false;
+        self.record(None, Some(value), headers, origin);
+    }
+
     /// A delete, and its tombstone where wanted.
     fn delete(
         &mut self,
@@ -389,13 +408,10 @@ impl Output {
         })?;
         let records = self.writer.len();
         let last = self.positions.last().copied().unwrap_or_default();
-        let decoded = ChangelogBatch { rows, meta: std::mem::take(&mut self.meta) };
-        let batch = LogBatch {
-            bytes: self.writer.finish(),
-            records,
-            positions: self.positions.as_slice().into(),
-            decoded: Some(Arc::new(decoded)),
-        };
+        let decoded = Arc::new(ChangelogBatch { rows, meta: std::mem::take(&mut self.meta) });
+        let decoded = std::mem::replace(&mut self.rows_only, true).then_some(decoded);
+        let batch =
+            LogBatch { bytes: self.writer.finish(), records, positions: self.positions.as_slice().into(), decoded };
         self.positions.clear();
         Ok(SourceAppend { topic: Arc::clone(&self.table.topic), partition: 0, batch, progress: Progress::at(last) })
     }

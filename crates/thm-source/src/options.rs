@@ -67,7 +67,7 @@ pub enum StartMode {
 /// What becomes of a TRUNCATE of a captured table (`thm.truncate.mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TruncateMode {
-    /// Nothing tells of it, as with Debezium's `skipped.operations=t`.
+    /// Nothing but a truncate record tells of it, and not even that with `skipped.operations=t`, the default.
     Skip,
     /// The source stops before it.
     Fail,
@@ -152,6 +152,10 @@ pub struct Options {
 
 /// A stop waits for the last status, so it must come soon; the server's own time-out is a minute.
 pub const DEFAULT_STATUS_INTERVAL: Duration = Duration::from_millis(500);
+/// Debezium's; with its delay the minute after which a server by default gives up on a reader that died with its machine.
+const DEFAULT_SLOT_RETRIES: u32 = 6;
+/// Debezium's.
+const DEFAULT_SLOT_RETRY_DELAY_MS: u64 = 10_000;
 /// PostgreSQL's port.
 pub const DEFAULT_PORT: u16 = 5432;
 
@@ -209,11 +213,35 @@ impl Options {
         })
     }
 
+    /// Whether a message of the stream is of an operation that is left out, before its table is looked at. Debezium 2.7
+    /// looks at the operation last.
+    #[must_use]
+    pub fn skips(&self, message: &[u8]) -> bool {
+        let letter = match message.first() {
+            Some(b'I') => b'c',
+            Some(b'U') => b'u',
+            Some(b'D') => b'd',
+            Some(b'T') => b't',
+            _ => return false,
+        };
+        self.envelope == EnvelopeVersion::V3_7 && self.skipped.contains(&letter)
+    }
+
     /// Name of a table's topic.
     #[must_use]
     pub fn topic(&self, schema: &str, table: &str) -> String {
         self.naming.table(schema, table)
     }
+}
+
+/// How long a slot that somebody else uses is waited for: `slot.max.retries` times `slot.retry.delay.ms`, and as often
+/// again as `errors.max.retries` says; -1 there, if it is said, for ever.
+pub(crate) fn slot_patience(config: &ConnectorConfig) -> Result<Option<Duration>> {
+    let retries: u32 = config.parse("slot.max.retries", DEFAULT_SLOT_RETRIES)?;
+    let delay_ms: u64 = config.parse("slot.retry.delay.ms", DEFAULT_SLOT_RETRY_DELAY_MS)?;
+    let rounds: i64 = config.parse("errors.max.retries", 0)?;
+    let rounds = u64::try_from(rounds).ok().map(|rounds| rounds.saturating_add(1));
+    Ok(rounds.map(|rounds| Duration::from_millis(delay_ms.saturating_mul(retries.into()).saturating_mul(rounds))))
 }
 
 fn type_modes(config: &ConnectorConfig) -> Result<TypeModes> {
@@ -428,11 +456,14 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     refuse("decimal.handling.mode", &["precise", "string", "double"]);
     refuse("key.converter", CONVERTERS);
     refuse("value.converter", CONVERTERS);
-    let skipped = config.text("skipped.operations", "t");
-    if !skipped.split(',').any(|operation| operation.trim() == "t") {
-        let message =
-            "The 'skipped.operations' value is invalid: truncates (t) cannot be captured here yet, keep t in it";
-        issues.push(ConfigIssue::error("skipped.operations", message));
+    let tells = skipped_operations(config).is_ok_and(|skipped| !skipped.contains(&b't'));
+    let mode = config.text("thm.truncate.mode", "skip");
+    if tells && mode != "skip" {
+        let message = format!(
+            "The 'thm.truncate.mode' value is invalid: {mode} takes the place of truncate records, so keep t in \
+             skipped.operations, or leave thm.truncate.mode out"
+        );
+        issues.push(ConfigIssue::error("thm.truncate.mode", message));
     }
     if config.get("plugin.name").is_none() {
         issues.push(ConfigIssue::warning("plugin.name", "not set: pgoutput is used, the only plugin there is here"));
@@ -466,6 +497,15 @@ mod tests {
         assert!(filter.includes("public", "engagement_events"));
         assert!(!filter.includes("public", "content2"));
         assert!(!filter.includes("xpublic", "content"));
+    }
+
+    #[test]
+    fn one_way_to_tell_of_a_truncate() {
+        let found = |mode, skipped| validate(&config(&[("thm.truncate.mode", mode), ("skipped.operations", skipped)]));
+        assert!(found("skip", "none").is_empty() && found("delete", "t").is_empty() && found("fail", "c,t").is_empty());
+        for (mode, skipped) in [("delete", "none"), ("fail", "c,d")] {
+            assert_eq!(found(mode, skipped).first().map(|issue| issue.option.as_str()), Some("thm.truncate.mode"));
+        }
     }
 
     #[test]

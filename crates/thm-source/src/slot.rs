@@ -150,8 +150,8 @@ pub fn decide(facts: &Facts<'_>) -> Result<Plan> {
         return Err(error
             .with_source(format!("process {} of the server uses it: {holder}", slot.active_pid.unwrap_or_default()))
             .with_hint(
-                "Nothing is lost: the slot keeps its changes, and the task tries again by itself. End the other reader, \
-                 or choose another slot.name.",
+                "Nothing is lost: the slot keeps its changes. The task tries again for slot.max.retries times \
+                 slot.retry.delay.ms, and fails then. End the other reader, or choose another slot.name.",
             ));
     }
     let plan = match (facts.start, facts.slot, facts.state) {

@@ -65,6 +65,8 @@ struct Transaction {
     /// Row messages so far, of captured tables or not.
     ordinal: u64,
     origin: Option<(String, u64)>,
+    /// Whether all its changes so far, captured or not, are of operations that are left out; `None` without a change.
+    left_out: Option<bool>,
 }
 
 /// Streams changes.
@@ -199,11 +201,13 @@ impl Stream {
             if encoder.bytes() >= DEFAULT_POLL_BYTES {
                 return Ok(false);
             }
+            let (changes, skipped) = (changes(bytes), self.options.skips(bytes));
+            if changes {
+                let left_out = &mut self.rows.transaction.left_out;
+                *left_out = Some(left_out.unwrap_or(true) && skipped);
+            }
             // A message that tells of a table has another LSN than the change behind it.
-            if !self.begun
-                && self.notes.tells_transactions()
-                && matches!(bytes.first(), Some(b'I' | b'U' | b'D' | b'T' | b'M'))
-            {
+            if !self.begun && self.notes.tells_transactions() && changes && !skipped {
                 self.begun = true;
                 encoder.begin_transaction();
                 let Transaction { xid, commit_us, end, .. } = self.rows.transaction;
@@ -256,7 +260,10 @@ impl Stream {
             self.rows.note(note, Position::new(end, ordinal + 1), encoder);
         }
         self.begun = false;
-        self.rows.last_commit = Some(end);
+        // A transaction of nothing but operations that are left out is one that the real connector never sees.
+        if self.rows.transaction.left_out != Some(true) {
+            self.rows.last_commit = Some(end);
+        }
         self.given = self.given.max(end);
         self.phase = Phase::Idle;
         Ok(true)
@@ -324,6 +331,11 @@ impl Stream {
         toast.give_back(row);
         Ok(())
     }
+}
+
+/// Whether a message is a change, or a logical message.
+fn changes(message: &[u8]) -> bool {
+    matches!(message.first(), Some(b'I' | b'U' | b'D' | b'T' | b'M'))
 }
 
 /// Follows the protocol by one event.
@@ -431,9 +443,15 @@ impl Rows {
             if let Some(toast) = encoder.toast() {
                 toast.truncate(*relation, position);
             }
-            let Some(table) = encoder.table(*relation).filter(|_| wanted) else { continue };
+            let Some(table) = encoder.table(*relation).filter(|_| wanted).cloned() else { continue };
             match options.truncate {
-                TruncateMode::Skip => tracing::warn!(table = table.full_name(), %position, "TRUNCATE is not told of"),
+                TruncateMode::Skip => {
+                    let origin = RowOrigin { position, change: self.source(lsn), now: now() };
+                    match encoder.push(*relation, RowChange::Truncate, &origin)? {
+                        true => self.last_row = self.transaction.end,
+                        false => tracing::warn!(table = table.full_name(), %position, "TRUNCATE is not told of"),
+                    }
+                }
                 TruncateMode::Delete => {
                     let change = self.source(lsn);
                     superseded.push(table.superseded(options, position, Supersession::Truncate, &change));

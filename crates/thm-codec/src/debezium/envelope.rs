@@ -151,11 +151,24 @@ impl Envelope {
 
     /// Writes all that follows the `after` row.
     pub fn close(&self, out: &mut Vec<u8>, change: &Change<'_>, op: Op, now: EventTime) {
+        self.end(out, change, op.as_str(), now);
+    }
+
+    /// Writes the whole envelope of a TRUNCATE: it shows no row.
+    pub fn truncate(&self, out: &mut Vec<u8>, change: &Change<'_>, now: EventTime) {
+        Self::open(out);
+        out.extend_from_slice(b"null");
+        Self::after(out);
+        out.extend_from_slice(b"null");
+        self.end(out, change, "t", now);
+    }
+
+    fn end(&self, out: &mut Vec<u8>, change: &Change<'_>, letter: &str, now: EventTime) {
         self.write_source(out, change);
         out.extend_from_slice(b",\"transaction\":");
         write_transaction(out, change);
         out.extend_from_slice(b",\"op\":\"");
-        out.extend_from_slice(op.as_str().as_bytes());
+        out.extend_from_slice(letter.as_bytes());
         out.extend_from_slice(b"\",\"ts_ms\":");
         write_int(out, now.0.div_euclid(1_000_000));
         out.extend_from_slice(b",\"ts_us\":");
