@@ -1,13 +1,13 @@
 # `make` lists what there is. Everything a target needs beyond this clone is installed by tools/setup.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench faults outages build clean
+.PHONY: help demo test bench faults outages build clean conformance-source conformance-live conformance-sql test-source
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 THM := $(or $(CARGO_TARGET_DIR),target)/release/thm
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo ARGS='--rate 1000 --duration 60s --ports auto' passes options on; 'thm dev --help' lists them"
 
@@ -46,8 +46,16 @@ outages: ## Each service away for 5 minutes at 2,000 rows/s, then verify (ARGS='
 	@$(MAKE) --no-print-directory build
 	@exec $(THM) outages $(ARGS)
 
-conformance-source: ## Replay recorded cases of the real Debezium (CASES=DIR, ARGS='--only types --lanes 4 --postgres BIN')
-	@cargo test --quiet --locked -p thm-connect --test conformance_source -- $(ARGS) $(abspath $(CASES))
+conformance-source: ## Replay recorded cases of the real Debezium (CASES=DIR, PG=18, ARGS='--only types --lanes 4')
+	@programs=$$(tools/postgres_programs.sh $(PG)) && \
+		cargo test --quiet --locked -p thm-connect --test conformance_source -- --postgres "$$programs" $(ARGS) $(abspath $(CASES))
+
+conformance-live: ## Run cases on the real Debezium beside ours and compare (CASES=DIR, PG=18, KEEP=1); skips where it cannot be had
+	@PG='$(PG)' KEEP='$(KEEP)' tools/conformance_live.sh $(abspath $(CASES))
+
+test-source: ## The source's own tests on another PostgreSQL (PG=18, ARGS='types')
+	@programs=$$(tools/postgres_programs.sh $(PG)) && \
+		THM_TEST_POSTGRES="$$programs" cargo test --quiet --locked -p thm-source --test it -- $(ARGS)
 
 conformance-sql: ## Hold recorded Flink SQL answers against ours (CASES=DIR, VERBOSE='topic or part of a statement')
 	@cargo test --quiet --locked -p thm-sql --test conformance -- $(if $(CASES),--cases '$(abspath $(CASES))') $(if $(VERBOSE),--verbose '$(VERBOSE)')

@@ -53,7 +53,9 @@ fn kind_of_error(error: &ServerError) -> ErrorKind {
 
 fn with_sql_hint(error: Error, kind: ErrorKind, message: Option<&str>) -> Error {
     let message = message.unwrap_or_default();
-    if kind == ErrorKind::SourceDenied && message.contains("replication") {
+    // Up to release 15 "must be superuser or replication role …", from 16 on "permission denied to start WAL sender".
+    let replication = message.contains("replication") || message.contains("WAL sender");
+    if kind == ErrorKind::SourceDenied && replication {
         return error.with_hint("Give the user the right: ALTER ROLE … REPLICATION.");
     }
     if kind == ErrorKind::SourceDenied && message.contains("database") && message.contains("does not exist") {

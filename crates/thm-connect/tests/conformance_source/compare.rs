@@ -46,7 +46,7 @@ pub fn verdict(case: &Case, outcome: &Outcome, schemas: bool) -> Verdict {
     let ours = normalise(&outcome.records);
     let columns = Columns(&outcome.types);
     let files = if schemas {
-        vec![("schema.jsonl", Form::Canonical)]
+        vec![("schema.raw.jsonl", Form::Exact), ("schema.jsonl", Form::Canonical)]
     } else {
         vec![("records.raw.jsonl", Form::Exact), ("records.jsonl", Form::Canonical)]
     };

@@ -137,7 +137,7 @@ fn lane(programs: &Path, queue: &Mutex<VecDeque<Case>>, tally: &Mutex<Tally>, re
 /// The case as it is, and with schemas where they were recorded.
 async fn run(case: &Case, postgres: &Postgres, replica_port: u16) -> Verdict {
     let mut all = std::collections::BTreeSet::new();
-    let with_schemas = case.records("schema.jsonl").is_some();
+    let with_schemas = case.records("schema.jsonl").or(case.records("schema.raw.jsonl")).is_some();
     for schemas in [false, true].into_iter().filter(|schemas| !schemas || with_schemas) {
         let outcome = match Replay::run(case, postgres, replica_port, schemas).await {
             Ok(outcome) => outcome,

@@ -12,11 +12,25 @@ pub struct Postgres {
     child: Child,
 }
 
+/// The folder that `THM_TEST_POSTGRES` names, else the newest PostgreSQL of the system.
 fn binaries() -> PathBuf {
+    if let Some(named) = std::env::var_os("THM_TEST_POSTGRES") {
+        return named.into();
+    }
+    system()
+}
+
+fn system() -> PathBuf {
     let mut found: Vec<PathBuf> =
         std::fs::read_dir("/usr/lib/postgresql").unwrap().map(|entry| entry.unwrap().path().join("bin")).collect();
     found.sort();
     found.pop().unwrap()
+}
+
+/// A client program: not every folder of a server's programs has them, and the system's talk to newer servers too.
+pub fn client(name: &str) -> PathBuf {
+    let own = binaries().join(name);
+    if own.exists() { own } else { system().join(name) }
 }
 
 /// The server refuses to be root: root starts it in a user namespace in which root has another number.
@@ -87,7 +101,7 @@ impl Postgres {
 
     fn try_psql(&self, database: &str, sql: &str) -> std::process::Output {
         use std::io::Write;
-        let mut child = Command::new(binaries().join("psql"))
+        let mut child = Command::new(client("psql"))
             .args(["-XqAt", "-h", "127.0.0.1", "-U", "thm", "-d", database, "-v", "ON_ERROR_STOP=1", "-f", "-"])
             .args(["-p", &self.port.to_string()])
             .env("PGPASSWORD", "thm")

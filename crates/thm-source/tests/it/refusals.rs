@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use thm_api::{Error, ErrorKind};
 
 use crate::harness::Bench;
+use crate::postgres::client;
 
 /// Starts, and expects a refusal.
 async fn refused(bench: &Bench, kind: ErrorKind, words: &[&str]) -> Error {
@@ -59,8 +60,7 @@ async fn a_slot_recreated_right_ahead_is_noticed_after_a_kill() {
 async fn a_slot_that_somebody_reads_is_named_with_its_reader() {
     let bench = killed().await;
     let address = format!("127.0.0.1:{}", bench.postgres.port);
-    let program = "/usr/lib/postgresql/15/bin/pg_recvlogical";
-    let mut reader = Command::new(program)
+    let mut reader = Command::new(client("pg_recvlogical"))
         .args(["-h", "127.0.0.1", "-p", address.split(':').next_back().unwrap(), "-U", "thm", "-d", "thm"])
         .args(["--slot", "debezium", "--start", "-f", "/dev/null"])
         .args(["-o", "proto_version=1", "-o", "publication_names=dbz_publication"])
