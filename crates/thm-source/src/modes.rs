@@ -28,6 +28,8 @@ pub enum TimeMode {
     Micros,
     /// Nanoseconds.
     Nanos,
+    /// Structs of their parts; those with a zone and intervals too.
+    Structured,
 }
 
 /// How `bytea` shows (`binary.handling.mode`).
@@ -124,6 +126,7 @@ impl TimeMode {
             "isostring" => Some(Self::IsoString),
             "microseconds" => Some(Self::Micros),
             "nanoseconds" => Some(Self::Nanos),
+            "structured" => Some(Self::Structured),
             _ => None,
         }
     }

@@ -26,6 +26,6 @@ pub use numeric::{Numeric, NumericError};
 pub use schema::{Schema, SchemaKind};
 pub use supersede::StoredEnvelope;
 pub use value::{
-    MICROS_PER_DAY, PG_EPOCH_DAYS, PG_EPOCH_MICROS, write_base64, write_date_time, write_day, write_field_name,
+    MICROS_PER_DAY, PG_EPOCH_DAYS, PG_EPOCH_MICROS, civil, write_base64, write_date_time, write_day, write_field_name,
     write_int, write_sequence_number, write_time_of_day, write_uuid,
 };

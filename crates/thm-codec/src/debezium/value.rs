@@ -114,9 +114,10 @@ fn put(field: &mut [u8], mut value: u64) {
     }
 }
 
-/// Year, month and day of a day number since 1970-01-01, proleptic Gregorian. Counts in 400-year eras from
+/// Year (0 for 1 BC), month and day of a day number since 1970-01-01, proleptic Gregorian. Counts in 400-year eras from
 /// 1 March of year 0, so that the leap day is the last of its year.
-fn civil(days: i64) -> (i64, u64, u64) {
+#[must_use]
+pub fn civil(days: i64) -> (i64, u64, u64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);

@@ -23,8 +23,16 @@ const ENUM_NULLS: &str = "enum-array-nulls";
 /// What the older release does wrong, and the newer right.
 const OLDER: &str = "older-release";
 
+/// Elements of arrays of times, whose microseconds and end of the day the recorded connector loses.
+const ARRAY_TIMES: &str = "array-times";
+/// Elements of arrays of dates and timestamps before 1582-10-15, and infinite ones.
+const ARRAY_EXTREMES: &str = "array-extremes";
+/// The time 24:00 as a struct.
+const END_OF_DAY: &str = "structured-end-of-day";
+
 /// All of them.
-pub const ALL: &[&str] = &[SURVIVES, DIMENSIONS, DATES, SCALE, LEFT_OUT, ENUM_NULLS, OLDER];
+pub const ALL: &[&str] =
+    &[SURVIVES, DIMENSIONS, DATES, SCALE, LEFT_OUT, ENUM_NULLS, OLDER, ARRAY_TIMES, ARRAY_EXTREMES, END_OF_DAY];
 
 /// Types of columns, by `schema.table` and column: kind and name, as in `b int4`; of arrays as in `ab _int4`.
 #[derive(Clone, Copy)]
@@ -59,7 +67,15 @@ pub fn explain(place: Place<'_>, path: &str, theirs: Option<&Json>, ours: Option
         return Some(OLDER);
     }
     let row = path.contains(".before") || path.contains(".after");
+    if let (Some(Json::List(theirs)), Some(Json::List(ours)), true) = (theirs, ours, row)
+        && let Some(name) = is_temporal_array(kind, theirs, ours)
+    {
+        return Some(name);
+    }
     match (theirs, ours) {
+        (Some(theirs), Some(ours)) if row && kind == "b time" && theirs.is_null() => {
+            (ours.get("hour").map(Json::exact).as_deref() == Some("24")).then_some(END_OF_DAY)
+        }
         (Some(theirs), Some(Json::List(items))) if row && theirs.is_null() && items.iter().any(Json::is_null) => {
             Some(ENUM_NULLS)
         }
@@ -97,6 +113,37 @@ fn is_older_mistake(path: &str, kind: &str, theirs: Option<&Json>, ours: Option<
         || kind == "b money"
         || (cut_at_quote && !theirs_text.is_empty())
         || (foreign && (theirs.is_none() || ours.is_none()))
+}
+
+/// Arrays of dates and times: only elements differ that the recorded connector is known to get wrong.
+fn is_temporal_array(kind: &str, theirs: &[Json], ours: &[Json]) -> Option<&'static str> {
+    let name = match kind {
+        "ab _time" => ARRAY_TIMES,
+        "ab _date" | "ab _timestamp" | "ab _timestamptz" => ARRAY_EXTREMES,
+        _ => return None,
+    };
+    let explained = |(theirs, ours): (&Json, &Json)| {
+        theirs.exact() == ours.exact()
+            || (theirs.is_null() == ours.is_null() && (name == ARRAY_TIMES || is_extreme(ours)))
+    };
+    (theirs.len() == ours.len() && theirs.iter().zip(ours).all(explained)).then_some(name)
+}
+
+/// Before the Gregorian calendar, or infinite; a bare number is taken for one where no date of this century has it.
+fn is_extreme(value: &Json) -> bool {
+    const FIRST_GREGORIAN_DAY: i64 = -141_427;
+    match value {
+        Json::Bare(number) => number.parse().is_ok_and(|number: i64| !(FIRST_GREGORIAN_DAY..1 << 60).contains(&number)),
+        Json::Text(_) => value.plain().is_some_and(|text| {
+            text.contains("infinity")
+                || text.starts_with(['-', '+'])
+                || text.get(..4).is_some_and(|year| year <= "1582")
+        }),
+        _ => {
+            let year = value.get("year").map(Json::exact).unwrap_or_default();
+            year == "null" || year.parse().is_ok_and(|year: i64| year <= 1582)
+        }
+    }
 }
 
 /// Composite and multirange columns, and `name` ones in the stream.

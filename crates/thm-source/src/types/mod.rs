@@ -9,7 +9,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`rules`] | the one table of types |
-//! | [`basic`], [`decimal`], [`temporal`], [`network`], [`geometry`] | single values |
+//! | [`basic`], [`decimal`], [`temporal`], [`structured`], [`network`], [`geometry`] | single values |
 //! | [`container`] | arrays, composites, ranges, hstore |
 //! | [`search`], [`print`] | PostgreSQL's own text of a value |
 //! | [`shape`] | schema, fallback and placeholder |
@@ -27,6 +27,7 @@ mod resolve;
 mod rules;
 mod search;
 mod shape;
+mod structured;
 mod temporal;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use sha2::Digest;
 use thm_codec::debezium::{Schema, SchemaKind, write_base64, write_int};
 use thm_codec::java_json::write_string;
 
-use super::{Cell, ColumnType, container, geometry};
+use super::{Cell, ColumnType, container, geometry, structured};
 use crate::options::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, TimeMode};
 
 /// Form of a type's values.
@@ -56,7 +56,7 @@ impl TimeMode {
             Self::Adaptive | Self::AdaptiveTimeMicros | Self::Micros => ("int64", "io.debezium.time.MicroTime"),
             Self::Nanos => ("int64", "io.debezium.time.NanoTime"),
             Self::Connect => ("int32", "org.apache.kafka.connect.data.Time"),
-            Self::IsoString => ("string", "io.debezium.time.IsoTime"),
+            Self::IsoString | Self::Structured => ("string", "io.debezium.time.IsoTime"),
         }
     }
 
@@ -66,7 +66,7 @@ impl TimeMode {
             Self::Adaptive | Self::AdaptiveTimeMicros | Self::Micros => ("int64", "io.debezium.time.MicroTimestamp"),
             Self::Nanos => ("int64", "io.debezium.time.NanoTimestamp"),
             Self::Connect => ("int64", "org.apache.kafka.connect.data.Timestamp"),
-            Self::IsoString => ("string", "io.debezium.time.IsoTimestamp"),
+            Self::IsoString | Self::Structured => ("string", "io.debezium.time.IsoTimestamp"),
         }
     }
 
@@ -88,6 +88,9 @@ impl ColumnType {
     #[must_use]
     pub fn schema(&self) -> Schema {
         let modes = self.modes;
+        if self.is_structured() {
+            return structured::schema(self.rule.name);
+        }
         match self.rule.shape {
             Shape::Plain(kind) => Schema::plain(kind),
             Shape::Named(kind, name) => named((kind, name)),
@@ -138,6 +141,12 @@ impl ColumnType {
         }
     }
 
+    /// Whether its values are structs of the parts of a time.
+    fn is_structured(&self) -> bool {
+        const NAMES: [&str; 6] = ["date", "time", "timetz", "timestamp", "timestamptz", "interval"];
+        self.modes.time == TimeMode::Structured && NAMES.contains(&self.rule.name)
+    }
+
     /// Debezium forgot to say that elements of an enum's array may be NULL.
     fn has_optional_items(&self) -> bool {
         self.parts.first().is_none_or(|(_, part)| part.rule.shape != Shape::Enum)
@@ -186,7 +195,7 @@ impl ColumnType {
         let structure = self.rule.shape == Shape::Numeric
             && self.modes.decimal == DecimalMode::Precise
             && self.precision_and_scale().is_none();
-        (NAMES.contains(&self.rule.name) && !structure) || self.rule.shape == Shape::Enum
+        (NAMES.contains(&self.rule.name) && !structure && !self.is_structured()) || self.rule.shape == Shape::Enum
     }
 
     /// What stands for a default that is an expression; none for an enum.
@@ -207,6 +216,9 @@ impl ColumnType {
     /// JSON of an unknown value of a NOT NULL column without a default: the type's zero.
     #[must_use]
     pub fn fallback(&self) -> Vec<u8> {
+        if self.is_structured() {
+            return structured::zero(self.rule.name, self.fraction_digits());
+        }
         let text: &str = match self.rule.shape {
             Shape::Plain("boolean") => "false",
             Shape::Plain("string") | Shape::Bytes | Shape::Unknown | Shape::Enum => "\"\"",

@@ -7,13 +7,15 @@
 //! | microseconds, nanoseconds | days | µs, ns | µs, ns |
 //! | connect | days | ms | ms |
 //! | isostring | `2024-02-29Z` | `13:14:15Z` | `2024-02-29T13:14:15Z` |
+//! | structured | a struct of its parts ([`structured`]) | the same | the same |
 //!
-//! Times with a zone are texts in UTC in every mode.
+//! Times with a zone are texts in UTC in every mode but the last, which also has its own form of intervals.
 
 use std::io::Write as _;
 
 use thm_codec::debezium::{MICROS_PER_DAY, PG_EPOCH_DAYS, PG_EPOCH_MICROS, write_day, write_int, write_time_of_day};
 
+use super::structured::{self, Zone};
 use super::{Cell, ColumnType, Done, Fields, ValueError, fixed};
 use crate::options::{IntervalMode, TimeMode};
 
@@ -28,16 +30,18 @@ pub(super) fn date(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Done
     let days = i32::from_be_bytes(fixed(bytes, "date")?);
     let since_1970 = i64::from(days) + i64::from(PG_EPOCH_DAYS);
     let infinite = infinite(days == i32::MAX, days == i32::MIN);
-    if kind.modes.time == TimeMode::IsoString {
-        cell.json.push(b'"');
-        match infinite {
-            Some(end) => cell.json.extend_from_slice(INFINITE_ISO_DATE[end].as_bytes()),
-            None => {
+    if matches!(kind.modes.time, TimeMode::IsoString | TimeMode::Structured) {
+        match (kind.modes.time, infinite) {
+            (TimeMode::Structured, _) => structured::write_date(cell.json, since_1970, infinite),
+            (_, Some(end)) => {
+                let _ = write!(cell.json, "\"{}\"", INFINITE_ISO_DATE[end]);
+            }
+            (_, None) => {
+                cell.json.push(b'"');
                 write_day(cell.json, since_1970);
-                cell.json.push(b'Z');
+                cell.json.extend_from_slice(b"Z\"");
             }
         }
-        cell.json.push(b'"');
         if let Some(column) = &mut cell.column {
             column.push_int(if infinite.is_some() { days.into() } else { since_1970 });
         }
@@ -72,6 +76,13 @@ pub(super) fn time(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Done
         TimeMode::Adaptive | TimeMode::Connect => micros / 1_000,
         TimeMode::AdaptiveTimeMicros | TimeMode::Micros => micros,
         TimeMode::Nanos => micros.checked_mul(1_000).ok_or(ValueError("time"))?,
+        TimeMode::Structured => {
+            let of_day = micros.clamp(0, MICROS_PER_DAY);
+            return cell.json(|out| {
+                structured::write_time(out, of_day, kind.fraction_digits());
+                Ok(())
+            });
+        }
     };
     cell.int(shown);
     Ok(())
@@ -88,10 +99,17 @@ fn write_trimmed_time(out: &mut Vec<u8>, micros: i64) {
     }
 }
 
-pub(super) fn timetz(bytes: &[u8], _: &ColumnType, cell: &mut Cell<'_>) -> Done {
+pub(super) fn timetz(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Done {
     let mut fields = Fields::new(bytes, "timetz");
     let (micros, west) = (fields.i64()?, fields.i32()?);
     fields.end()?;
+    if kind.modes.time == TimeMode::Structured {
+        let (of_day, east) = (micros.clamp(0, MICROS_PER_DAY), -i64::from(west));
+        return cell.json(|out| {
+            structured::write_timetz(out, of_day, east, kind.fraction_digits());
+            Ok(())
+        });
+    }
     // The end of the day in UTC is a time of its own, as in PostgreSQL.
     let of_day = match (micros, west) {
         (MICROS_PER_DAY, 0) => MICROS_PER_DAY,
@@ -130,6 +148,9 @@ pub(super) fn timestamp(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) ->
         mode => mode == TimeMode::Connect,
     };
     match (kind.modes.time, infinite) {
+        (TimeMode::Structured, _) => {
+            structured::write_timestamp(cell.json, (days, of_day), infinite, Zone::None, kind.fraction_digits());
+        }
         (TimeMode::IsoString, Some(end)) => {
             let _ = write!(cell.json, "\"{}\"", INFINITE_ISO[end]);
         }
@@ -158,18 +179,21 @@ pub(super) fn timestamp(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) ->
 pub(super) fn timestamptz(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Done {
     let micros = i64::from_be_bytes(fixed(bytes, "timestamptz")?);
     let (days, of_day) = split(micros);
-    cell.json.push(b'"');
     match micros {
-        i64::MAX => cell.json.extend_from_slice(b"infinity"),
-        i64::MIN => cell.json.extend_from_slice(b"-infinity"),
+        _ if kind.modes.time == TimeMode::Structured => {
+            let infinite = infinite(micros == i64::MAX, micros == i64::MIN);
+            structured::write_timestamp(cell.json, (days, of_day), infinite, Zone::Utc, kind.fraction_digits());
+        }
+        i64::MAX => cell.json.extend_from_slice(b"\"infinity\""),
+        i64::MIN => cell.json.extend_from_slice(b"\"-infinity\""),
         _ => {
+            cell.json.push(b'"');
             write_day(cell.json, days);
             cell.json.push(b'T');
             write_time_of_day(cell.json, of_day, kind.fraction_digits());
-            cell.json.push(b'Z');
+            cell.json.extend_from_slice(b"Z\"");
         }
     }
-    cell.json.push(b'"');
     if let Some(column) = &mut cell.column {
         let infinite = matches!(micros, i64::MAX | i64::MIN);
         column.push_int(if infinite { micros } else { micros.saturating_add(PG_EPOCH_MICROS) });
@@ -178,16 +202,19 @@ pub(super) fn timestamptz(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) 
 }
 
 /// The parts of an interval, each with its own sign.
-struct Interval {
-    years: i32,
-    months: i32,
-    days: i32,
-    hours: i64,
-    minutes: i64,
-    micros: i64,
+pub(super) struct Interval {
+    pub(super) years: i32,
+    pub(super) months: i32,
+    pub(super) days: i32,
+    pub(super) hours: i64,
+    pub(super) minutes: i64,
+    pub(super) micros: i64,
 }
 
 impl Interval {
+    /// No time at all.
+    pub(super) const ZERO: Self = Self { years: 0, months: 0, days: 0, hours: 0, minutes: 0, micros: 0 };
+
     fn parse(bytes: &[u8]) -> Result<Self, ValueError> {
         let mut fields = Fields::new(bytes, "interval");
         let (micros, days, months) = (fields.i64()?, fields.i32()?, fields.i32()?);
@@ -203,6 +230,12 @@ const DAYS_PER_MONTH: f64 = 365.25 / 12.0;
 
 pub(super) fn interval(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Done {
     let parts = Interval::parse(bytes)?;
+    if kind.modes.time == TimeMode::Structured {
+        return cell.json(|out| {
+            structured::write_interval(out, &parts, kind.fraction_digits());
+            Ok(())
+        });
+    }
     let seconds = parts.micros as f64 / 1e6;
     match kind.modes.interval {
         IntervalMode::Numeric => {
