@@ -71,6 +71,11 @@ pub trait Connector: Send + Sync + 'static {
     fn validate(&self, config: &ConnectorConfig) -> Vec<ConfigIssue>;
     /// Network pre-flight: what can only be known by asking the outside. Run before a task and by `validate`.
     async fn check(&self, context: &TaskContext) -> Result<()>;
+    /// Whether an option works although `config_def` does not list it: one whose name has a parameter in it, or one that
+    /// only a class named by another option has.
+    fn understands(&self, _option: &str) -> bool {
+        false
+    }
     /// How long a failure of that kind is tried again, from its first one on, before the task fails with it; `None`: as
     /// long as the worker's own options say.
     fn retry_limit(&self, _kind: ErrorKind, _config: &ConnectorConfig) -> Option<Duration> {

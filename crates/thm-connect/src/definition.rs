@@ -235,7 +235,7 @@ fn warn_of_unknown(validation: &mut Validation, connector: &dyn Connector, prese
         let defined = validation.options.iter().any(|report| report.definition.key.name == option);
         let warned = validation.warnings.iter().any(|(name, _)| name == option);
         let family = common::FAMILIES.iter().any(|prefix| option.starts_with(prefix));
-        if !defined && !warned && !family {
+        if !defined && !warned && !family && !connector.understands(option) {
             let message = format!("{option} is no option of {}: it has no effect", connector.class());
             validation.warnings.push((option.clone(), message));
         }

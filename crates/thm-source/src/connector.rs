@@ -75,6 +75,10 @@ impl Connector for PostgresConnector {
         Session::connect(&options, &context.hosts).await.map(drop)
     }
 
+    fn understands(&self, option: &str) -> bool {
+        options::is_unlisted(option)
+    }
+
     fn retry_limit(&self, kind: ErrorKind, config: &ConnectorConfig) -> Option<Duration> {
         match kind {
             ErrorKind::SlotInUse => options::slot_patience(config).ok().flatten(),

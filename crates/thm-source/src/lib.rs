@@ -18,6 +18,7 @@
 //! | [`snapshot`], [`copy`] | rows as of the slot's consistent point |
 //! | [`transport`], [`stream`], [`transaction`], [`pgoutput`] | changes after it |
 //! | [`types`], [`column`], [`columns`], [`table`], [`encoder`], [`notes`] | values, rows, records, and records beside the rows |
+//! | [`heartbeat`] | signs of life, and a statement run with them |
 //! | [`toast`] | large values that updates leave out |
 //! | [`status`], [`failure`] | metrics; errors of PostgreSQL by kind |
 
@@ -32,6 +33,7 @@ pub mod connector;
 pub mod copy;
 pub mod encoder;
 pub mod failure;
+pub mod heartbeat;
 pub mod modes;
 pub mod naming;
 pub mod notes;

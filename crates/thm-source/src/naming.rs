@@ -112,6 +112,12 @@ impl Naming {
         self.legal(&format!("{}{}{name}", self.prefix, self.delimiter))
     }
 
+    /// The topic of heartbeats.
+    #[must_use]
+    pub fn heartbeat(&self, first: &str) -> String {
+        self.legal(&format!("{first}{}{}", self.delimiter, self.prefix))
+    }
+
     fn legal(&self, name: &str) -> String {
         let unicode = self.strategy == Strategy::Unicode;
         let mut out = String::with_capacity(name.len());

@@ -9,6 +9,7 @@ use thm_api::{ConfigIssue, ConnectorConfig, Error, ErrorKind, Result, Secret};
 use thm_codec::debezium::EnvelopeVersion;
 
 use crate::column_rules::ColumnRules;
+use crate::heartbeat::HeartbeatOptions;
 pub use crate::modes::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, TimeMode, TypeModes};
 use crate::naming::{Adjust, Naming, Strategy};
 use crate::notes::MessageFilter;
@@ -146,6 +147,8 @@ pub struct Options {
     pub toast: ToastOptions,
     /// `thm.spool.dir`: where a transaction beyond the memory's share waits for its end.
     pub spool: PathBuf,
+    /// `heartbeat.*`; `None` for none.
+    pub heartbeat: Option<HeartbeatOptions>,
     /// How often at most the server hears how far we are.
     pub status_interval: Duration,
 }
@@ -209,6 +212,7 @@ impl Options {
             })?,
             toast: ToastOptions::parse(config)?,
             spool: config.get("thm.spool.dir").map_or_else(std::env::temp_dir, PathBuf::from),
+            heartbeat: heartbeat(config)?,
             status_interval: Duration::from_millis(status_ms).clamp(Duration::from_millis(50), DEFAULT_STATUS_INTERVAL),
         })
     }
@@ -242,6 +246,17 @@ pub(crate) fn slot_patience(config: &ConnectorConfig) -> Result<Option<Duration>
     let rounds: i64 = config.parse("errors.max.retries", 0)?;
     let rounds = u64::try_from(rounds).ok().map(|rounds| rounds.saturating_add(1));
     Ok(rounds.map(|rounds| Duration::from_millis(delay_ms.saturating_mul(retries.into()).saturating_mul(rounds))))
+}
+
+/// The prefix's name has changed over the years; both are understood.
+fn heartbeat(config: &ConnectorConfig) -> Result<Option<HeartbeatOptions>> {
+    let interval_ms: u64 = config.parse("heartbeat.interval.ms", 0)?;
+    let former = config.text("heartbeat.topics.prefix", "__debezium-heartbeat");
+    Ok((interval_ms > 0).then(|| HeartbeatOptions {
+        interval: Duration::from_millis(interval_ms),
+        topic_prefix: config.text("topic.heartbeat.prefix", former).to_owned(),
+        query: config.get("heartbeat.action.query").map(str::to_owned).filter(|query| !query.trim().is_empty()),
+    }))
 }
 
 fn type_modes(config: &ConnectorConfig) -> Result<TypeModes> {
@@ -381,6 +396,15 @@ const LISTS: [&str; 8] = [
     "datatype.propagate.source.type",
 ];
 
+/// Options that work and that the real connector does not list either: of the class that names topics, and those with a
+/// parameter in their names.
+pub(crate) fn is_unlisted(option: &str) -> bool {
+    const NAMES: [&str; 3] = ["topic.delimiter", "topic.heartbeat.prefix", "topic.transaction"];
+    const FAMILIES: [&str; 4] =
+        ["column.mask.with.", "column.mask.hash.", "column.truncate.to.", "snapshot.select.statement.overrides."];
+    NAMES.contains(&option) || FAMILIES.iter().any(|family| option.starts_with(family))
+}
+
 /// Findings beyond single options. No network.
 #[must_use]
 pub fn validate(config: &ConnectorConfig) -> Vec<ConfigIssue> {
@@ -464,6 +488,10 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
              skipped.operations, or leave thm.truncate.mode out"
         );
         issues.push(ConfigIssue::error("thm.truncate.mode", message));
+    }
+    if config.get("heartbeat.action.query").is_some() && heartbeat(config).is_ok_and(|beats| beats.is_none()) {
+        let message = "never run: set heartbeat.interval.ms to more than 0";
+        issues.push(ConfigIssue::warning("heartbeat.action.query", message));
     }
     if config.get("plugin.name").is_none() {
         issues.push(ConfigIssue::warning("plugin.name", "not set: pgoutput is used, the only plugin there is here"));

@@ -25,13 +25,14 @@ use uuid::Uuid;
 
 use crate::catalog;
 use crate::encoder::{Encoder, Rules};
+use crate::heartbeat::Heartbeat;
 use crate::options::{Options, SnapshotMode, named_tables};
 use crate::preflight;
 use crate::session::Session;
 use crate::slot::{self, Facts, Phase, Plan, PublicationMark, SlotState};
 use crate::snapshot::{Snapshot, no_records};
 use crate::status::Status;
-use crate::stream::Stream;
+use crate::stream::{Stream, now};
 use crate::toast::{Hydrator, Store};
 use crate::transport::{ReplicationClient, ReplicationTransport};
 
@@ -72,6 +73,9 @@ struct Running {
     /// When the slot was last told of a place beyond the rows.
     told_at: Instant,
     status: Status,
+    heartbeat: Option<Heartbeat>,
+    /// The last complete position given.
+    complete: Option<Position>,
 }
 
 impl PostgresTask {
@@ -282,6 +286,11 @@ impl Opening<'_> {
             no_records(Arc::new(TopicSpec::new(topic)), there.max(Position::snapshot(state.consistent_point)))
         });
         let announced = announced.collect();
+        // A start that begins anew is complete up to there: at once, or after its snapshot.
+        let fresh = last_commit.is_none();
+        let there = |topic: &str| durable.get(topic).copied().unwrap_or_default();
+        let heartbeat = Heartbeat::new(&options, &hosts, fresh, there);
+        let complete = (fresh && snapshot.is_none()).then(|| Position::end_of(state.consistent_point));
         let stream = Stream::new(Box::new(transport), options, hosts, session, memory_bytes, durable, last_commit);
         let (row_durable, durable) = (stream.last_row(), Position::default());
         Running {
@@ -298,6 +307,8 @@ impl Opening<'_> {
             row_durable,
             told_at: Instant::now(),
             status,
+            heartbeat,
+            complete,
         }
     }
 }
@@ -305,6 +316,9 @@ impl Opening<'_> {
 impl Running {
     async fn poll(&mut self) -> Result<SourceBatch> {
         let deadline = Instant::now() + DEFAULT_POLL_WAIT;
+        let due = self.heartbeat.as_ref().filter(|_| self.streaming).map(Heartbeat::due);
+        let deadline = due.map_or(deadline, |due| deadline.min(due));
+        let was_copying = self.snapshot.is_some();
         let mut batch = match &mut self.snapshot {
             Some(snapshot) => {
                 let batch = snapshot.poll(&mut self.encoder, deadline).await?;
@@ -328,6 +342,13 @@ impl Running {
         self.status.given(&self.encoder, &mut self.stream);
         if let Some(complete) = batch.complete {
             self.rows_given.push_back((complete, self.stream.last_row()));
+            self.complete = Some(complete);
+        }
+        // There is none while tables are copied, and one at their end.
+        let beats = self.snapshot.is_none() && (was_copying || !self.only_snapshot);
+        let beating = self.heartbeat.as_mut().filter(|_| beats);
+        if let Some((heartbeat, complete)) = beating.zip(self.complete) {
+            batch.appends.extend(heartbeat.beat(complete, now()));
         }
         if !self.announced.is_empty() {
             batch.appends.splice(0..0, self.announced.drain(..));

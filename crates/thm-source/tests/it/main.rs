@@ -4,6 +4,7 @@
 
 mod errors;
 mod harness;
+mod heartbeat;
 mod postgres;
 mod refusals;
 mod restart;
