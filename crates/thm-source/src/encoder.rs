@@ -178,6 +178,12 @@ impl Encoder {
         self.bytes += notes.writer.byte_len() - before;
     }
 
+    /// Appends a record beside the rows, behind all that came before it, whatever topics that went to.
+    pub fn push_note_in_order(&mut self, note: Note<'_>, position: Position, now: EventTime) -> Result<()> {
+        self.push_note(note, position, now);
+        self.seal_all()
+    }
+
     /// Makes a table known, or known anew: rows of its former shape are sealed.
     pub fn set_table(&mut self, table: Arc<Table>) -> Result<()> {
         let columns = table.builders();
@@ -257,13 +263,18 @@ impl Encoder {
         Ok(())
     }
 
-    /// All records since the last cut, by topic.
-    pub fn cut(&mut self) -> Result<Vec<SourceAppend>> {
+    fn seal_all(&mut self) -> Result<()> {
         for index in 0..self.outputs.len() {
             self.seal(index)?;
         }
         let notes = self.notes.iter_mut().filter(|notes| !notes.writer.is_empty());
         self.sealed.extend(notes.map(Notes::cut));
+        Ok(())
+    }
+
+    /// All records since the last cut, by topic.
+    pub fn cut(&mut self) -> Result<Vec<SourceAppend>> {
+        self.seal_all()?;
         self.bytes = 0;
         Ok(std::mem::take(&mut self.sealed))
     }

@@ -18,7 +18,7 @@
 //! | [`snapshot`], [`copy`] | rows as of the slot's consistent point |
 //! | [`transport`], [`stream`], [`transaction`], [`pgoutput`] | changes after it |
 //! | [`types`], [`column`], [`columns`], [`table`], [`encoder`], [`notes`] | values, rows, records, and records beside the rows |
-//! | [`heartbeat`] | signs of life, and a statement run with them |
+//! | [`heartbeat`], [`notifications`] | signs of life, and a statement run with them; how far a snapshot is |
 //! | [`toast`] | large values that updates leave out |
 //! | [`status`], [`failure`] | metrics; errors of PostgreSQL by kind |
 
@@ -37,6 +37,7 @@ pub mod heartbeat;
 pub mod modes;
 pub mod naming;
 pub mod notes;
+pub mod notifications;
 pub mod options;
 pub mod output;
 pub mod pgoutput;

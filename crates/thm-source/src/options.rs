@@ -13,6 +13,7 @@ use crate::heartbeat::HeartbeatOptions;
 pub use crate::modes::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, TimeMode, TypeModes};
 use crate::naming::{Adjust, Naming, Strategy};
 use crate::notes::MessageFilter;
+use crate::notifications::Channels;
 use crate::output::Output;
 
 use crate::toast::ToastOptions;
@@ -147,6 +148,8 @@ pub struct Options {
     pub toast: ToastOptions,
     /// `thm.spool.dir`: where a transaction beyond the memory's share waits for its end.
     pub spool: PathBuf,
+    /// `notification.*`
+    pub notifications: Channels,
     /// `heartbeat.*`; `None` for none.
     pub heartbeat: Option<HeartbeatOptions>,
     /// How often at most the server hears how far we are.
@@ -212,6 +215,7 @@ impl Options {
             })?,
             toast: ToastOptions::parse(config)?,
             spool: config.get("thm.spool.dir").map_or_else(std::env::temp_dir, PathBuf::from),
+            notifications: Channels::parse(config)?,
             heartbeat: heartbeat(config)?,
             status_interval: Duration::from_millis(status_ms).clamp(Duration::from_millis(50), DEFAULT_STATUS_INTERVAL),
         })
@@ -489,6 +493,7 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
         );
         issues.push(ConfigIssue::error("thm.truncate.mode", message));
     }
+    Channels::warn(config, issues);
     if config.get("heartbeat.action.query").is_some() && heartbeat(config).is_ok_and(|beats| beats.is_none()) {
         let message = "never run: set heartbeat.interval.ms to more than 0";
         issues.push(ConfigIssue::warning("heartbeat.action.query", message));
@@ -525,6 +530,16 @@ mod tests {
         assert!(filter.includes("public", "engagement_events"));
         assert!(!filter.includes("public", "content2"));
         assert!(!filter.includes("xpublic", "content"));
+    }
+
+    #[test]
+    fn channels_of_notifications() {
+        let found = |pairs: &[(&str, &str)]| validate(&config(pairs));
+        let (channels, topic) = ("notification.enabled.channels", "notification.sink.topic.name");
+        assert!(found(&[(channels, "log,sink"), (topic, "notes")]).is_empty());
+        assert_eq!(found(&[(channels, "sink")]).first().map(|issue| issue.option.as_str()), Some(topic));
+        assert!(found(&[(channels, "jmx")]).first().is_some_and(|issue| issue.warning));
+        assert!(found(&[(channels, "post")]).first().is_some_and(|issue| !issue.warning && issue.option == channels));
     }
 
     #[test]

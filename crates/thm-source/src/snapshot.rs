@@ -29,6 +29,7 @@ use crate::catalog::{self, TableName};
 use crate::copy::{CopyReader, CopyRow};
 use crate::encoder::{Encoder, RowChange, RowOrigin};
 use crate::failure::from_sql;
+use crate::notifications::{Event, Notifier};
 use crate::options::Options;
 use crate::pgoutput::Relation;
 use crate::session::{Session, identifier, literal};
@@ -56,6 +57,8 @@ pub struct Snapshot {
     held: Option<Held>,
     spare: CopyRow,
     tables_opened: usize,
+    notifier: Option<Notifier>,
+    begun: bool,
     done: bool,
 }
 
@@ -118,6 +121,7 @@ impl Snapshot {
         let begin =
             format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}", literal(snapshot));
         session.batch_execute(&begin).await.map_err(failed)?;
+        let notifier = Notifier::new(&options, tables.iter().map(TableName::to_string).collect());
         let among = |oid: &u32| tables.iter().any(|table| table.oid == *oid);
         let referenced: HashSet<u32> = references.iter().filter(|(from, _)| among(from)).map(|(_, to)| *to).collect();
         let facts = references.iter().filter(|(from, to)| among(from) && among(to) && !referenced.contains(from));
@@ -136,6 +140,8 @@ impl Snapshot {
             held: None,
             spare: CopyRow::default(),
             tables_opened: 0,
+            notifier,
+            begun: false,
             done: false,
         })
     }
@@ -148,6 +154,10 @@ impl Snapshot {
 
     /// The next rows. Cancel-safe: what was read is kept here and in the encoder.
     pub async fn poll(&mut self, encoder: &mut Encoder, deadline: Instant) -> Result<SourceBatch> {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.tell(Event::Started, encoder)?;
+            self.tell(Event::Resolved, encoder)?;
+        }
         while encoder.bytes() < DEFAULT_POLL_BYTES {
             if self.current.is_none() {
                 let Some(name) = self.waiting.front() else { return self.finish(encoder) };
@@ -158,6 +168,9 @@ impl Snapshot {
                 self.current = opened?;
                 self.waiting.pop_front();
                 self.tables_opened += 1;
+                if let Some(table) = self.current.as_ref().map(|current| current.table.full_name()) {
+                    self.tell(Event::InProgress(&table), encoder)?;
+                }
                 if let Some(current) = &self.current {
                     encoder.set_table(Arc::clone(&current.table))?;
                     if let (Some(storage), Some(toast)) = (&current.storage, encoder.toast()) {
@@ -183,14 +196,20 @@ impl Snapshot {
                 Err(_late) => break,
                 Ok(chunk) => match chunk.map_err(|error| from_sql(error, "copying a table", table.full_name()))? {
                     Some(chunk) => current.reader.push(&chunk),
-                    None => self.end_table()?,
+                    None => self.end_table(encoder)?,
                 },
             }
         }
         self.batch(encoder, Position::snapshot(self.consistent_point))
     }
 
-    fn end_table(&mut self) -> Result<()> {
+    fn tell(&mut self, event: Event<'_>, encoder: &mut Encoder) -> Result<()> {
+        let (here, now) = (Position::snapshot(self.consistent_point), now());
+        let note = self.notifier.as_mut().and_then(|notifier| notifier.tell(event, now));
+        note.map_or(Ok(()), |note| encoder.push_note_in_order(note, here, now))
+    }
+
+    fn end_table(&mut self, encoder: &mut Encoder) -> Result<()> {
         let Some(current) = self.current.take() else { return Ok(()) };
         if !current.reader.ended() {
             let error = Error::new(ErrorKind::SourceUnreachable, "copying a table", current.table.full_name());
@@ -202,7 +221,7 @@ impl Snapshot {
         self.ended.push(Arc::clone(&current.table));
         current.progress.end(current.rows);
         tracing::info!(table = current.table.full_name(), rows = current.rows, "snapshot of table ends");
-        Ok(())
+        self.tell(Event::TableScanCompleted { table: &current.table.full_name, rows: current.rows }, encoder)
     }
 
     /// Gives the held row, now that its successor is known: the first row of the next table, or one of its own.
@@ -253,6 +272,7 @@ impl Snapshot {
         if let Some(held) = self.held.take() {
             self.give(encoder, held, SnapshotMarker::Last)?;
         }
+        self.tell(Event::Completed, encoder)?;
         self.done = true;
         self.batch(encoder, Position::end_of(self.consistent_point))
     }

@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::catalog;
 use crate::encoder::{Encoder, Rules};
 use crate::heartbeat::Heartbeat;
+use crate::notifications::{Event, Notifier};
 use crate::options::{Options, SnapshotMode, named_tables};
 use crate::preflight;
 use crate::session::Session;
@@ -277,7 +278,11 @@ impl Opening<'_> {
             skipped: options.skipped.clone(),
             skip_unchanged: options.skip_unchanged,
         };
-        let encoder = Encoder::new(headers, rules).hydrating(toast);
+        let mut encoder = Encoder::new(headers, rules).hydrating(toast);
+        if snapshot.is_none() {
+            let from = (state.consistent_point, last_commit);
+            notify(&options, &tables, &mut encoder, from, &durable);
+        }
         let hosts = Arc::clone(&context.hosts);
         // Without a snapshot nothing else says which topics there will be.
         let announced = tables.iter().map(|table| {
@@ -309,6 +314,29 @@ impl Opening<'_> {
             status,
             heartbeat,
             complete,
+        }
+    }
+}
+
+/// Tells of a start that copies no rows: of a snapshot without them, or of none.
+fn notify(
+    options: &Options,
+    tables: &[catalog::TableName],
+    encoder: &mut Encoder,
+    (consistent_point, last_commit): (Lsn, Option<Lsn>),
+    durable: &HashMap<String, Position>,
+) {
+    let Some(mut notifier) = Notifier::new(options, tables.iter().map(ToString::to_string).collect()) else { return };
+    let topic = options.notifications.topic.as_deref().unwrap_or_default();
+    let there = durable.get(topic).copied().unwrap_or_default();
+    let here = there.max(Position::snapshot(last_commit.unwrap_or(consistent_point)));
+    let events = match last_commit {
+        None if there == Position::default() => &[Event::Started, Event::Resolved, Event::Completed][..],
+        _ => &[Event::Skipped],
+    };
+    for event in events {
+        if let Some(note) = notifier.tell(*event, now()) {
+            encoder.push_note(note, here, now());
         }
     }
 }

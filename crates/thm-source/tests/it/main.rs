@@ -5,6 +5,7 @@
 mod errors;
 mod harness;
 mod heartbeat;
+mod notifications;
 mod postgres;
 mod refusals;
 mod restart;
