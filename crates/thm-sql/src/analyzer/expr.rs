@@ -442,6 +442,9 @@ pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlR
     }
     let nullable = a.data_type.nullable || b.data_type.nullable;
     let exact = ka.as_decimal().zip(kb.as_decimal());
+    if op == ArithmeticOp::Remainder && exact.is_none() {
+        return Err(cannot_apply(sign, &[&a, &b], span).with_hint("Cast both sides to an integer or a DECIMAL."));
+    }
     let (kind, a, b) = match exact {
         Some((x, y)) if !(ka.is_integer() && kb.is_integer()) => {
             let kind = match op {

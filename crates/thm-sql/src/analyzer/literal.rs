@@ -60,6 +60,9 @@ fn number(text: &str, negative: bool, span: Span) -> SqlResult<Expr> {
         if let Ok(value) = whole.parse::<i64>() {
             return Ok(Expr::literal(Int64Array::from(vec![value]), LogicalType::BigInt.nullable(false)));
         }
+        if !text.contains('.') {
+            return Err(out_of_range().with_hint("Write it with a decimal point, or CAST a text to DECIMAL."));
+        }
     }
     let precision = u8::try_from(whole.len() + fraction.len()).ok().filter(|p| (1..=38).contains(p));
     let precision = precision.ok_or_else(out_of_range)?;

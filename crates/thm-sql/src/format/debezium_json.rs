@@ -66,14 +66,25 @@ pub struct Change<'a> {
     pub marks: Marks,
 }
 
+/// Whether the row as it was before an update or delete is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldRows {
+    /// The record's key says which row it is.
+    Unread,
+    /// The record has no key: the old row tells a changed key, if it is there.
+    IfThere,
+    /// A change without one is an error.
+    Needed,
+}
+
 /// Reads a record; a tombstone is no change. An unreadable record is an error also with `ignore-parse-errors`, for the
-/// caller counts what it skips. `old_rows` says that updates and deletes need the row as it was.
+/// caller counts what it skips.
 pub fn read<'a>(
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
     fields: &[Field],
     options: &JsonOptions,
-    old_rows: bool,
+    old_rows: OldRows,
 ) -> Result<Option<Change<'a>>, ReadError> {
     let Some(mut value) = value else { return Ok(None) };
     let corrupt = |why: String| ReadError::Record(format!("Corrupt Debezium JSON message: {why}"));
@@ -107,12 +118,16 @@ pub fn read<'a>(
     let (row, kind) = match op {
         Op::Create | Op::Read => (present(envelope.after), RowKind::Insert),
         Op::Update => {
-            if old_rows {
-                old = Some(cells_of(before.ok_or_else(|| no_before("UPDATE"))?)?);
-            }
+            old = match (old_rows, before) {
+                (OldRows::Unread, _) | (OldRows::IfThere, None) => None,
+                (OldRows::Needed, None) => return Err(no_before("UPDATE")),
+                (_, Some(before)) => Some(cells_of(before)?),
+            };
             (present(envelope.after), RowKind::UpdateAfter)
         }
-        Op::Delete if old_rows => (Some(before.ok_or_else(|| no_before("DELETE"))?), RowKind::Delete),
+        Op::Delete if old_rows == OldRows::Needed => {
+            (Some(before.ok_or_else(|| no_before("DELETE"))?), RowKind::Delete)
+        }
         Op::Delete => (key_or_before(key, before), RowKind::Delete),
     };
     let row = row.ok_or_else(|| corrupt(format!("op \"{letter}\" without a row")))?;
@@ -152,7 +167,7 @@ mod tests {
             r#"{"op":"c","after":{},"source":{"ts_ms":"text","ts_us":1.5}}"#,
             "\u{feff}{\"op\":\"c\",\"after\":{}}",
         ] {
-            let change = read(None, Some(value.as_bytes()), &[], &options, false).unwrap().unwrap();
+            let change = read(None, Some(value.as_bytes()), &[], &options, OldRows::Unread).unwrap().unwrap();
             assert_eq!((change.op, change.commit_us), (Op::Create, None), "{value}");
         }
     }

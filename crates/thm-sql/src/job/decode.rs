@@ -9,8 +9,10 @@ use bytes::Bytes;
 use thm_api::{ChangelogBatch, Error, ErrorKind, FetchedBatch, Op, Position, Result, RowKind, TopicPartition};
 use thm_codec::record_batch::{self, BatchHeader, Compression};
 
+use super::last_values::LastValues;
 use super::record::{self, RecordPlace};
 use crate::format::cells::{Cell, Cells};
+use crate::format::debezium_json::OldRows;
 use crate::format::json_read::{self, Marks};
 use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat, debezium_json, decoded};
 use crate::operator::Rows;
@@ -82,6 +84,8 @@ pub(super) struct Decoder {
     /// Columns that must be in the record's key, for updates and deletes.
     pub key_sources: Vec<String>,
     pub job: Arc<str>,
+    /// `upsert-kafka` where old rows are wanted: the last value of each key.
+    last: LastValues,
     key_checked: bool,
     logged: Option<Instant>,
     trust: Trust,
@@ -148,6 +152,7 @@ impl Decoder {
             with_keys,
             key_sources,
             job,
+            last: LastValues::default(),
             key_checked: false,
             logged: None,
             trust: Trust::default(),
@@ -268,7 +273,7 @@ impl Decoder {
             headers: &record.headers,
         };
         let Ok(Some(Read { cells, .. })) =
-            self.record(record.key.as_deref(), record.value.as_deref(), &origin, self.spec.retract)
+            self.record(record.key.as_deref(), record.value.as_deref(), &origin, OldRows::Unread)
         else {
             return Ok(false);
         };
@@ -335,8 +340,15 @@ impl Decoder {
             }
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
             let at = RecordPlace { partition, offset, timestamp_ms: record.timestamp_ms, headers: &record.headers };
-            let old_rows = self.spec.retract || self.lacks_key(key);
-            let row = match self.record(key, value, &at, old_rows) {
+            let old_rows = self.old_rows(key);
+            let keeps = self.spec.upsert && self.spec.retract;
+            let before = if keeps { self.last.get(key) } else { None };
+            let row = self.record(key, value, &at, old_rows);
+            let row = if keeps { self.normalized(row, key, before.as_deref(), &at) } else { row };
+            if keeps && row.is_ok() {
+                self.last.put(key, value).map_err(|error| self.unreadable(partition, offset, error, old_rows))?;
+            }
+            let row = match row {
                 Ok(Some(row)) => row,
                 Ok(None) => continue,
                 Err(error) if self.spec.value.ignores_errors() => {
@@ -352,9 +364,13 @@ impl Decoder {
             let commit_us = row.commit_us.unwrap_or_else(|| record.timestamp_ms.saturating_mul(1_000));
             let timestamp_ms = commit_us.div_euclid(1_000);
             let of = |kind, whole| Meta { kind, op: row.op, position: *place, commit_us, timestamp_ms, offset, whole };
-            let paired = row.before.is_some();
-            let whole = paired || old_rows && row.kind == RowKind::Delete;
-            let old = row.before.map(|before| (before, of(RowKind::UpdateBefore, true)));
+            let needed = old_rows == OldRows::Needed;
+            let whole = needed && (row.before.is_some() || row.kind == RowKind::Delete);
+            let old = match row.before {
+                Some(before) if needed => Some((before, of(RowKind::UpdateBefore, true))),
+                Some(before) if self.moves(&before, &row.cells) => Some((before, of(RowKind::Delete, false))),
+                _ => None,
+            };
             for (values, of_row) in old.into_iter().chain([(row.cells, of(row.kind, whole))]) {
                 if self.with_keys {
                     keys.push(record.key.clone().ok_or_else(|| no_key(partition, offset))?);
@@ -373,7 +389,7 @@ impl Decoder {
         key: Option<&'a [u8]>,
         value: Option<&'a [u8]>,
         at: &RecordPlace<'_>,
-        old_rows: bool,
+        old_rows: OldRows,
     ) -> Result<Option<Read<'a>>, ReadError> {
         let mut read = match self.spec.value.kind {
             ValueFormat::DebeziumJson => {
@@ -434,6 +450,43 @@ impl Decoder {
         Ok(Some(read))
     }
 
+    /// A record of `upsert-kafka` as a change of the last row of its key.
+    fn normalized<'a>(
+        &self,
+        row: Result<Option<Read<'a>>, ReadError>,
+        key: Option<&'a [u8]>,
+        before: Option<&'a [u8]>,
+        at: &RecordPlace<'_>,
+    ) -> Result<Option<Read<'a>>, ReadError> {
+        let Some(row) = row? else { return Ok(None) };
+        let old = match before {
+            Some(before) => self.record(key, Some(before), at, OldRows::Unread)?,
+            None => None,
+        };
+        Ok(match (row.kind, old) {
+            (RowKind::Delete, None) => None,
+            (RowKind::Delete, Some(old)) => Some(Read { cells: old.cells, ..row }),
+            (_, None) => Some(Read { kind: RowKind::Insert, ..row }),
+            (_, Some(old)) if old.cells == row.cells => None,
+            (_, Some(old)) => Some(Read { before: Some(old.cells), ..row }),
+        })
+    }
+
+    /// How a record's changes are followed: by its key, or by the old row.
+    fn old_rows(&mut self, key: Option<&[u8]>) -> OldRows {
+        match key {
+            _ if self.spec.retract || self.lacks_key(key) => OldRows::Needed,
+            None if !self.key_sources.is_empty() => OldRows::IfThere,
+            _ => OldRows::Unread,
+        }
+    }
+
+    /// Whether an update has taken its row to another key of the sink; of the old row the key must be there.
+    fn moves(&self, before: &[Option<Cell<'_>>], after: &[Option<Cell<'_>>]) -> bool {
+        let own = || (0..self.fields.len()).filter(|at| self.key_sources.contains(&self.fields[*at].name));
+        own().all(|at| before[at].is_some()) && own().any(|at| before[at] != after[at])
+    }
+
     /// Whether the record's key does not hold what the sink's key is made of: then changes are followed by the old row.
     fn lacks_key(&mut self, key: Option<&[u8]>) -> bool {
         if self.key_sources.is_empty() {
@@ -487,10 +540,10 @@ impl Decoder {
         self.shape = Shape { present: mask(seen), readable: mask(readable) };
     }
 
-    fn unreadable(&self, partition: &TopicPartition, offset: i64, error: ReadError, old_rows: bool) -> Error {
+    fn unreadable(&self, partition: &TopicPartition, offset: i64, error: ReadError, old_rows: OldRows) -> Error {
         let told = error.to_string();
         let out = Error::new(ErrorKind::Evaluation, "reading a record", place(partition, offset)).with_source(error);
-        if old_rows && told.contains("REPLICA IDENTITY") {
+        if old_rows == OldRows::Needed && told.contains("REPLICA IDENTITY") {
             return out.with_hint(if self.spec.retract {
                 "The sink needs the old rows: write ALTER TABLE … REPLICA IDENTITY FULL in the database, or write to an 'upsert-kafka' \
                  table whose PRIMARY KEY is that of the captured table."

@@ -12,7 +12,8 @@ use thm_api::{Error, ErrorKind, Op, Position, Result, RowKind, TopicPartition};
 use super::record;
 use crate::connector::datagen::{DatagenTable, Generator};
 use crate::format::cells::{Cell, Cells};
-use crate::format::{Field, Format, Meta, Place};
+use crate::format::debezium_json::{self, OldRows};
+use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat};
 use crate::operator::Rows;
 use crate::planner::bounded;
 use crate::planner::{SourceKind, SourceNode};
@@ -85,6 +86,9 @@ fn inserts(from: i64, count: usize) -> Vec<Meta> {
     (from..).take(count).map(meta).collect()
 }
 
+/// One cell per field.
+type CellRow<'a> = Vec<Option<Cell<'a>>>;
+
 /// Lines of all files of a folder, in the order of their names, or of one file.
 pub(crate) struct Files {
     left: std::vec::IntoIter<PathBuf>,
@@ -136,6 +140,21 @@ impl Files {
         }
     }
 
+    /// The rows of a line: one, or of a change also the row as it was.
+    fn rows_of<'a>(&self, line: &'a [u8]) -> Result<Vec<(RowKind, CellRow<'a>)>, ReadError> {
+        if self.format.kind != ValueFormat::DebeziumJson {
+            let row = record::cells(&self.format, Some(line), &self.fields, Place::Value)?;
+            return Ok(row.into_iter().map(|row| (RowKind::Insert, row)).collect());
+        }
+        if line.is_empty() {
+            return Ok(Vec::new());
+        }
+        let change = debezium_json::read(None, Some(line), &self.fields, &self.format.json, OldRows::Needed)?;
+        let Some(change) = change else { return Ok(Vec::new()) };
+        let old = change.before.map(|before| (RowKind::UpdateBefore, before));
+        Ok(old.into_iter().chain([(change.kind, change.cells)]).collect())
+    }
+
     fn next(&mut self, from: i64, most: usize) -> Result<Option<Rows>> {
         while self.next_line < from {
             if self.line()?.is_none() {
@@ -148,9 +167,8 @@ impl Files {
         while meta.len() < most {
             let Some((path, line)) = self.line()? else { break };
             let number = self.next_line - 1;
-            let found = match record::cells(&self.format, Some(&line), &self.fields, Place::Value) {
-                Ok(Some(found)) => found,
-                Ok(None) => continue,
+            let found = match self.rows_of(&line) {
+                Ok(found) => found,
                 Err(_) if self.format.ignores_errors() => continue,
                 Err(error) => {
                     let at = format!("{}, line {}", path.display(), number + 1);
@@ -159,14 +177,16 @@ impl Files {
                         .with_hint("Correct the file, or set 'ignore-parse-errors' = 'true' for its format."));
                 }
             };
-            for ((field, cells), cell) in self.fields.iter().zip(&mut cells).zip(found) {
-                let metadata = match &field.place {
-                    Place::Metadata(name) => file_metadata(name, &path),
-                    _ => None,
-                };
-                cells.push(metadata.or(cell));
+            for (kind, row) in found {
+                for ((field, cells), cell) in self.fields.iter().zip(&mut cells).zip(row) {
+                    let metadata = match &field.place {
+                        Place::Metadata(name) => file_metadata(name, &path),
+                        _ => None,
+                    };
+                    cells.push(metadata.or(cell));
+                }
+                meta.extend(inserts(number, 1).into_iter().map(|meta| Meta { kind, whole: true, ..meta }));
             }
-            meta.extend(inserts(number, 1));
         }
         if meta.is_empty() {
             return Ok(None);

@@ -14,6 +14,7 @@ mod dead_letters;
 mod decode;
 mod feed;
 mod input;
+mod last_values;
 mod manager;
 mod merge;
 mod output;

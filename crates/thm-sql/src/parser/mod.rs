@@ -13,6 +13,7 @@ pub mod hints;
 pub mod reserved;
 mod show;
 pub(crate) mod statement;
+mod values;
 
 use std::sync::Arc;
 
@@ -98,7 +99,7 @@ fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
         }
         kept.push(token);
     }
-    Ok((local_time_zone(data_type::split_shifts(kept)), hints))
+    Ok((values::rows(local_time_zone(data_type::split_shifts(kept))), hints))
 }
 
 /// `TIMESTAMP(p) WITH LOCAL TIME ZONE` is `TIMESTAMP_LTZ(p)`, which sqlparser can read.

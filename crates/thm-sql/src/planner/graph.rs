@@ -106,6 +106,7 @@ impl SourceNode {
     pub fn changes(&self) -> bool {
         match &self.kind {
             SourceKind::Topics(topics) => topics.upsert || topics.value.kind == ValueFormat::DebeziumJson,
+            SourceKind::Files { format, .. } => format.kind == ValueFormat::DebeziumJson,
             _ => false,
         }
     }

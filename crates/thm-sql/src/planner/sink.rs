@@ -158,9 +158,9 @@ pub(super) fn check_changes(graph: &mut Graph, span: Span) -> SqlResult<()> {
     };
     for branch in branches.iter_mut().filter(|branch| branch.source.changes()) {
         let fields: Vec<&str> = branch.source.fields.iter().map(|field| field.name.as_str()).collect();
-        let SourceKind::Topics(topics) = &mut branch.source.kind else { continue };
         if !takes_changes {
-            let node = if topics.upsert {
+            let upsert = matches!(&branch.source.kind, SourceKind::Topics(topics) if topics.upsert);
+            let node = if upsert {
                 let key = branch.source.fields.iter().filter(|field| field.place == crate::format::Place::Key);
                 let key: Vec<&str> = key.map(|field| field.name.as_str()).collect();
                 format!("ChangelogNormalize(key=[{}])", key.join(", "))
@@ -179,7 +179,10 @@ pub(super) fn check_changes(graph: &mut Graph, span: Span) -> SqlResult<()> {
                 SqlDiagnostic::new(span, message).with_hint("Write to an 'upsert-kafka' table with a PRIMARY KEY.")
             );
         }
-        if needs_old && topics.upsert {
+        // Files give old rows in any case.
+        let SourceKind::Topics(topics) = &mut branch.source.kind else { continue };
+        let client = matches!(sink.kind, SinkKind::Collect(_));
+        if needs_old && topics.upsert && !client {
             let message = format!(
                 "Table sink '{}' needs the old rows of '{}', which would have to be kept: that is not supported yet",
                 sink.path, branch.source.table

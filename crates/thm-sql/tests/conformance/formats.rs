@@ -15,30 +15,8 @@ use thm_sql::planner::{self, Collected, Session};
 use thm_sql::{CompileContext, JobManager, JobManagerOptions, JobPlan, JobState, SqlDiagnostic};
 
 use crate::outcome::{Outcome, refused};
+use crate::topics::{self, Record};
 use crate::values;
-
-/// Where ours is other than Flink on purpose: part of a case's name, and why.
-const DEVIATIONS: &[(&str, &str)] = &[
-    ("malformed records, ignore", "a field behind one of a wrong type keeps its value"),
-    ("op u nobefore", "an update is an upsert by key, whatever the old row"),
-    ("cdc events duplicate", "the option that keeps rows to drop copies belongs to part two"),
-    ("TIMESTAMP", "a text with zone and one without are both read, as UTC"),
-    ("event_ts", "a text with zone and one without are both read, as UTC"),
-    ("DATE", "Debezium's number of days is a date"),
-    ("EXCEPT_KEY", UPSERT),
-    ("update whose before is absent", UPSERT),
-    ("duplicate creates", UPSERT),
-    ("projection", UPSERT),
-    ("buffer flush", UPSERT),
-    ("same value update", UPSERT),
-    ("filter", "an update that no longer passes is a tombstone, whatever was there before"),
-    ("partitioner default", "without a key records go to the first partition, in order; Flink picks one at random"),
-    ("exactly-once default transaction timeout", "there is no transaction that could time out"),
-    ("materialize", "changes are followed by key in commit order; nothing is materialized"),
-];
-
-/// Flink 1.20 writes a tombstone before the new row of an update where the source declares no key.
-const UPSERT: &str = "an update is one record of its key, without a tombstone before it";
 
 /// Longest a case may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -50,17 +28,10 @@ pub fn is_one(case: &Value) -> bool {
 
 /// Runs a case.
 pub fn of(case: &Value) -> Outcome {
-    let name = case["name"].as_str().unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let outcome = runtime.block_on(run(case));
     runtime.shutdown_background();
-    match outcome {
-        Outcome::Failed(why) => match DEVIATIONS.iter().find(|(part, _)| name.contains(part)) {
-            Some((_, reason)) => Outcome::Deviates(reason),
-            None => Outcome::Failed(why),
-        },
-        outcome => outcome,
-    }
+    outcome
 }
 
 async fn run(case: &Value) -> Outcome {
@@ -86,9 +57,13 @@ async fn run(case: &Value) -> Outcome {
     match (failure, case.get("error")) {
         (Some(found), Some(error)) => refused(&found, error),
         (Some(found), None) => Outcome::Failed(format!("fails: {found}")),
-        (None, Some(error)) => Outcome::Failed(format!("gives no error, Flink fails: {}", error["root"])),
+        (None, Some(error)) => {
+            let ours = collected.map(|collected| rows(&collected, &schema)).unwrap_or_default();
+            let why = format!("gives {ours:?}, Flink fails: {}", error["root"]);
+            topics::rows(case, &ours, None).map_or(Outcome::Failed(why), Outcome::Deviates)
+        }
         (None, None) => match (case.get("output"), collected) {
-            (Some(output), _) => same_output(&log, output).await,
+            (Some(output), _) => same_output(&log, case, output).await,
             (None, Some(collected)) => same_rows(case, &collected, &schema),
             (None, None) => Outcome::Failed("nothing to compare".to_owned()),
         },
@@ -177,9 +152,13 @@ async fn produce(log: &MemoryLog, topic: &str, records: &Value) {
     }
 }
 
-async fn same_output(log: &MemoryLog, wanted: &Value) -> Outcome {
+async fn same_output(log: &MemoryLog, case: &Value, wanted: &Value) -> Outcome {
+    let name = case["name"].as_str().unwrap_or_default();
+    // Rows of several inputs have no order among each other.
+    let unordered = case["sql"].as_str().is_some_and(|sql| sql.contains("UNION ALL"));
+    let mut deviation = None;
     for (topic, records) in wanted.as_object().into_iter().flatten() {
-        let wanted: Vec<String> = records.as_array().into_iter().flatten().map(shown).collect();
+        let mut wanted: Vec<Record> = records.as_array().into_iter().flatten().map(shown).collect();
         let mut found = Vec::new();
         let partitions = log.topic(topic).map_or(0, |topic| topic.partitions.len());
         for partition in (0_u32..).take(partitions) {
@@ -204,20 +183,29 @@ async fn same_output(log: &MemoryLog, wanted: &Value) -> Outcome {
                 }
             }
         }
+        if unordered {
+            let by_text = |record: &Record| format!("{record:?}");
+            found.sort_by_cached_key(by_text);
+            wanted.sort_by_cached_key(by_text);
+        }
         if found != wanted {
-            return Outcome::Failed(format!("{topic}:\n      ours  {found:?}\n      flink {wanted:?}"));
+            deviation = topics::records(name, &found, &wanted);
+            if deviation.is_none() {
+                return Outcome::Failed(format!("{topic}:\n      ours  {found:?}\n      flink {wanted:?}"));
+            }
         }
     }
-    Outcome::Passed
+    deviation.map_or(Outcome::Passed, Outcome::Deviates)
 }
 
 /// A record for comparison: a timestamp only where the statement has set it.
-fn shown(record: &Value) -> String {
+fn shown(record: &Value) -> Record {
     let timestamp = record["timestamp"].as_i64().filter(|millis| *millis < 1_700_000_000_000);
-    format!("{} {} {} {} {timestamp:?}", record["partition"], record["key"], record["value"], record["headers"])
+    let part = |name: &str| record[name].clone();
+    (record["partition"].as_u64().unwrap_or(0), part("key"), part("value"), part("headers"), timestamp)
 }
 
-fn same_rows(case: &Value, collected: &Collected, schema: &[(String, thm_sql::types::DataType)]) -> Outcome {
+fn rows(collected: &Collected, schema: &[(String, thm_sql::types::DataType)]) -> Vec<Vec<Value>> {
     let mut rows = Vec::new();
     for part in collected.take() {
         for (row, kind) in part.kinds.iter().enumerate() {
@@ -227,6 +215,11 @@ fn same_rows(case: &Value, collected: &Collected, schema: &[(String, thm_sql::ty
             rows.push(shown);
         }
     }
+    rows
+}
+
+fn same_rows(case: &Value, collected: &Collected, schema: &[(String, thm_sql::types::DataType)]) -> Outcome {
+    let rows = rows(collected, schema);
     let types: Vec<String> = schema.iter().map(|(_, data_type)| data_type.to_string()).collect();
     let wanted: Vec<&str> =
         case["schema"].as_array().into_iter().flatten().filter_map(|pair| pair[1].as_str()).collect();
@@ -237,6 +230,9 @@ fn same_rows(case: &Value, collected: &Collected, schema: &[(String, thm_sql::ty
     whole.extend_from_slice(schema);
     let wanted: Vec<Vec<Value>> =
         case["rows"].as_array().into_iter().flatten().filter_map(|row| row.as_array().cloned()).collect();
-    let same = rows.len() == wanted.len() && rows.iter().zip(&wanted).all(|(a, b)| values::same_row(a, b, &whole));
-    if same { Outcome::Passed } else { Outcome::Failed(format!("gives {rows:?}, Flink {wanted:?}")) }
+    if rows.len() == wanted.len() && rows.iter().zip(&wanted).all(|(a, b)| values::same_row(a, b, &whole)) {
+        return Outcome::Passed;
+    }
+    let why = format!("gives {rows:?}, Flink {wanted:?}");
+    topics::rows(case, &rows, Some(&wanted)).map_or(Outcome::Failed(why), Outcome::Deviates)
 }

@@ -1,5 +1,7 @@
 //! Which statements belong to part two of Flink SQL, by name; and which function a statement is about.
 
+use serde_json::Value;
+
 /// Names of functions and words that need state, and what they are called in the summary.
 const WORDS: &[(&str, &str)] = &[
     ("TUMBLE", "windows"),
@@ -70,6 +72,22 @@ pub fn of(sql: &str) -> Option<&'static str> {
     let joins = words.iter().any(|word| word == "JOIN");
     let stateless = ["UNNEST", "LATERAL", "SYSTEM_TIME"].iter().any(|word| words.iter().any(|found| found == word));
     (joins && !stateless).then_some("joins")
+}
+
+/// Options of a case under which Flink keeps every row.
+pub fn option(case: &Value) -> Option<&'static str> {
+    let text = format!("{} {}", case["config"], case["setup"]);
+    let set = |option: &str, value: &str| {
+        text.split(option).skip(1).any(|rest| rest.trim_start_matches(['"', '\'', ':', '=', ' ']).starts_with(value))
+    };
+    if set("table.exec.source.cdc-events-duplicate", "true") {
+        return Some("changes without copies");
+    }
+    // AUTO keeps rows too, where the sink's key is not the source's.
+    let materializes =
+        set("table.exec.sink.upsert-materialize", "FORCE") || set("table.exec.sink.upsert-materialize", "AUTO");
+    let by_default = case["name"].as_str().is_some_and(|name| name.ends_with("materialize AUTO"));
+    (materializes || by_default).then_some("materialized sinks")
 }
 
 /// A subquery where a value stands.

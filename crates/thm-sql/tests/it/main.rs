@@ -4,9 +4,7 @@
 mod crash;
 mod deviations;
 mod fixture;
-mod formats;
 mod functions;
-mod golden;
 mod jobs;
 mod samples;
 mod versions;
