@@ -60,6 +60,9 @@ test-source: ## The source's own tests on another PostgreSQL (PG=18, ARGS='types
 conformance-sql: ## Hold recorded Flink SQL answers against ours (CASES=DIR, VERBOSE='topic or part of a statement')
 	@cargo test --quiet --locked -p thm-sql --test conformance -- $(if $(CASES),--cases '$(abspath $(CASES))') $(if $(VERBOSE),--verbose '$(VERBOSE)')
 
+conformance-sql-live: ## Ask a real Flink the statements of a folder, and compare (CASES=DIR, TOPIC=name; needs the reference's 'flink.sh install')
+	@cargo test --quiet --locked -p thm-sql --test conformance -- --live '$(abspath $(or $(CASES),crates/thm-sql/tests/conformance/live))' $(if $(VERBOSE),--verbose '$(VERBOSE)')
+
 clean: ## Remove build products and the demo's data
 	@cargo clean
 	@rm -rf .thm

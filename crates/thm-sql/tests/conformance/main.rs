@@ -3,7 +3,7 @@
 //! ```text
 //!   folder/*.jsonl ─▶ case: setup, sql, config ─▶ answer or error ─▶ passed | failed | skipped, by topic and function
 //! ```
-//! Any folder of the form of `tests/golden/flink-sql` can be run: `make conformance-sql CASES=DIR`. Skipped is only
+//! Any folder of the form of `tests/golden/flink-sql` or `flink-formats` can be run: `make conformance-sql CASES=DIR`. Skipped is only
 //! what part two of Flink SQL brings (state: aggregates, windows, joins of streams, top-N, sorting), and only if we do
 //! not answer it rightly already; whatever else we lack has failed. The last line is the sum, the exit code says
 //! whether anything failed.
@@ -13,40 +13,27 @@ mod deviations;
 mod formats;
 mod outcome;
 mod part_two;
+mod templates;
+mod topics;
 mod values;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use outcome::Outcome;
 use serde_json::Value;
 
-/// Topics in which nothing may fail any more.
-const COMPLETE: &[&str] = &[
-    "cast",
-    "cast_string",
-    "cast_to_string",
-    "collection",
-    "conditional",
-    "decimal",
-    "decimal_nullable",
-    "integer",
-    "json",
-    "math",
-    "runtime_expressions",
-    "string",
-    "time",
-    "try_cast",
-];
-
 /// What the command line asks for.
 struct Options {
-    /// Whether a folder was named.
-    given: bool,
-    folder: PathBuf,
-    /// Statements and topics that hold this are shown with what was expected and what came.
+    /// Folders of cases: ours, or the one that was named.
+    folders: Vec<PathBuf>,
+    /// Statements and topics that hold this are shown with what was expected and what came; `all`, or `FAILED`.
     verbose: Option<String>,
+    /// A file of templates whose statements are printed instead of anything being run.
+    expand: Option<PathBuf>,
+    /// A folder whose statements a real Flink is asked first.
+    live: Option<PathBuf>,
 }
 
 /// Sums of a topic or function.
@@ -81,15 +68,24 @@ impl Sum {
 
 fn main() -> ExitCode {
     let options = options();
+    if let Some(file) = &options.expand {
+        templates::print(file);
+        return ExitCode::SUCCESS;
+    }
+    if let Some(folder) = &options.live {
+        return live(folder, options.verbose.as_deref().unwrap_or("FAILED"));
+    }
     let mut topics: BTreeMap<String, Sum> = BTreeMap::new();
     let mut functions: BTreeMap<String, Sum> = BTreeMap::new();
     let mut skips: BTreeMap<&'static str, usize> = BTreeMap::new();
     let mut total = Sum::default();
-    for file in files(&options.folder) {
+    for file in options.folders.iter().flat_map(|folder| files(folder)) {
         let topic = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let data = file.with_file_name("data").display().to_string();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let case: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let case: Value = serde_json::from_str(&line.replace("{data}", &data))
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             let outcome = outcome::of(&case);
             let sql = case["sql"].as_str().unwrap_or_default();
             let shown = case["name"].as_str().map_or_else(|| sql.to_owned(), |name| format!("{name}: {sql}"));
@@ -110,27 +106,34 @@ fn main() -> ExitCode {
         total.deviates, total.errors, total.worded
     );
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
-    // Without a folder it is a test of ours: topics that were complete stay so.
-    let failed = match options.given {
-        true => total.failed,
-        false => topics.iter().filter(|(name, _)| COMPLETE.contains(&name.as_str())).map(|(_, sum)| sum.failed).sum(),
-    };
-    ExitCode::from(u8::from(failed > 0))
+    ExitCode::from(u8::from(total.failed > 0))
+}
+
+/// Asks a real Flink the statements of a folder, then runs what it answered as cases.
+fn live(folder: &Path, verbose: &str) -> ExitCode {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/live/run.sh");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("flink-live");
+    let own = std::env::current_exe().unwrap();
+    let status = Command::new(script).args([&own, folder, &out]).env("VERBOSE", verbose).status().unwrap();
+    ExitCode::from(u8::from(!status.success()))
 }
 
 fn options() -> Options {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut options = Options {
-        given: false,
-        folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/flink-sql"),
+        folders: ["flink-sql", "flink-formats"].map(|name| golden.join(name)).to_vec(),
         verbose: None,
+        expand: None,
+        live: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--cases" => {
-                options.given = true;
-                options.folder = PathBuf::from(words.next().unwrap_or_default());
+                options.folders = vec![PathBuf::from(words.next().unwrap_or_default())];
             }
+            "--live" => options.live = words.next().map(PathBuf::from),
+            "--expand" => options.expand = words.next().map(PathBuf::from),
             "--verbose" => options.verbose = Some(words.next().unwrap_or_default()),
             // The test runner's own options, such as a filter, mean nothing here.
             _ => {}
@@ -149,7 +152,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn show(options: &Options, topic: &str, sql: &str, case: &Value, outcome: &Outcome) {
     let Some(filter) = &options.verbose else { return };
-    if topic != filter && !sql.contains(filter.as_str()) && filter != "all" {
+    let failed = filter == "FAILED" && matches!(outcome, Outcome::Failed(_));
+    if topic != filter && !sql.contains(filter.as_str()) && filter != "all" && !failed {
         return;
     }
     let (what, why) = match outcome {

@@ -1,0 +1,250 @@
+// Asks a real Flink what it answers, and writes it down in the form of the recordings.
+//
+//   statements (one JSON object a line, on standard input) ─▶ MiniCluster of this process ─▶ the same objects with
+//   `schema` and `rows`, or `error` (on standard output)
+//
+// An object has `sql`, or `exprs` and `from`: expressions over one table, of which as many as possible are asked in one
+// job; each comes back as an object of its own. What does not even parse is asked alone, and a job that fails is halved
+// until the expression that failed is alone.
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.LocalTime;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.RestOptions;
+import org.apache.flink.runtime.minicluster.MiniCluster;
+import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ArrayNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
+import org.apache.flink.table.api.EnvironmentSettings;
+import org.apache.flink.table.api.TableEnvironment;
+import org.apache.flink.table.api.TableResult;
+import org.apache.flink.table.api.internal.TableEnvironmentInternal;
+import org.apache.flink.table.types.logical.*;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.CloseableIterator;
+
+public final class Record {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static MiniCluster cluster;
+    private static PrintStream out;
+    private static TableEnvironment common;
+    /** Expressions of a job: more make the generated code too long for one method. */
+    private static final int GROUP = 80;
+
+    public static void main(String[] arguments) throws Exception {
+        out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+        System.setOut(System.err);
+        Configuration configuration = new Configuration();
+        configuration.set(RestOptions.BIND_PORT, "0");
+        cluster = new MiniCluster(new MiniClusterConfiguration.Builder()
+                .setConfiguration(configuration).setNumTaskManagers(1).setNumSlotsPerTaskManager(4).build());
+        cluster.start();
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            ObjectNode asked = (ObjectNode) JSON.readTree(line);
+            if (asked.has("exprs")) {
+                ask(asked);
+            } else {
+                out.println(JSON.writeValueAsString(answer(asked, asked.get("sql").asText())));
+            }
+        }
+        cluster.close();
+        System.exit(0);
+    }
+
+    /** Asks expressions: those that cannot be planned one by one, the others in large groups. */
+    private static void ask(ObjectNode asked) throws Exception {
+        String from = asked.has("from") ? " FROM " + asked.get("from").asText() : "";
+        TableEnvironmentInternal session = (TableEnvironmentInternal) session(asked);
+        List<String> good = new ArrayList<>();
+        for (JsonNode expr : asked.get("exprs")) {
+            try {
+                session.getParser().parse("SELECT " + expr.asText() + from);
+                good.add(expr.asText());
+            } catch (Throwable error) {
+                together(asked, List.of(expr.asText()));
+            }
+        }
+        for (int at = 0; at < good.size(); at += GROUP) {
+            together(asked, good.subList(at, Math.min(good.size(), at + GROUP)));
+        }
+    }
+
+    /** Asks expressions of one table in one job, or in halves if that fails. */
+    private static void together(ObjectNode asked, List<String> exprs) throws Exception {
+        String from = asked.has("from") ? " FROM " + asked.get("from").asText() : "";
+        List<String> columns = new ArrayList<>();
+        for (int at = 0; at < exprs.size(); at++) {
+            columns.add(exprs.get(at) + " AS c" + at);
+        }
+        ObjectNode found = answer(asked, "SELECT " + (exprs.size() == 1 ? exprs.get(0) : String.join(", ", columns)) + from);
+        if (exprs.size() == 1) {
+            out.println(JSON.writeValueAsString(found));
+            return;
+        }
+        if (found.has("error")) {
+            together(asked, exprs.subList(0, exprs.size() / 2));
+            together(asked, exprs.subList(exprs.size() / 2, exprs.size()));
+            return;
+        }
+        for (int at = 0; at < exprs.size(); at++) {
+            ObjectNode one = head(asked, "SELECT " + exprs.get(at) + from);
+            one.putArray("schema").addArray().add("EXPR$0").add(found.get("schema").get(at).get(1).asText());
+            ArrayNode rows = one.putArray("rows");
+            for (JsonNode row : found.get("rows")) {
+                rows.addArray().add(row.get(at));
+            }
+            out.println(JSON.writeValueAsString(one));
+        }
+    }
+
+    private static ObjectNode head(ObjectNode asked, String sql) {
+        ObjectNode one = asked.deepCopy();
+        one.remove(List.of("exprs", "from", "schema", "rows", "error", "unordered"));
+        one.put("sql", sql);
+        return one;
+    }
+
+    /** A session: one for all statements that change nothing in it. */
+    private static TableEnvironment session(ObjectNode asked) throws Exception {
+        boolean shared = !asked.has("config") && !asked.has("setup") && asked.path("mode").asText("batch").equals("batch");
+        if (shared && common != null) {
+            return common;
+        }
+        boolean streaming = asked.path("mode").asText("batch").equals("streaming");
+        Configuration configuration = new Configuration();
+        configuration.setString("execution.target", "remote");
+        configuration.setString("rest.address", "127.0.0.1");
+        configuration.setString("rest.port", String.valueOf(cluster.getRestAddress().get().getPort()));
+        configuration.setString("parallelism.default", "1");
+        configuration.setString("table.local-time-zone", "UTC");
+        configuration.setString("restart-strategy.type", "none");
+        asked.path("config").fields().forEachRemaining(set -> configuration.setString(set.getKey(), set.getValue().asText()));
+        EnvironmentSettings.Builder settings = EnvironmentSettings.newInstance().withConfiguration(configuration);
+        TableEnvironment session = TableEnvironment.create((streaming ? settings.inStreamingMode() : settings.inBatchMode()).build());
+        if (shared) {
+            common = session;
+        }
+        return session;
+    }
+
+    /** One statement. */
+    private static ObjectNode answer(ObjectNode asked, String sql) throws Exception {
+        ObjectNode one = head(asked, sql);
+        TableEnvironment session = session(asked);
+        String phase = "setup";
+        try {
+            for (JsonNode statement : asked.path("setup")) {
+                session.executeSql(statement.asText());
+            }
+            phase = "plan";
+            TableResult result = session.executeSql(sql);
+            phase = "run";
+            List<LogicalType> types = new ArrayList<>();
+            ArrayNode schema = JSON.createArrayNode();
+            result.getResolvedSchema().getColumns().forEach(column -> {
+                types.add(column.getDataType().getLogicalType());
+                schema.addArray().add(column.getName()).add(column.getDataType().getLogicalType().asSummaryString());
+            });
+            ArrayNode rows = JSON.createArrayNode();
+            try (CloseableIterator<Row> all = result.collect()) {
+                while (all.hasNext()) {
+                    Row row = all.next();
+                    ArrayNode shown = rows.addArray();
+                    if (asked.path("rowkind").asBoolean()) {
+                        shown.add(row.getKind().shortString());
+                    }
+                    for (int at = 0; at < row.getArity(); at++) {
+                        shown.add(shown(row.getField(at), types.get(at)));
+                    }
+                }
+            }
+            one.set("schema", schema);
+            one.set("rows", rows);
+        } catch (Throwable error) {
+            ObjectNode told = one.putObject("error");
+            told.put("phase", phase);
+            Throwable root = error;
+            while (root.getCause() != null) {
+                root = root.getCause();
+            }
+            String text = String.valueOf(root);
+            told.put("root", text.length() > 400 ? text.substring(0, 400) : text);
+        }
+        return one;
+    }
+
+    /** A value as the recordings show it. */
+    private static JsonNode shown(Object value, LogicalType type) {
+        if (value == null) {
+            return JSON.nullNode();
+        }
+        switch (type.getTypeRoot()) {
+            case TIME_WITHOUT_TIME_ZONE:
+                return JSON.valueToTree(((LocalTime) value).format(DateTimeFormatter.ofPattern(pattern("HH:mm:ss", ((TimeType) type).getPrecision()))));
+            case TIMESTAMP_WITHOUT_TIME_ZONE:
+                return JSON.valueToTree(((LocalDateTime) value).format(DateTimeFormatter.ofPattern(pattern("yyyy-MM-dd HH:mm:ss", ((TimestampType) type).getPrecision()))));
+            case TIMESTAMP_WITH_LOCAL_TIME_ZONE:
+                return JSON.valueToTree(((Instant) value).atOffset(ZoneOffset.UTC).format(
+                        DateTimeFormatter.ofPattern(pattern("yyyy-MM-dd HH:mm:ss", ((LocalZonedTimestampType) type).getPrecision()))) + "Z");
+            case ARRAY: {
+                ArrayNode items = JSON.createArrayNode();
+                for (int at = 0; at < java.lang.reflect.Array.getLength(value); at++) {
+                    items.add(shown(java.lang.reflect.Array.get(value, at), ((ArrayType) type).getElementType()));
+                }
+                return items;
+            }
+            case ROW: {
+                ArrayNode items = JSON.createArrayNode();
+                for (int at = 0; at < ((Row) value).getArity(); at++) {
+                    items.add(shown(((Row) value).getField(at), type.getChildren().get(at)));
+                }
+                return items;
+            }
+            case MAP:
+            case MULTISET: {
+                ObjectNode entries = JSON.createObjectNode();
+                LogicalType of = type instanceof MapType ? ((MapType) type).getValueType() : new IntType();
+                for (Map.Entry<?, ?> entry : ((Map<?, ?>) value).entrySet()) {
+                    JsonNode key = shown(entry.getKey(), type.getChildren().get(0));
+                    entries.set(key.isTextual() ? key.asText() : key.toString(), shown(entry.getValue(), of));
+                }
+                return entries;
+            }
+            default:
+                return plain(value);
+        }
+    }
+
+    private static JsonNode plain(Object value) {
+        if (value instanceof byte[]) {
+            return JSON.valueToTree("0x" + HexFormat.of().formatHex((byte[]) value));
+        }
+        if (value instanceof BigDecimal) {
+            return JSON.valueToTree(((BigDecimal) value).toPlainString());
+        }
+        boolean special = value instanceof Double && !Double.isFinite((Double) value) || value instanceof Float && !Float.isFinite((Float) value);
+        if (!special && (value instanceof Number || value instanceof Boolean)) {
+            return JSON.valueToTree(value);
+        }
+        return JSON.valueToTree(String.valueOf(value));
+    }
+
+    private static String pattern(String base, int precision) {
+        return precision == 0 ? base : base + "." + "S".repeat(precision);
+    }
+}
