@@ -1,14 +1,20 @@
 //! Feeds values to the store, and completes rows from it.
+//!
+//! ```text
+//!   pending ──flush──▶ being written ──▶ store         a version is always in one of them, and looked for in this order
+//! ```
+//! Whoever waits for a flush may give up waiting: the write goes on, and what it writes stays readable until it is done.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge};
-use thm_api::{Error, ErrorKind, Lsn, Position, Result};
+use thm_api::{Lsn, Position, Result};
 use tokio::time::Instant;
 
 use super::layout::recognise;
+use super::writing::{Writing, applied_by};
 use super::{Cell, Layout, Pending, Store, TableStorage};
 use crate::pgoutput::{Datum, OldImage, Relation, Tuple};
 
@@ -45,6 +51,7 @@ pub enum Found {
 pub struct Hydrator {
     store: Store,
     pending: Pending,
+    writing: Option<Writing>,
     /// Tables by relation. One that is absent has nothing to keep; see [`Layout::new`].
     layouts: HashMap<u32, Layout>,
     /// Tables that have any version.
@@ -92,6 +99,7 @@ impl Hydrator {
         Ok(Self {
             store,
             pending: Pending::default(),
+            writing: None,
             layouts: HashMap::new(),
             populated: HashSet::new(),
             truncated: Vec::new(),
@@ -324,7 +332,7 @@ impl Hydrator {
     /// of the rows up to there is durable here.
     pub async fn durable(&mut self, position: Position) -> Result<Position> {
         let due = self.flushed.elapsed() >= DEFAULT_FLUSH_INTERVAL || self.pending.bytes() > DEFAULT_PENDING_BYTES / 8;
-        let idle = self.pending.is_empty() && self.truncated.is_empty() && !self.staged;
+        let idle = self.pending.is_empty() && self.truncated.is_empty() && !self.staged && self.writing.is_none();
         if idle || due {
             self.flush(position).await?;
         }
@@ -337,31 +345,42 @@ impl Hydrator {
         self.flushed.elapsed() >= DEFAULT_FLUSH_INTERVAL
     }
 
-    /// Makes everything up to `position`, which is durable in the log, durable here.
+    /// Makes everything up to `position`, which is durable in the log, durable here. May be given up and called again.
     pub async fn flush(&mut self, position: Position) -> Result<()> {
+        self.written().await?;
         let versions = self.pending.take_durable(position);
         let (done, later) = std::mem::take(&mut self.truncated).into_iter().partition(|(_, at)| *at <= position);
         self.truncated = later;
         let truncated: Vec<(u32, Position)> = done;
-        // More rows of a snapshot stand at the same position, and a snapshot that is taken again finds an empty store.
-        let applied = Some(position).filter(|position| !position.is_snapshot());
-        if !versions.is_empty() || !truncated.is_empty() || self.staged {
-            let store = self.store.clone();
-            let write = tokio::task::spawn_blocking(move || {
-                let staged = store.apply(&versions, &truncated, applied)?;
-                Ok((staged, store.file_bytes()))
-            });
-            let written: Result<(bool, u64)> = write.await.unwrap_or_else(|error| {
-                Err(Error::new(ErrorKind::Internal, "writing the TOAST store", "thread").with_source(error))
-            });
-            let (staged, file_bytes) = written?;
-            self.staged = staged;
-            self.metrics.bytes.set(file_bytes as f64);
-            self.flushed = Instant::now();
+        if versions.is_empty() && truncated.is_empty() && !self.staged {
+            self.complete(position);
+            return Ok(());
         }
-        self.applied = applied.unwrap_or(self.applied).max(self.applied);
-        self.told = self.told.max(position);
+        self.writing = Some(Writing::start(&self.store, versions, truncated, position));
+        self.written().await
+    }
+
+    /// Waits for the write that runs.
+    async fn written(&mut self) -> Result<()> {
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let (position, written) = (writing.position(), writing.done().await);
+        self.writing = None;
+        let (staged, file_bytes) = written?;
+        self.staged = staged;
+        self.metrics.bytes.set(file_bytes as f64);
+        self.flushed = Instant::now();
+        self.complete(position);
         Ok(())
+    }
+
+    fn complete(&mut self, position: Position) {
+        self.applied = applied_by(position).unwrap_or(self.applied).max(self.applied);
+        self.told = self.told.max(position);
+    }
+
+    #[cfg(test)]
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
     }
 
     fn put(&mut self, cell: Cell, position: Position, value: Option<Vec<u8>>) {
@@ -373,6 +392,7 @@ impl Hydrator {
     fn remove(&mut self, relation: u32, key: &[u8], position: Position) -> Result<()> {
         let mut attributes = self.store.attributes(relation, key)?;
         attributes.extend(self.pending.attributes(relation, key));
+        attributes.extend(self.writing.iter().flat_map(|writing| writing.attributes(relation, key)));
         attributes.sort_unstable();
         attributes.dedup();
         for attribute in attributes {
@@ -392,7 +412,8 @@ impl Hydrator {
     fn get(&self, cell: &Cell, before: Position, distrusted: Lsn) -> Result<Option<Vec<u8>>> {
         let floor = self.floors.get(&cell.relation).copied().filter(|floor| *floor < before).unwrap_or_default();
         let trusted = |at: Position| at >= floor && at.commit_end > distrusted;
-        if let Some((at, value)) = self.pending.get(cell, before) {
+        let being_written = || self.writing.as_ref()?.get(cell, before);
+        if let Some((at, value)) = self.pending.get(cell, before).or_else(being_written) {
             return Ok(value.filter(|_| trusted(at)).map(<[u8]>::to_vec));
         }
         let stored = self.store.get(cell, before)?;

@@ -27,6 +27,7 @@ mod layout;
 mod options;
 mod pending;
 mod store;
+mod writing;
 
 pub use current::{Current, read_current, stays};
 pub use hydrator::{Found, Hydrator, MissPolicy};

@@ -13,8 +13,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
 use serde::{Deserialize, Serialize};
 use thm_api::{Error, ErrorKind, Lsn, Position, Result};
 
@@ -31,6 +34,9 @@ const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta")
 const DEFAULT_CACHE_BYTES: usize = 4 << 20;
 /// Staged versions that one commit tidies up, so that a huge transaction does not hold up the acknowledgement after it.
 const DEFAULT_TIDIED_VERSIONS: usize = 2_000;
+/// How long a write of a task that ended may take, and how often it is looked after.
+const DEFAULT_LAST_WRITE: Duration = Duration::from_secs(5);
+const LAST_WRITE_PAUSE: Duration = Duration::from_millis(10);
 /// Form of the file.
 const FORMAT: &[u8] = b"1";
 
@@ -80,7 +86,7 @@ impl Store {
         }
         let mut builder = Builder::new();
         builder.set_cache_size(DEFAULT_CACHE_BYTES);
-        let database = builder.create(path).map_err(|error| failed(&error))?;
+        let database = create(&builder, path).map_err(|error| failed(&error))?;
         let store = Self { database: Arc::new(database), path: path.into() };
         let applied = store.attempt("opening the TOAST store", |write| {
             let mut meta = write.open_table(META)?;
@@ -216,6 +222,12 @@ impl Store {
         std::fs::metadata(&self.path).map_or(0, |found| found.len())
     }
 
+    /// Holds up writes until it is dropped.
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> WriteTransaction {
+        self.database.begin_write().expect("no write fails to begin in a test")
+    }
+
     fn read<T>(
         &self,
         body: impl FnOnce(&redb::ReadOnlyTable<ValueKey, &'static [u8]>) -> std::result::Result<T, redb::Error>,
@@ -251,6 +263,17 @@ impl Store {
             Ok(done)
         };
         run().map_err(|error| failure(doing, &self.path, &error))
+    }
+}
+
+/// Opens the file; waits for the last write of a task before this one.
+fn create(builder: &Builder, path: &Path) -> std::result::Result<Database, DatabaseError> {
+    let until = Instant::now() + DEFAULT_LAST_WRITE;
+    loop {
+        match builder.create(path) {
+            Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < until => std::thread::sleep(LAST_WRITE_PAUSE),
+            opened => return opened,
+        }
     }
 }
 

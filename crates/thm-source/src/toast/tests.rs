@@ -112,6 +112,29 @@ async fn a_row_sees_the_version_before_it_whatever_was_written_since() {
 }
 
 #[tokio::test]
+async fn a_flush_that_nobody_waits_for_hides_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = vec![b'a'; 3000];
+    let mut hydrator = hydrator(&folder, "e");
+    insert(&mut hydrator, b"1", &body, at(100, 1));
+    insert(&mut hydrator, b"2", &body, at(100, 2));
+    let held = hydrator.store().hold();
+    let given_up = tokio::time::timeout(std::time::Duration::from_millis(20), hydrator.flush(at(100, u64::MAX))).await;
+    assert!(given_up.is_err(), "the write is held up");
+    assert_eq!(seen(&mut hydrator, b"1", at(200, 1)), Some(body.clone()));
+    let key = row(&[Some(b"2"), Some(b""), Some(b"")]);
+    hydrator.delete(7, &Tuple::parse(&key).unwrap(), at(200, 2)).unwrap();
+    assert_eq!(seen(&mut hydrator, b"2", at(200, 3)), None);
+    assert_eq!(seen(&mut hydrator, b"2", at(200, 1)), Some(body.clone()));
+    drop(held);
+    hydrator.flush(at(200, u64::MAX)).await.unwrap();
+    drop(hydrator);
+    let mut hydrator = self::hydrator(&folder, "e");
+    assert_eq!(seen(&mut hydrator, b"1", at(300, 1)), Some(body));
+    assert_eq!(seen(&mut hydrator, b"2", at(300, 1)), None);
+}
+
+#[tokio::test]
 async fn deletes_and_truncates_take_values_away_at_their_place() {
     let folder = tempfile::tempdir().unwrap();
     let body = vec![b'a'; 3000];
