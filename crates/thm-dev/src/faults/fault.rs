@@ -26,6 +26,8 @@ use crate::services::connect_postgres;
 const CLICKHOUSE: &str = "clickhouse.enriched.sink";
 const HTTP: &str = "http.enriched.sink";
 const REDIS: &str = "redis.leaderboard.sink";
+/// How the sink's deletes begin, in the body of a request.
+const DELETE: &str = "DELETE FROM";
 const BOARD: &str = "thm:top:10m";
 const SOURCE: &str = "pg.engagement.source";
 const CONNECTORS: [&str; 4] = [CLICKHOUSE, HTTP, REDIS, SOURCE];
@@ -50,8 +52,8 @@ pub(super) enum Fault {
     LoseAnswers { part: Part, lasting: Duration },
     /// The same, and the engine is killed meanwhile.
     LoseAnswersAndKill { part: Part, lasting: Duration },
-    /// Requests arrive after the engine has tried again.
-    LateRequests { part: Part, hold: Duration, lasting: Duration },
+    /// Requests arrive after the engine has tried again; `only` those that say this.
+    LateRequests { part: Part, only: Option<&'static str>, hold: Duration, lasting: Duration },
     /// The API misbehaves as its control says.
     Api { control: Value, lasting: Duration },
     /// Redis loses everything.
@@ -79,6 +81,10 @@ pub(super) enum Emphasis {
     Everything,
     /// Those that show whether this part's sink does things once and in order.
     Delivery(Part),
+    /// Deletes of ClickHouse that arrive after later ranges.
+    LateDeletes,
+    /// Nothing but crashes of the engine.
+    Crashes,
     /// Damage to the leaderboard that a reset of its offsets mends.
     Board,
     /// Refusals of the API and nothing else: nothing may be repeated.
@@ -91,6 +97,13 @@ impl Fault {
         let mut fault = match emphasis {
             Emphasis::Everything => Self::any(random),
             Emphasis::Delivery(part) => Self::of_delivery(random, part),
+            Emphasis::LateDeletes => Self::LateRequests {
+                part: Part::ClickHouse,
+                only: Some(DELETE),
+                hold: seconds(random, 1.0..3.0),
+                lasting: seconds(random, 1.5..2.5),
+            },
+            Emphasis::Crashes => Self::Kill { parts: vec![Part::Engine], down: seconds(random, 0.0..0.3) },
             Emphasis::Board => Self::DamageBoard,
             Emphasis::Refusals => {
                 let status = if random.random_bool(0.5) { 503 } else { 429 };
@@ -163,7 +176,7 @@ impl Fault {
     }
 
     fn late(random: &mut StdRng, part: Part) -> Self {
-        Self::LateRequests { part, hold: seconds(random, 1.5..4.0), lasting: seconds(random, 0.7..1.2) }
+        Self::LateRequests { part, only: None, hold: seconds(random, 1.5..4.0), lasting: seconds(random, 0.7..1.2) }
     }
 
     fn misbehaving_api(random: &mut StdRng) -> Self {
@@ -224,8 +237,8 @@ impl Fault {
                 stack.kill(Part::Engine);
                 stack.bring_back(Part::Engine).await
             }
-            Self::LateRequests { part, hold, lasting } => {
-                under(stack, *part, Weather::LateRequests(*hold), *lasting).await?;
+            Self::LateRequests { part, only, hold, lasting } => {
+                under(stack, *part, Weather::LateRequests { hold: *hold, only: *only }, *lasting).await?;
                 tokio::time::sleep(*hold + LATE_MARGIN).await;
                 Ok(())
             }
@@ -280,8 +293,9 @@ impl std::fmt::Display for Fault {
             Self::LoseAnswersAndKill { part, lasting } => {
                 write!(out, "answers of {} lost for {}, then kill -9 engine", part.name(), s(lasting))
             }
-            Self::LateRequests { part, hold, lasting } => {
-                write!(out, "requests to {} within {} arrive {} late", part.name(), s(lasting), s(hold))
+            Self::LateRequests { part, only, hold, lasting } => {
+                let what = only.unwrap_or("requests");
+                write!(out, "{what} to {} within {} arrive {} late", part.name(), s(lasting), s(hold))
             }
             Self::Api { control, lasting } => write!(out, "mock api told {control} for {}", s(lasting)),
             Self::FlushAll => write!(out, "redis FLUSHALL"),

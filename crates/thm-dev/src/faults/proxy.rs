@@ -36,8 +36,21 @@ pub(super) enum Weather {
     Fair,
     /// Delivers requests; resets the connection instead of delivering an answer.
     LoseAnswers,
-    /// Resets the connection upon every other request, and delivers that request this much later.
-    LateRequests(Duration),
+    /// Resets the connection upon every other request, and delivers that request `hold` later; `only` those that say this.
+    LateRequests { hold: Duration, only: Option<&'static str> },
+}
+
+impl Weather {
+    /// How much later a request has to arrive whose first bytes are these; nothing if it is not for this weather.
+    fn hold(self, request: &[u8]) -> Option<Duration> {
+        match self {
+            Self::LateRequests { hold, only } => {
+                let says = |word: &str| request.windows(word.len()).any(|part| part == word.as_bytes());
+                only.is_none_or(says).then_some(hold)
+            }
+            Self::Fair | Self::LoseAnswers => None,
+        }
+    }
 }
 
 /// The relay; connections end when it is dropped.
@@ -116,7 +129,7 @@ impl Relay {
                 read = client.read(&mut up) => {
                     let Some(bytes) = some(read, &up) else { return };
                     let weather = *self.weather.borrow();
-                    if let Weather::LateRequests(hold) = weather
+                    if let Some(hold) = weather.hold(bytes)
                         && self.requests.fetch_add(1, Ordering::Relaxed).is_multiple_of(2)
                     {
                         deliver_late(client, server, bytes.to_vec(), hold).await;
@@ -211,15 +224,16 @@ mod tests {
         assert_eq!(ask(proxy.port(), "one").await.unwrap(), "ok");
         proxy.set(Weather::LoseAnswers);
         assert!(ask(proxy.port(), "two").await.is_err());
-        proxy.set(Weather::LateRequests(Duration::from_millis(100)));
+        proxy.set(Weather::LateRequests { hold: Duration::from_millis(100), only: Some("ate") });
+        assert_eq!(ask(proxy.port(), "other").await.unwrap(), "ok");
         assert!(ask(proxy.port(), "late").await.is_err());
         proxy.set(Weather::Fair);
         assert_eq!(ask(proxy.port(), "three").await.unwrap(), "ok");
         let mut got = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..5 {
             got.push(String::from_utf8(told.recv().await.unwrap()).unwrap());
         }
-        assert_eq!(got, ["one", "two", "three", "late"]);
+        assert_eq!(got, ["one", "two", "other", "three", "late"]);
     }
 
     #[tokio::test]

@@ -60,11 +60,11 @@ impl Mechanism {
     /// The faults that show it.
     pub(super) fn emphasis(self) -> Emphasis {
         match self {
-            Self::ClickHouseToken
-            | Self::ClickHouseDelete
-            | Self::ClickHouseOrder
-            | Self::ClickHouseCommit
-            | Self::ClickHouseSession => Emphasis::Delivery(Part::ClickHouse),
+            Self::ClickHouseToken | Self::ClickHouseDelete | Self::ClickHouseOrder => {
+                Emphasis::Delivery(Part::ClickHouse)
+            }
+            Self::ClickHouseCommit => Emphasis::Crashes,
+            Self::ClickHouseSession => Emphasis::LateDeletes,
             Self::RedisFence | Self::RedisTakeBack => Emphasis::Delivery(Part::Redis),
             Self::RedisGeneration => Emphasis::Board,
             Self::HttpOrder => Emphasis::Delivery(Part::Api),
