@@ -102,6 +102,10 @@ kinds! {
     InvalidSql = "THM-SQL-001", Stop, Usage, "Correct the statement at the place shown.";
     /// A job could not evaluate or read a record.
     Evaluation = "THM-SQL-002", DeadLetter, DataSafety, "Correct the record or the expression named here.";
+    /// The database that a look-up asks does not answer.
+    LookupUnreachable = "THM-SQL-003", Retry, Unreachable, "Check that the database of the look-up runs; the job goes on by itself when it does.";
+    /// The database that a look-up asks refuses the login, the table or the query.
+    LookupRefused = "THM-SQL-004", Stop, Usage, "Compare url, username, password, table-name and columns of the jdbc table with the database.";
     /// A sink's target does not answer, answers too slowly, or is overloaded.
     SinkUnreachable = "THM-SNK-001", Retry, Unreachable, "Check that the target runs; delivery goes on by itself when it does.";
     /// A sink's target refuses our credentials or rights.

@@ -82,6 +82,7 @@ impl Engine {
             handle: tokio::runtime::Handle::current(),
             budget: MemoryBudget::new(share(&config, SQL_PARTS)),
             groups: Some(groups.clone() as Arc<dyn OffsetStore>),
+            hosts: (*hosts).clone(),
         }));
         let offsets: Arc<dyn OffsetStore> = groups.clone();
         let mut source = PostgresConnector::default().spooling_in(&folder.spool()).keeping_in(&folder.toast());

@@ -7,9 +7,9 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::expr::{Typer, compare};
-use super::lookup;
 use super::query::{Binder, Blocking, Origin, Query, Step, Unnest};
 use super::scope::{Scope, ScopeColumn};
+use super::{lookup, lookup_hint};
 use crate::catalog::Object;
 use crate::connector::Usage;
 use crate::error::{SqlDiagnostic, SqlResult};
@@ -203,10 +203,8 @@ impl Binder<'_> {
         let hints = self.hints.options(name.span);
         let table = self.catalog.table(&name, Usage::Lookup, &hints)?;
         let alias = alias.as_ref().map_or(name.last(), |alias| alias.name.value.as_str());
-        let lookup = lookup::bind(&table, alias, outer, condition, (&mut scope, query.width), span)?;
-        for hint in self.hints.all("LOOKUP") {
-            check_lookup_hint(hint)?;
-        }
+        let mut lookup = lookup::bind(&table, alias, outer, condition, (&mut scope, query.width), span)?;
+        lookup.hint = lookup_hint::of(self.hints, [alias, name.last()])?;
         query.steps.push(Step::Lookup(lookup));
         query.width += table.physical.len();
         Ok((query, scope))
@@ -304,22 +302,6 @@ fn table_function(factor: &TableFactor, span: Span) -> SqlDiagnostic {
         None => SqlDiagnostic::new(span, "this kind of table is not supported")
             .with_hint("FROM takes a table, a view, a subquery or UNNEST."),
     }
-}
-
-fn check_lookup_hint(hint: &crate::parser::hints::Hint) -> SqlResult<()> {
-    const KNOWN: [&str; 8] =
-        ["table", "async", "output-mode", "capacity", "timeout", "retry-predicate", "retry-strategy", "fixed-delay"];
-    for (key, _) in &hint.options {
-        if !KNOWN.contains(&key.value.as_str()) && key.value != "max-attempts" {
-            let message = format!("Invalid LOOKUP hint: unknown option '{}'", key.value);
-            return Err(SqlDiagnostic::new(hint.span, message).with_hint(format!("Options are {}.", KNOWN.join(", "))));
-        }
-    }
-    if hint.options.iter().any(|(key, _)| key.value == "table") {
-        return Ok(());
-    }
-    Err(SqlDiagnostic::new(hint.span, "Invalid LOOKUP hint: incomplete required option(s): [Key: 'table']")
-        .with_hint("Write LOOKUP('table' = 'name', …)."))
 }
 
 /// `FOR SYSTEM_TIME AS OF` takes a column that is `PROCTIME()`.

@@ -6,6 +6,7 @@ use sqlparser::ast::{BinaryOperator, Expr as Ast, Spanned as _};
 use sqlparser::tokenizer::Span;
 
 use super::expr::Typer;
+use super::lookup_hint::LookupHint;
 use super::query::Lookup;
 use super::scope::Scope;
 use crate::catalog::Table;
@@ -33,8 +34,15 @@ pub(super) fn bind(
     let own = Scope { columns: table.scope(alias) };
     let mut parts = Vec::new();
     conjuncts(condition, &mut parts);
-    let mut lookup =
-        Lookup { table: Arc::clone(table), outer, keys: Vec::new(), table_keys: Vec::new(), residual: None, span };
+    let mut lookup = Lookup {
+        table: Arc::clone(table),
+        outer,
+        keys: Vec::new(),
+        table_keys: Vec::new(),
+        residual: None,
+        hint: LookupHint::default(),
+        span,
+    };
     let mut rest = Vec::new();
     for part in parts {
         match key(part, &left, &own)? {

@@ -9,6 +9,9 @@ mod interval;
 mod json_call;
 pub mod literal;
 mod lookup;
+mod lookup_hint;
 pub mod query;
 pub mod scope;
 mod select;
+
+pub use lookup_hint::LookupHint;

@@ -16,6 +16,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::expr::Typer;
+use super::lookup_hint::LookupHint;
 use super::scope::{Scope, ScopeColumn};
 use crate::catalog::{Catalog, Table};
 use crate::error::{STATELESS_HINT, SqlDiagnostic, SqlResult};
@@ -137,6 +138,8 @@ pub struct Lookup {
     pub table_keys: Vec<Expr>,
     /// What else must hold, over all columns.
     pub residual: Option<Expr>,
+    /// How it is asked, where it asks a database.
+    pub hint: LookupHint,
     /// Where it stands.
     pub span: Span,
 }

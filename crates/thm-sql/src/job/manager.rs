@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use thm_api::{Completeness, Error, ErrorKind, Log, MemoryBudget, OffsetStore, Result, StateStore};
+use thm_api::{Completeness, Error, ErrorKind, Hosts, Log, MemoryBudget, OffsetStore, Policy, Result, StateStore};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -32,6 +33,8 @@ pub struct JobManagerOptions {
     pub budget: MemoryBudget,
     /// Offsets of consumer groups, for sources that start from them.
     pub groups: Option<Arc<dyn OffsetStore>>,
+    /// Where the names in URLs of look-ups lead.
+    pub hosts: Hosts,
 }
 
 /// All jobs of an engine.
@@ -79,6 +82,7 @@ impl JobManager {
             state: Arc::clone(&self.options.state),
             budget_bytes: self.options.budget.bytes(),
             groups: self.options.groups.clone(),
+            hosts: self.options.hosts.clone(),
         };
         let handle = self.options.handle.clone();
         let thread = spawn((plan.clone(), from), environment, Arc::clone(&shared), receiver, handle)?;
@@ -237,7 +241,7 @@ fn spawn(
         let status = Arc::clone(&shared);
         let job = plan.name.clone();
         status.update(|status| status.state = JobState::Running);
-        let run = AssertUnwindSafe(|| handle.block_on(life((plan, from), environment, shared, commands)));
+        let run = AssertUnwindSafe(|| handle.block_on(lives((plan, from), environment, shared, commands)));
         let ended = std::panic::catch_unwind(run).unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Internal, "running a job", job.clone()).with_source("the job panicked"))
         });
@@ -262,6 +266,48 @@ fn spawn(
         .name(name)
         .spawn(body)
         .map_err(|error| Error::new(ErrorKind::Internal, "starting a job's thread", object).with_source(error))
+}
+
+/// Runs of a job, one after the other while failures may pass by themselves.
+async fn lives(
+    (plan, mut from): (JobPlan, Option<From>),
+    environment: Environment,
+    shared: Arc<Shared>,
+    commands: watch::Receiver<Command>,
+) -> Result<Ended> {
+    let (mut count, mut last) = (0, None);
+    loop {
+        let begun = Instant::now();
+        let parts = (environment.clone(), Arc::clone(&shared), commands.clone());
+        let error = match life((plan.clone(), from), parts.0, parts.1, parts.2).await {
+            Err(error) if error.kind().policy() == Policy::Retry => error,
+            ended => return ended,
+        };
+        if plan.restart.forgets(begun.elapsed()) {
+            (count, last) = (0, None);
+        }
+        let Some(pause) = plan.restart.pause(count, last) else { return Err(error) };
+        (count, last) = (count + 1, Some(pause));
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(job = %plan.name, %error, pause_ms, "the job failed and starts again");
+        metrics::counter!("thm_sql_restarts_total", "job" => plan.name.clone()).increment(1);
+        shared.update(|status| {
+            status.state = JobState::Restarting;
+            // The next run counts from its own start.
+            (status.records_in, status.records_out) = (0, 0);
+            status.exception = Some(error.to_string());
+            status.hint = Some(error.hint().to_owned());
+        });
+        let mut asked = commands.clone();
+        let commanded = asked.wait_for(|command| *command != Command::Run);
+        if let Ok(command) = tokio::time::timeout(pause, commanded).await {
+            let canceled = command.is_ok_and(|command| *command == Command::Cancel);
+            return Ok(if canceled { Ended::Canceled } else { Ended::Stopped });
+        }
+        // A place to start from was for the first run, if that has come as far as a checkpoint.
+        from = from.filter(|_| shared.status().checkpoints.completed == 0);
+        shared.update(|status| status.state = JobState::Running);
+    }
 }
 
 async fn life(

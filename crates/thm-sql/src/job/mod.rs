@@ -9,6 +9,7 @@
 //! says is there already is not written again. So the output of a job that was killed at any moment equals that of one
 //! that was not, byte for byte.
 
+mod ask;
 mod checkpoint;
 mod dead_letters;
 mod decode;

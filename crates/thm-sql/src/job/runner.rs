@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use futures::future::select_all;
 use metrics::Histogram;
 use thm_api::{
-    Completeness, Error, ErrorKind, Log, OffsetStore, Op, Progress, ReadLimits, ReadResult, Result, StateStore,
+    Completeness, Error, ErrorKind, Hosts, Log, OffsetStore, Op, Progress, ReadLimits, ReadResult, Result, StateStore,
 };
 use tokio::sync::watch;
 
@@ -27,7 +27,7 @@ use super::dead_letters::DeadLetters;
 use super::input::{Input, Role};
 use super::merge;
 use super::output;
-use super::pipeline::Pipeline;
+use super::pipeline::{Failure, Pipeline};
 use super::shared::{Command, Shared};
 use super::sink::Sink;
 use super::status::InputStatus;
@@ -54,6 +54,8 @@ pub(super) struct Environment {
     pub budget_bytes: usize,
     /// Offsets of consumer groups, for sources that start from them.
     pub groups: Option<Arc<dyn OffsetStore>>,
+    /// Where the names in URLs lead.
+    pub hosts: Hosts,
 }
 
 /// How a run ended without error.
@@ -159,7 +161,9 @@ impl Runner {
                 self.records_in += rows.len() as u64;
                 if let Some(last) = last {
                     let progress = Progress { position: last.position, input: rank, offset: last.offset };
-                    self.through(chosen, branch, rows, progress).await?;
+                    if !self.through(chosen, branch, rows, progress).await? {
+                        return Ok(false);
+                    }
                     self.measure(last);
                 }
             }
@@ -177,8 +181,8 @@ impl Runner {
     }
 
     /// Rows of a branch through its operators into the sink. With `errors.tolerance` = `all` a row that cannot be evaluated
-    /// costs nobody else anything.
-    async fn through(&mut self, input: usize, branch: usize, rows: operator::Rows, last: Progress) -> Result<()> {
+    /// costs nobody else anything. False if a command came first: then the rows stay where they are.
+    async fn through(&mut self, input: usize, branch: usize, rows: operator::Rows, last: Progress) -> Result<bool> {
         if !self.plan.graph.errors.tolerate {
             return self.write(branch, rows, last).await;
         }
@@ -195,22 +199,41 @@ impl Runner {
                 Err(error) if error.kind() == ErrorKind::Evaluation => {
                     self.dead_letter(input, first.offset, &error).await?;
                 }
-                done => done?,
+                Ok(true) => {}
+                done => return done,
             }
             from += count;
         }
-        Ok(())
+        Ok(true)
     }
 
-    async fn write(&mut self, branch: usize, rows: operator::Rows, last: Progress) -> Result<()> {
+    /// False if a command came while the rows waited for a database.
+    async fn write(&mut self, branch: usize, rows: operator::Rows, last: Progress) -> Result<bool> {
         let offset = rows.meta.first().map_or(0, |meta| meta.offset);
         let source = &self.plan.graph.branches[branch].source;
-        let failed = |error| {
-            let at = format!("{} {}, offsets from {offset}", source.table, source.place());
-            Error::new(ErrorKind::Evaluation, "evaluating rows", at).with_source(error).with_hint(output::ERRORS_HINT)
+        let failed = |failure| match failure {
+            Failure::Outside(error) => error,
+            Failure::Row(error) => {
+                let at = format!("{} {}, offsets from {offset}", source.table, source.place());
+                Error::new(ErrorKind::Evaluation, "evaluating rows", at)
+                    .with_source(error)
+                    .with_hint(output::ERRORS_HINT)
+            }
         };
-        let out = self.pipeline.process(branch, rows).map_err(failed)?;
-        self.output.write(branch, out, last).await
+        let mut commands = self.commands.clone();
+        let asks = self.pipeline.asks(branch);
+        let commanded = async move {
+            if !asks || commands.wait_for(|command| *command != Command::Run).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let out = tokio::select! {
+            biased;
+            () = commanded => return Ok(false),
+            out = self.pipeline.process(branch, rows) => out.map_err(failed)?,
+        };
+        self.output.write(branch, out, last).await?;
+        Ok(true)
     }
 
     async fn dead_letter(&mut self, input: usize, offset: i64, error: &Error) -> Result<()> {

@@ -45,7 +45,9 @@ pub(super) async fn start(
         }
         None => checkpoint.iter().try_for_each(|checkpoint| check_resume(&plan, checkpoint))?,
     }
-    let mut pipeline = Pipeline::new(&plan.graph)?;
+    // A quarter for the caches of look-ups, as for reads and for what is written and not durable yet.
+    let cache_bytes = environment.budget_bytes / (4 * plan.graph.lookups.len().max(1));
+    let mut pipeline = Pipeline::new(&plan.graph, &environment.hosts, cache_bytes);
     let restored = restore_lookups(&plan, &store, checkpoint.as_ref(), &mut pipeline)?;
     let mut inputs = Vec::new();
     let mut rank = STREAM_RANK;

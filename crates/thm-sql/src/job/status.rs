@@ -11,6 +11,8 @@ pub enum JobState {
     Created,
     /// Running, or waiting for its source.
     Running,
+    /// Failed by something that may pass, waiting to start again.
+    Restarting,
     /// All it read has come to its end.
     Finished,
     /// Stopped by an error.
@@ -28,6 +30,7 @@ impl JobState {
         match self {
             Self::Created => "CREATED",
             Self::Running => "RUNNING",
+            Self::Restarting => "RESTARTING",
             Self::Finished => "FINISHED",
             Self::Failed => "FAILED",
             Self::Canceled => "CANCELED",

@@ -9,9 +9,10 @@ use arrow::array::{ArrayRef, AsArray, UInt32Array};
 use bytes::Bytes;
 use thm_api::{Result, RowKind};
 
+use super::database_join::Question;
 use super::lookup_table::{LookupTable, Slot, key_text};
 use super::{Operator, Rows, without};
-use crate::expr::{EvalError, Expr, Input, truth};
+use crate::expr::{EvalError, Expr, Input, text, truth};
 use crate::format::Meta;
 use crate::types::LogicalType;
 
@@ -44,12 +45,38 @@ impl LookupJoin {
         Self { table, keys, residual, outer, changed: false, records: Vec::new() }
     }
 
+    /// The rows that are looked up.
+    pub(super) const fn table(&mut self) -> &mut LookupTable {
+        &mut self.table
+    }
+
+    /// What each row asks for; none where a part of its key is NULL, or only the key of a deleted row is known.
+    pub(super) fn keys_of(&self, rows: &Rows) -> Result<Vec<Option<Question>>, EvalError> {
+        let parts = self.key_columns(rows)?;
+        let mut buffer = String::with_capacity(36);
+        let of_row = |(row, meta): (usize, &Meta)| {
+            buffer.clear();
+            if super::is_key_only(meta) || !key_text(&mut buffer, &parts, row) {
+                return None;
+            }
+            let text = |(array, kind): &(ArrayRef, LogicalType)| {
+                let mut text = String::new();
+                text::write(&mut text, array, row, *kind);
+                text
+            };
+            Some(Question { key: buffer.as_bytes().into(), parts: parts.iter().map(text).collect() })
+        };
+        Ok(rows.meta.iter().enumerate().map(of_row).collect())
+    }
+
+    fn key_columns(&self, rows: &Rows) -> Result<Vec<(ArrayRef, LogicalType)>, EvalError> {
+        let input = Input::new(&rows.columns, rows.len());
+        self.keys.iter().map(|key| Ok((key.evaluate(&input)?, key.data_type.kind))).collect()
+    }
+
     /// Pairs of (row, slot) that match by key.
     fn matches(&self, rows: &Rows) -> Result<Vec<(u32, Slot)>, EvalError> {
-        let input = Input::new(&rows.columns, rows.len());
-        let parts: Result<Vec<(ArrayRef, LogicalType)>, EvalError> =
-            self.keys.iter().map(|key| Ok((key.evaluate(&input)?, key.data_type.kind))).collect();
-        let parts = parts?;
+        let parts = self.key_columns(rows)?;
         let mut pairs = Vec::with_capacity(rows.len());
         let mut buffer = String::with_capacity(36);
         for (row, meta) in rows.meta.iter().enumerate() {

@@ -105,6 +105,24 @@ impl LookupTable {
         }
     }
 
+    /// Drops all rows with this join key.
+    pub fn forget_key(&mut self, key: &[u8]) {
+        for (record, _) in self.index.remove(key).unwrap_or_default() {
+            self.by_record.remove(&record);
+        }
+    }
+
+    /// Frees what dead rows take, once there are more of them than of the others.
+    pub fn shrink(&mut self) -> Result<(), EvalError> {
+        if self.is_empty() {
+            self.batches.truncate(1);
+            self.stored = 0;
+        } else if self.stored > 2 * self.len() {
+            self.compact()?;
+        }
+        Ok(())
+    }
+
     /// Rows with this join key, in the order of their record keys.
     pub fn find(&self, key: &[u8]) -> impl Iterator<Item = Slot> + '_ {
         self.index.get(key).into_iter().flatten().map(|(_, slot)| *slot)

@@ -6,6 +6,8 @@
 //! ```
 //! The same inputs in the same order give the same output, which is what makes replays possible.
 
+pub mod answers;
+pub mod database_join;
 pub mod filter;
 pub mod lookup_join;
 pub mod lookup_table;

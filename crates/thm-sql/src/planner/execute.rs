@@ -49,7 +49,8 @@ impl Selection {
         let collected = Collected::default();
         let graph = insert::select(self.query.clone(), collected.clone(), context)?.in_zone(self.zone);
         let checkpoint_interval = super::DEFAULT_CHECKPOINT_INTERVAL;
-        Ok((JobPlan { name: name.to_owned(), checkpoint_interval, graph: Arc::new(graph) }, collected))
+        let restart = super::Restart::None;
+        Ok((JobPlan { name: name.to_owned(), checkpoint_interval, restart, graph: Arc::new(graph) }, collected))
     }
 
     /// Whether it could run as a stream: what keeps state is refused by name.
@@ -216,7 +217,8 @@ impl Session {
                  Several queries may write one table by UNION ALL.",
             ));
         }
-        Ok(JobPlan { name, checkpoint_interval: self.settings.checkpoint_interval(), graph: Arc::new(graph) })
+        let (checkpoint_interval, restart) = (self.settings.checkpoint_interval(), self.settings.restart());
+        Ok(JobPlan { name, checkpoint_interval, restart, graph: Arc::new(graph) })
     }
 
     /// One job for each INSERT; with a name for the set, each is named after it and its table.

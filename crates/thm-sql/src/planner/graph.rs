@@ -8,14 +8,15 @@ use arrow::array::ArrayRef;
 use parking_lot::Mutex;
 use thm_api::RowKind;
 
+use crate::analyzer::LookupHint;
 use crate::catalog::PhysicalColumn;
 use crate::connector::datagen::DatagenTable;
 use crate::connector::jdbc::JdbcTable;
 use crate::connector::kafka::{Partitioner, Startup, Stop};
 use crate::expr::Expr;
 use crate::format::{Field, Format, JsonOptions, ValueFormat};
-use crate::types::DataType;
 use crate::types::zone::Zone;
+use crate::types::{DataType, LogicalType};
 
 /// Rows that a query has given so far, for whoever asked.
 #[derive(Clone, Default)]
@@ -189,7 +190,12 @@ pub(crate) enum Feed {
     /// The topic that carries the changes of a captured table (`schema.table`): never stale.
     Topic { captured: String, topic: String, options: JsonOptions },
     /// The database, asked for keys when they come.
-    Database(JdbcTable),
+    Database {
+        jdbc: Box<JdbcTable>,
+        hint: LookupHint,
+        /// The table's columns that are compared with keys, and in which types.
+        keys: Vec<(usize, LogicalType)>,
+    },
 }
 
 impl LookupNode {
@@ -197,7 +203,7 @@ impl LookupNode {
     pub fn topic(&self) -> Option<&str> {
         match &self.feed {
             Feed::Topic { topic, .. } => Some(topic),
-            Feed::Database(_) => None,
+            Feed::Database { .. } => None,
         }
     }
 }

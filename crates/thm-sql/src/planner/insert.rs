@@ -18,7 +18,7 @@ use crate::expr::{Expr, ExprKind};
 use crate::format::{Field, JsonOptions, Place, TimestampFormat, ValueFormat};
 use crate::parser::ast::Insert;
 use crate::parser::hints::Hints;
-use crate::types::coerce;
+use crate::types::{LogicalType, coerce};
 
 /// As Debezium writes: nothing is skipped, times are ISO-8601.
 fn lookup_options() -> JsonOptions {
@@ -251,7 +251,7 @@ fn lookup_node(lookup: &Lookup, source: &SourceNode, context: &CompileContext) -
     }
     let feed = match captured(jdbc, source, context, lookup.span)? {
         Some((captured, topic)) => Feed::Topic { captured, topic, options: lookup_options() },
-        None => Feed::Database(jdbc.clone()),
+        None => database(lookup, jdbc)?,
     };
     Ok(LookupNode {
         table: lookup.table.name.clone(),
@@ -262,6 +262,40 @@ fn lookup_node(lookup: &Lookup, source: &SourceNode, context: &CompileContext) -
         residual: lookup.residual.clone(),
         outer: lookup.outer,
     })
+}
+
+/// A look-up that asks the database for plain columns.
+fn database(lookup: &Lookup, jdbc: &JdbcTable) -> SqlResult<Feed> {
+    let mut keys = Vec::with_capacity(lookup.table_keys.len());
+    for key in &lookup.table_keys {
+        let mut plain = key;
+        while let ExprKind::Cast { input, .. } = &plain.kind {
+            plain = input;
+        }
+        let same =
+            |a: LogicalType, b: LogicalType| a == b || a.is_text() && b.is_text() || a.is_numeric() && b.is_numeric();
+        let comparable = same(plain.data_type.kind, key.data_type.kind) || plain.data_type.kind.is_timestamp();
+        match plain.kind {
+            ExprKind::Column(index) if comparable && !key.data_type.kind.is_binary() => {
+                keys.push((index, key.data_type.kind));
+            }
+            _ => {
+                let message = format!(
+                    "Temporal table join requires an equality condition on fields of table [{}].",
+                    lookup.table.path
+                );
+                return Err(SqlDiagnostic::new(lookup.span, message).with_hint(
+                    "The database is asked for a column by its own value: declare both columns with one type, and compare \
+                     the column itself.",
+                ));
+            }
+        }
+    }
+    if let Some(column) = lookup.table.physical.iter().find(|column| column.data_type.kind.is_nested()) {
+        let message = format!("column '{}' of type {} cannot be read by a look-up", column.name, column.data_type.kind);
+        return Err(SqlDiagnostic::new(lookup.span, message).with_hint("Declare it as STRING, or leave it out."));
+    }
+    Ok(Feed::Database { jdbc: Box::new(jdbc.clone()), hint: lookup.hint.clone(), keys })
 }
 
 /// `schema.table` and topic of the captured table behind a look-up; none where the database has to be asked.

@@ -13,6 +13,7 @@ mod flatten;
 mod graph;
 mod insert;
 mod plan;
+mod restart;
 mod session;
 mod sink;
 
@@ -20,6 +21,7 @@ pub use execute::{Outcome, Selection, Session, TableResult};
 pub(crate) use graph::{Branch, Feed, Graph, LookupNode, SinkKind, SourceKind, SourceNode, StepNode, TopicSink};
 pub use graph::{Collected, CollectedRows};
 pub use plan::JobPlan;
+pub use restart::Restart;
 pub use session::DEFAULT_CHECKPOINT_INTERVAL;
 pub(crate) use session::parse_duration;
 
@@ -70,10 +72,7 @@ fn script(source_name: &str, text: &Arc<String>, context: &CompileContext) -> Sq
             Outcome::Table(_) => {
                 out.notices.push(format!("'{}' shows nothing in a job's file", first_words(&parsed.text)))
             }
-            Outcome::Jobs(jobs) => {
-                jobs.iter().try_for_each(|job| job.check_runnable(parsed.span))?;
-                out.jobs.extend(jobs);
-            }
+            Outcome::Jobs(jobs) => out.jobs.extend(jobs),
             Outcome::Select(_) => {
                 return Err(SqlDiagnostic::new(parsed.span, "a SELECT in a job's file writes nowhere")
                     .with_hint("Write INSERT INTO a table before it, or run the file with `thm sql`."));

@@ -7,7 +7,9 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::graph::{Branch, Feed, Graph, SinkKind, StepNode};
+use crate::analyzer::LookupHint;
 use crate::catalog::PhysicalColumn;
+use crate::connector::jdbc::{Cache, JdbcTable};
 
 /// Flink SQL's prefix of a job that one INSERT makes.
 pub(super) const NAME_PREFIX: &str = "insert-into_";
@@ -19,6 +21,8 @@ pub struct JobPlan {
     pub name: String,
     /// Pause between checkpoints.
     pub checkpoint_interval: Duration,
+    /// When it starts again after a failure that may pass.
+    pub restart: super::Restart,
     pub(crate) graph: Arc<Graph>,
 }
 
@@ -52,22 +56,6 @@ impl JobPlan {
             }
         }
         (plan, collected, columns)
-    }
-
-    /// Refuses what can be planned and not yet run.
-    pub(crate) fn check_runnable(&self, span: sqlparser::tokenizer::Span) -> crate::error::SqlResult<()> {
-        for lookup in &self.graph.lookups {
-            if let Feed::Database(jdbc) = &lookup.feed {
-                let message = format!(
-                    "the look-up of '{}' asks the database, for '{}' is not captured by a source: that is not supported yet",
-                    lookup.table, jdbc.relation
-                );
-                return Err(crate::error::SqlDiagnostic::new(span, message).with_hint(
-                    "Add the table to the source's table.include.list: then its rows are at hand and never stale.",
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// Changes when a look-up's state no longer fits.
@@ -156,10 +144,7 @@ impl JobPlan {
                         Feed::Topic { captured, topic, .. } => {
                             format!("fed by=[topic {topic} of {captured}], as of=[the row's own commit]")
                         }
-                        Feed::Database(jdbc) => {
-                            let cached = if jdbc.cache.is_some() { ", cached" } else { "" };
-                            format!("asks=[{} at {}{cached}], as of=[the moment it is asked]", jdbc.relation, jdbc.url)
-                        }
+                        Feed::Database { jdbc, hint, .. } => asks(jdbc, hint),
                     };
                     format!("LookupJoin(table=[{}], type=[{kind}], {feed})", lookup.table)
                 }
@@ -179,6 +164,24 @@ impl JobPlan {
         };
         let _ = writeln!(out, "{indent}      +- Source(table=[{}], {detail})", source.table);
     }
+}
+
+/// What a look-up that asks the database does, for people.
+fn asks(jdbc: &JdbcTable, hint: &LookupHint) -> String {
+    let mut out = format!("asks=[{} at {}], as of=[the moment it is asked]", jdbc.relation, jdbc.address.shown());
+    // Writing to a String never fails.
+    let _ = match &jdbc.cache {
+        None => write!(out, ", cache=[none]"),
+        Some(Cache { max_rows, after_write, after_access, missing }) => write!(
+            out,
+            ", cache=[partial, max rows={max_rows:?}, after write={after_write:?}, after access={after_access:?}, missing keys={missing}]"
+        ),
+    };
+    let _ = write!(out, ", async=[ordered], retries=[{}]", jdbc.max_retries);
+    if let Some(retry) = &hint.retry {
+        let _ = write!(out, ", retry=[lookup_miss, fixed_delay, {:?}, {}]", retry.delay, retry.attempts);
+    }
+    out
 }
 
 fn names(columns: &[PhysicalColumn]) -> String {

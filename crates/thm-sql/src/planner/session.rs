@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::graph::ErrorPolicy;
+use super::restart::{self, Restart};
 
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::Spanned;
@@ -62,12 +63,16 @@ impl Settings {
         if name == "execution.checkpointing.interval" {
             duration(value)?;
         }
+        if restart::KEYS.contains(&name) {
+            restart::check(name, value)?;
+        }
         if name == ZONE && Zone::parse(&value.value).is_none() {
             let message = format!("'{}' is not a time zone", value.value);
             return Err(SqlDiagnostic::new(value.span, message)
                 .with_hint("Write a name such as 'America/New_York', or an offset such as 'GMT-08:00'."));
         }
-        let known = FIXED.iter().any(|(fixed, ..)| *fixed == name) || KNOWN.contains(&name);
+        let known =
+            FIXED.iter().any(|(fixed, ..)| *fixed == name) || KNOWN.contains(&name) || restart::KEYS.contains(&name);
         self.set.insert(name.to_owned(), value.value.clone());
         if known || self.ignored.iter().any(|ignored| ignored == name) {
             return Ok(None);
@@ -98,6 +103,11 @@ impl Settings {
     pub fn checkpoint_interval(&self) -> Duration {
         let set = self.get("execution.checkpointing.interval").and_then(parse_duration);
         set.unwrap_or(DEFAULT_CHECKPOINT_INTERVAL)
+    }
+
+    /// What becomes of a job after a failure that may pass.
+    pub fn restart(&self) -> Restart {
+        restart::of(|key| self.get(key))
     }
 
     /// The zone in which times without one are read and shown; UTC unless it is set.

@@ -105,6 +105,7 @@ async fn finish(log: &Arc<MemoryLog>, jobs: Vec<JobPlan>) -> Option<String> {
         handle: tokio::runtime::Handle::current(),
         budget: MemoryBudget::new(16 << 20),
         groups: None,
+        hosts: thm_api::Hosts::default(),
     });
     for job in jobs {
         let id = match manager.submit(job) {

@@ -41,6 +41,7 @@ impl Life {
             handle: tokio::runtime::Handle::current(),
             budget: MemoryBudget::new(16 << 20),
             groups: None,
+            hosts: thm_api::Hosts::default(),
         });
         Self { log, manager }
     }

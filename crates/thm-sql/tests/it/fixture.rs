@@ -276,6 +276,7 @@ impl Bench {
             handle: tokio::runtime::Handle::current(),
             budget: MemoryBudget::new(16 << 20),
             groups: None,
+            hosts: thm_api::Hosts::default(),
         })
     }
 

@@ -6,5 +6,6 @@ mod deviations;
 mod fixture;
 mod functions;
 mod jobs;
+mod lookups;
 mod samples;
 mod versions;

@@ -203,6 +203,7 @@ async fn finish(log: &Arc<MemoryLog>, job: JobPlan) -> Result<()> {
         handle: tokio::runtime::Handle::current(),
         budget: MemoryBudget::new(64 << 20),
         groups: None,
+        hosts: thm_api::Hosts::default(),
     });
     let ended = wait(&manager, job).await;
     let _ = std::fs::remove_dir_all(&folder);

@@ -103,7 +103,7 @@ fn find(jobs: &JobManager, id: &str) -> Result<JobStatus, Refusal> {
 async fn overview(State(jobs): State<Jobs>) -> Json<Value> {
     let all = jobs.jobs();
     let count = |state: JobState| all.iter().filter(|job| job.state == state).count();
-    let running = count(JobState::Running);
+    let running = count(JobState::Running) + count(JobState::Restarting);
     Json(json!({
         "taskmanagers": 1,
         "slots-total": all.len().max(1),

@@ -1,0 +1,206 @@
+//! Options of `jdbc`, and what its `table-name` reads: a table, or a subquery of plain columns and casts to text over
+//! one. Where the table is captured it is fed by the topic of its changes and the database is never asked; otherwise
+//! look-ups ask it, with the cache and the retries that the options say.
+
+use std::time::Duration;
+
+use thm_api::Secret;
+
+use super::Usage;
+use super::options::Options;
+use crate::catalog::PhysicalColumn;
+use crate::error::{SqlDiagnostic, SqlResult};
+use crate::types::LogicalType;
+
+mod address;
+mod session;
+mod statement;
+mod table_name;
+
+pub use address::Address;
+pub(crate) use session::{Answer, Asked, Database};
+
+/// A `jdbc` table.
+#[derive(Clone, Debug)]
+pub struct JdbcTable {
+    /// `url`
+    pub address: Address,
+    /// User and password, if given.
+    pub login: Option<(String, Secret)>,
+    /// `table-name` as written.
+    pub relation: String,
+    /// What look-ups that ask the database read FROM.
+    pub from: String,
+    /// Schema, if `table-name` says one.
+    pub schema: Option<String>,
+    /// The database's table; `None` for a subquery that is more than plain columns of one table.
+    pub table: Option<String>,
+    /// For each declared column, the database's column.
+    pub columns: Vec<String>,
+    /// How look-ups that ask the database remember answers.
+    pub cache: Option<Cache>,
+    /// How often a failed look-up is tried again.
+    pub max_retries: u32,
+    /// `connection.max-retry-timeout`: longest wait for a connection.
+    pub connect_timeout: Duration,
+}
+
+/// The cache of look-ups that ask the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Most keys.
+    pub max_rows: Option<u64>,
+    /// Time after which an answer is forgotten.
+    pub after_write: Option<Duration>,
+    /// Time without use after which an answer is forgotten.
+    pub after_access: Option<Duration>,
+    /// Whether "there is none" is remembered.
+    pub missing: bool,
+}
+
+/// Flink's `lookup.max-retries`.
+const DEFAULT_MAX_RETRIES: u32 = 3;
+/// Flink's `connection.max-retry-timeout`.
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Reads `jdbc` options.
+pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn], usage: Usage) -> SqlResult<JdbcTable> {
+    let url = options.required("url")?;
+    let name = options.required("table-name")?;
+    let address = address::read(&url)?;
+    let login = address::login(options)?.or_else(|| address.login.clone());
+    let _ = options.take("driver");
+    check_types(options, columns)?;
+    scan(options, usage)?;
+    let cache = cache(options)?;
+    let retries = options.take("lookup.max-retries");
+    let max_retries: i64 = Options::number(retries.as_ref())?.unwrap_or_else(|| i64::from(DEFAULT_MAX_RETRIES));
+    let max_retries = u32::try_from(max_retries).map_err(|_| {
+        let message = format!("The value of 'lookup.max-retries' option shouldn't be negative, but is {max_retries}.");
+        SqlDiagnostic::new(retries.as_ref().map_or(options.span(), |text| text.span), message)
+    })?;
+    let connect_timeout = connect_timeout(options)?;
+    options.without_effect(&["sink.buffer-flush.max-rows", "sink.buffer-flush.interval", "sink.max-retries"]);
+    options.without_effect(&["sink.parallelism"]);
+    let source = table_name::read(&name)?;
+    let inside = columns.iter().map(|column| source.column(&column.name, &name)).collect::<SqlResult<_>>()?;
+    Ok(JdbcTable {
+        address,
+        login,
+        from: source.relation(&name.value),
+        relation: name.value.clone(),
+        schema: source.schema,
+        table: source.table,
+        columns: inside,
+        cache,
+        max_retries,
+        connect_timeout,
+    })
+}
+
+/// `connection.max-retry-timeout`, in whole seconds as in Flink.
+fn connect_timeout(options: &mut Options<'_>) -> SqlResult<Duration> {
+    let written = options.take("connection.max-retry-timeout");
+    let timeout = Options::duration(written.as_ref())?.unwrap_or(DEFAULT_CONNECT_TIMEOUT);
+    if timeout < Duration::from_secs(1) {
+        let message = format!(
+            "The value of 'connection.max-retry-timeout' option must be in second granularity and shouldn't be smaller than 1 \
+             second, but is {}ms.",
+            timeout.as_millis()
+        );
+        return Err(SqlDiagnostic::new(written.map_or(options.span(), |text| text.span), message)
+            .with_hint("Write '1s' or more."));
+    }
+    Ok(timeout)
+}
+
+/// What PostgreSQL has no type for.
+fn check_types(options: &Options<'_>, columns: &[PhysicalColumn]) -> SqlResult<()> {
+    for PhysicalColumn { name, data_type } in columns {
+        let message = match data_type.kind {
+            LogicalType::Map(_) | LogicalType::Row(_) | LogicalType::Multiset(_) => {
+                format!("The PostgreSQL dialect doesn't support type: {}.", data_type.kind)
+            }
+            LogicalType::Timestamp(7..) | LogicalType::TimestampLtz(7..) => format!(
+                "The precision of field '{name}' is out of the TIMESTAMP precision range [1, 6] supported by PostgreSQL dialect."
+            ),
+            _ => continue,
+        };
+        return Err(SqlDiagnostic::new(options.span(), message).with_hint("Declare the column with another type."));
+    }
+    Ok(())
+}
+
+/// Options of scans: all or none of them, and only look-ups are made here.
+fn scan(options: &mut Options<'_>, usage: Usage) -> SqlResult<()> {
+    const PARTITION: [&str; 4] =
+        ["scan.partition.column", "scan.partition.num", "scan.partition.lower-bound", "scan.partition.upper-bound"];
+    let given: Vec<_> = PARTITION.iter().filter_map(|key| options.take(key)).collect();
+    if let Some(first) = given.first().filter(|_| given.len() < PARTITION.len()) {
+        let message =
+            format!("Either all or none of the following options should be provided:\n{}", PARTITION.join("\n"));
+        return Err(SqlDiagnostic::new(first.span, message).with_hint("Give all four, or none."));
+    }
+    if usage != Usage::Source {
+        options.without_effect(&["scan.fetch-size", "scan.auto-commit"]);
+    }
+    Ok(())
+}
+
+fn cache(options: &mut Options<'_>) -> SqlResult<Option<Cache>> {
+    let kind = options.take("lookup.cache");
+    let span = kind.as_ref().map_or(options.span(), |kind| kind.span);
+    let (partial, full) = match kind.as_ref().map(|kind| kind.value.to_ascii_uppercase()).as_deref() {
+        None | Some("NONE") => (false, false),
+        Some("PARTIAL") => (true, false),
+        Some("FULL") => (false, true),
+        Some(other) => {
+            let message = format!(
+                "Could not parse value '{other}' for key 'lookup.cache'. Expected one of: [[NONE, PARTIAL, FULL]]"
+            );
+            return Err(SqlDiagnostic::new(span, message).with_hint("Write 'NONE' or 'PARTIAL'."));
+        }
+    };
+    if full {
+        return Err(SqlDiagnostic::new(span, "'lookup.cache' = 'FULL' is not supported")
+            .with_hint("Let a source capture the table: then the whole of it is at hand and never stale."));
+    }
+    // Of the two generations of options one counts, as in Flink: the new one with `lookup.cache` = `PARTIAL`.
+    const NEW: [&str; 5] = [
+        "lookup.partial-cache.max-rows",
+        "lookup.partial-cache.expire-after-write",
+        "lookup.partial-cache.cache-missing-key",
+        "lookup.partial-cache.caching-missing-key",
+        "lookup.partial-cache.expire-after-access",
+    ];
+    const OLD: [&str; 3] = ["lookup.cache.max-rows", "lookup.cache.ttl", "lookup.cache.caching-missing-key"];
+    let [rows, written, missing, other_missing, access] =
+        if partial { NEW.map(|key| options.take(key)) } else { Default::default() };
+    let [old_rows, old_written, old_missing] =
+        if partial { Default::default() } else { OLD.map(|key| options.take(key)) };
+    options.without_effect(&NEW);
+    options.without_effect(&OLD);
+    let (rows, written) = (rows.or(old_rows), written.or(old_written));
+    let missing = missing.or(other_missing).or(old_missing);
+    let cache = Cache {
+        max_rows: Options::number(rows.as_ref())?,
+        after_write: Options::duration(written.as_ref())?,
+        after_access: Options::duration(access.as_ref())?,
+        missing: missing.map_or(Ok(true), |text| Options::boolean(Some(text)))?,
+    };
+    let bounded = cache.max_rows.is_some() || cache.after_write.is_some() || cache.after_access.is_some();
+    if partial && !bounded {
+        let message = "Missing 'lookup.partial-cache.expire-after-access', 'lookup.partial-cache.expire-after-write' or \
+                       'lookup.partial-cache.max-rows' in the configuration. The cache will not have evictions under this \
+                       configuration and could lead to potential memory issues as the cache size may grow indefinitely.";
+        return Err(SqlDiagnostic::new(span, message).with_hint("Add 'lookup.partial-cache.max-rows'."));
+    }
+    if !partial && cache.max_rows.is_some() != cache.after_write.is_some() {
+        let message =
+            "Either all or none of the following options should be provided:\nlookup.cache.max-rows\nlookup.cache.ttl";
+        return Err(SqlDiagnostic::new(span, message).with_hint("Give both, or none."));
+    }
+    let some = cache.max_rows.is_some_and(|rows| rows > 0) && cache.after_write.is_some_and(|time| !time.is_zero());
+    let cached = partial || some;
+    Ok(cached.then_some(cache))
+}
