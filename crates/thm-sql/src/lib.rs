@@ -22,4 +22,4 @@ pub mod types;
 
 pub use error::SqlDiagnostic;
 pub use job::{CheckpointStatus, From, InputStatus, JobManager, JobManagerOptions, JobState, JobStatus, VertexStatus};
-pub use planner::{CapturedTable, CompileContext, JobPlan, Script, compile};
+pub use planner::{Capture, CapturedTable, CompileContext, JobPlan, Script, compile};

@@ -29,6 +29,7 @@ use thm_sql::{CompileContext, JobManager, JobManagerOptions, JobPlan};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::captures;
 use crate::cli::run::SqlFailure;
 use crate::config::Config;
 use crate::server::watch::Watch;
@@ -65,7 +66,7 @@ impl Engine {
     /// belong together (`thm.start`).
     pub async fn start(config: Config, metrics: PrometheusHandle, start: Option<String>) -> Result<Arc<Self>> {
         let hosts = Arc::new(Hosts::new(config.hosts.clone()));
-        let plans = compile(&config)?;
+        compile(&config, &CompileContext::default())?;
         check_connectors(&config)?;
         let ports = Ports::bind(&config).await?;
         let folder = DataFolder::open(&config.data_dir)?;
@@ -99,6 +100,8 @@ impl Engine {
             herder.load_file(&file).await?;
         }
 
+        // Once more, now that the sources are known: which look-ups are fed by the WAL.
+        let plans = compile(&config, &captures::context(&herder))?;
         let broker = Broker::new(log.clone(), groups, config.server.auto_create_on_produce, Limits::default());
         let kafka = bind_kafka(&config, &broker).await?;
         let stop = CancellationToken::new();
@@ -204,7 +207,7 @@ fn registry(source: PostgresConnector) -> Registry {
 
 /// Checks all files without touching anything outside; says what there is.
 pub fn check(config: &Config) -> Result<String> {
-    let jobs = compile(config)?.len();
+    let jobs = compile(config, &CompileContext::default())?.len();
     let connectors = check_connectors(config)?;
     Ok(format!("{jobs} SQL jobs and {connectors} connectors are in order"))
 }
@@ -240,7 +243,7 @@ fn check_connector(registry: &Registry, file: &Path) -> Result<()> {
 }
 
 /// Compiles every SQL file before anything else happens.
-fn compile(config: &Config) -> Result<Vec<JobPlan>> {
+fn compile(config: &Config, context: &CompileContext) -> Result<Vec<JobPlan>> {
     let mut plans = Vec::new();
     for file in &config.sql {
         let text = std::fs::read_to_string(file).map_err(|error| {
@@ -248,7 +251,7 @@ fn compile(config: &Config) -> Result<Vec<JobPlan>> {
                 .with_source(error)
                 .with_hint("Name an existing UTF-8 file in the `sql` list of thm.toml.")
         })?;
-        let script = thm_sql::compile(file, &text, &CompileContext::default()).map_err(SqlFailure)?;
+        let script = thm_sql::compile(file, &text, context).map_err(SqlFailure)?;
         for notice in &script.notices {
             tracing::warn!(file, "{notice}");
         }

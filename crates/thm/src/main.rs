@@ -1,5 +1,6 @@
 //! `thm`: PostgreSQL's changes, enriched with Flink SQL, in ClickHouse, Redis and any HTTP API.
 
+mod captures;
 mod cli;
 mod config;
 mod connect_client;

@@ -306,6 +306,12 @@ fn captured(
     span: Span,
 ) -> SqlResult<Option<(String, String)>> {
     let Some(table) = &jdbc.table else { return Ok(None) };
+    if !context.sources.is_empty() {
+        let schema = jdbc.schema.as_ref().or(jdbc.address.schema.as_ref()).map_or("public", String::as_str);
+        let mut sources = context.sources.iter().filter(|source| source.database == jdbc.address.database);
+        let topic = sources.find_map(|source| (source.topic)(schema, table));
+        return Ok(topic.map(|topic| (format!("{schema}.{table}"), topic)));
+    }
     if context.captured.is_empty() {
         let stream = match (&source.kind, source.topics()) {
             (SourceKind::Topics(topics), [only]) if topics.value.kind == ValueFormat::DebeziumJson => only.as_str(),

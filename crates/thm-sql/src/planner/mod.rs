@@ -25,6 +25,7 @@ pub use restart::Restart;
 pub use session::DEFAULT_CHECKPOINT_INTERVAL;
 pub(crate) use session::parse_duration;
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{SqlDiagnostic, SqlResult};
@@ -40,12 +41,29 @@ pub struct CapturedTable {
     pub topic: String,
 }
 
-/// What a script is compiled against.
+/// A source of changes that is known: which tables of which database it captures.
+#[derive(Clone)]
+pub struct Capture {
+    /// The database.
+    pub database: String,
+    /// Topic of a table (schema, name), if the source captures it.
+    pub topic: Arc<dyn Fn(&str, &str) -> Option<String> + Send + Sync>,
+}
+
+impl fmt::Debug for Capture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Capture").field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
+/// What a script is compiled against. With neither captured tables nor sources, topics are taken to be
+/// `<prefix>.<schema>.<table>` with prefix and schema of the stream that looks a table up.
 #[derive(Clone, Debug, Default)]
 pub struct CompileContext {
-    /// Captured tables. If none is given, topics are taken to be `<prefix>.<schema>.<table>` with prefix and schema
-    /// of the stream that looks the table up.
+    /// Captured tables.
     pub captured: Vec<CapturedTable>,
+    /// Sources that run. A table that none of them captures is looked up in its database.
+    pub sources: Vec<Capture>,
 }
 
 /// A compiled script.

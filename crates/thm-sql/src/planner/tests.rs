@@ -45,10 +45,16 @@ fn a_captured_table_says_its_topic() {
         table: table.to_owned(),
         topic: format!("other.{table}"),
     };
-    let context = CompileContext { captured: vec![captured("content")] };
+    let context = CompileContext { captured: vec![captured("content")], ..CompileContext::default() };
     let script = compile("test.sql", OURS, &context).unwrap();
     assert_eq!(script.jobs[0].source_topics()[1], "other.content");
-    let asked = compile("test.sql", OURS, &CompileContext { captured: vec![captured("users")] }).unwrap();
+    let of = |database: &str| {
+        let topic = Arc::new(|schema: &str, table: &str| (table == "content").then(|| format!("p.{schema}.{table}")));
+        CompileContext { sources: vec![Capture { database: database.to_owned(), topic }], ..CompileContext::default() }
+    };
+    let script = compile("test.sql", OURS, &of("thm")).unwrap();
+    assert_eq!(script.jobs[0].source_topics()[1], "p.public.content");
+    let asked = compile("test.sql", OURS, &of("another")).unwrap();
     assert_eq!(asked.jobs[0].source_topics().len(), 1, "the database is asked");
     let shown = asked.jobs[0].explain();
     assert!(shown.contains("asks=[") && shown.contains("cache=[partial, max rows=Some(5000)"), "{shown}");

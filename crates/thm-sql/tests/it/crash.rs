@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use thm_api::{
@@ -19,6 +21,13 @@ use crate::jobs::{Random, undisturbed, workload};
 /// Checkpoints come often, yet leave most of the time to records: they cost two fsyncs.
 fn often() -> String {
     OURS.replace("'10s'", "'60ms'")
+}
+
+/// The same job written in another way: another version, whose rows are the same.
+fn rewritten() -> String {
+    let text = often().replace("WHERE e.event_type IS NOT NULL", "WHERE NOT (e.event_type IS NULL)");
+    assert_ne!(text, often());
+    text
 }
 
 /// One life of the engine.
@@ -48,11 +57,15 @@ impl Life {
 
     /// The source says again that everything is there.
     fn complete(&self) {
-        let end = |topic: &str| self.log.topic(topic).unwrap().partitions[0].high_watermark;
+        Self::complete_on(&self.log);
+    }
+
+    fn complete_on(log: &EmbeddedLog) {
+        let end = |topic: &str| log.topic(topic).unwrap().partitions[0].high_watermark;
         let ends: BTreeMap<String, Vec<Option<Offset>>> =
             [EVENTS, CONTENT].into_iter().map(|topic| (topic.to_owned(), vec![Some(end(topic))])).collect();
         let position = Position::end_of(Lsn(1_000_000));
-        self.log.publish("source:pg", Arc::new(Complete { position, ends }));
+        log.publish("source:pg", Arc::new(Complete { position, ends }));
     }
 }
 
@@ -105,22 +118,75 @@ async fn a_machine_that_loses_power_at_random_moments_writes_each_record_once() 
         life.complete();
         life.manager.submit(plan(&often())).unwrap();
         let enough = seen.last().copied().unwrap_or(0) + random.below(300) as usize;
-        let mut records = 0;
-        for _ in 0..500 {
-            records = output(&*life.log).await.len();
-            if records > enough.min(wanted.len() - 1) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        seen.push(records);
+        seen.push(grown(&life.log, enough.min(wanted.len() - 1)).await);
         storage.crash();
         tokio::task::block_in_place(|| life.manager.stop());
     }
     assert!(seen.iter().any(|records| *records > 0 && *records < wanted.len()), "crashes came in the middle: {seen:?}");
-    let found = finish(folder.path(), wanted.len()).await;
-    for (at, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+    compare(&finish(folder.path(), wanted.len()).await, &wanted, &seen);
+}
+
+/// Keys, values, headers and timestamps, in order.
+fn compare(found: &[Written], wanted: &[Written], seen: &[usize]) {
+    for (at, (found, wanted)) in found.iter().zip(wanted).enumerate() {
         assert_eq!(found, wanted, "record {at}; lives ended at {seen:?}");
     }
     assert_eq!(found.len(), wanted.len(), "lives ended at {seen:?}");
+}
+
+/// Waits until the output has more records than so many, for as long as many reads take, and tells how many it has.
+async fn grown(log: &EmbeddedLog, enough: usize) -> usize {
+    let mut records = 0;
+    for _ in 0..300 {
+        records = output(log).await.len();
+        if records > enough {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    records
+}
+
+/// Switches between two versions until the life is over.
+fn switching(manager: Arc<JobManager>, over: Arc<AtomicBool>, mut random: Random) -> JoinHandle<u32> {
+    std::thread::spawn(move || {
+        let mut switches = 0;
+        while !over.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(random.below(60)));
+            let text = if random.below(2) == 0 { often() } else { rewritten() };
+            // A version that failed with the machine is replaced by the next life's.
+            switches += u32::from(manager.replace(plan(&text)).is_ok());
+        }
+        switches
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_loses_power_while_versions_are_switched_writes_each_record_once() {
+    let seed = std::env::var("THM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(23);
+    let mut random = Random(seed);
+    let changes = workload(seed, 1_000);
+    let wanted = undisturbed(&changes).await;
+    let folder = tempfile::tempdir().unwrap();
+    write_sources(folder.path(), &changes).await;
+    let (mut seen, mut switches) = (Vec::new(), 0);
+    for _ in 0..6 {
+        let storage = FaultStorage::new();
+        storage.inject(Fault::DropUnsynced("*".to_owned()));
+        let Life { log, manager } = Life::begin(folder.path(), storage.clone()).await;
+        let manager = Arc::new(manager);
+        Life::complete_on(&log);
+        manager.submit(plan(&often())).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let switcher = switching(Arc::clone(&manager), Arc::clone(&over), Random(random.below(u64::MAX)));
+        let enough = seen.last().copied().unwrap_or(0) + random.below(120) as usize;
+        seen.push(grown(&log, enough.min(wanted.len() - 1)).await);
+        storage.crash();
+        over.store(true, Ordering::Relaxed);
+        switches += tokio::task::block_in_place(|| switcher.join().unwrap());
+        tokio::task::block_in_place(|| manager.stop());
+    }
+    assert!(switches > 0, "versions were switched");
+    assert!(seen.iter().any(|records| *records > 0 && *records < wanted.len()), "crashes came in the middle: {seen:?}");
+    compare(&finish(folder.path(), wanted.len()).await, &wanted, &seen);
 }

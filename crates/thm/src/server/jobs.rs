@@ -19,8 +19,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thm_api::{Error, ErrorKind, Result};
-use thm_sql::{CompileContext, From, JobPlan, JobState};
+use thm_sql::{From, JobPlan, JobState};
 
+use crate::captures;
 use crate::engine::Engine;
 
 /// A job that cannot go on fails while it restores; one that has not failed by then runs, or waits for its topics.
@@ -49,7 +50,7 @@ pub async fn submit(State(engine): State<Arc<Engine>>, Json(submission): Json<Su
             return (StatusCode::BAD_REQUEST, Json(body)).into_response();
         }
     };
-    let script = match thm_sql::compile(&file, &sql, &CompileContext::default()) {
+    let script = match thm_sql::compile(&file, &sql, &captures::context(&engine.herder)) {
         Ok(script) => script,
         Err(diagnostic) => {
             let rendered = format!("{:?}", miette::Report::new(diagnostic));

@@ -1,0 +1,53 @@
+//! Which tables the source connectors capture, for SQL files that look them up.
+
+use std::sync::Arc;
+
+use thm_api::ConnectorConfig;
+use thm_connect::Herder;
+use thm_source::options::Options;
+use thm_sql::{Capture, CompileContext};
+
+/// What SQL is compiled against while these connectors are there.
+pub fn context(herder: &Herder) -> CompileContext {
+    let sources = herder.names().into_iter().filter_map(|name| {
+        let written = herder.info(&name).ok()?.config;
+        let written = written.into_iter().filter_map(|(option, text)| Some((option, text?))).collect();
+        capture(&thm_connect::resolve_secrets(&written).ok()?)
+    });
+    CompileContext { sources: sources.collect(), ..CompileContext::default() }
+}
+
+/// What a connector captures, if it is a source; one with wrong options fails elsewhere.
+fn capture(config: &ConnectorConfig) -> Option<Capture> {
+    let class = config.get("connector.class")?.rsplit('.').next()?;
+    let options = matches!(class, "PostgresConnector" | "Postgres").then(|| Options::parse(config))?.ok()?;
+    let database = options.database.clone();
+    let topic =
+        move |schema: &str, table: &str| options.filter.includes(schema, table).then(|| options.topic(schema, table));
+    Some(Capture { database, topic: Arc::new(topic) })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_source_says_what_it_captures_and_others_say_nothing() {
+        let option = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let source = [
+            ("connector.class", "io.debezium.connector.postgresql.PostgresConnector"),
+            ("database.hostname", "postgres"),
+            ("database.dbname", "thm"),
+            ("database.user", "app"),
+            ("topic.prefix", "pg"),
+            ("table.include.list", "public.content"),
+        ];
+        let capture = capture(&ConnectorConfig::new(source.into_iter().map(option).collect())).unwrap();
+        assert_eq!(capture.database, "thm");
+        assert_eq!((capture.topic)("public", "content").as_deref(), Some("pg.public.content"));
+        assert_eq!((capture.topic)("public", "users"), None);
+        let sink = ConnectorConfig::new([("connector.class", "x.HttpSinkConnector")].map(option).into());
+        assert!(super::capture(&sink).is_none());
+    }
+}
