@@ -81,6 +81,10 @@ pub trait Connector: Send + Sync + 'static {
     fn retry_limit(&self, _kind: ErrorKind, _config: &ConnectorConfig) -> Option<Duration> {
         None
     }
+    /// What no two connectors may both have: the thing's name (equal for equal things), and what to do about it.
+    fn exclusive(&self, _config: &ConnectorConfig) -> Vec<(String, &'static str)> {
+        Vec::new()
+    }
     /// Makes a task; touches nothing outside.
     fn task(&self, context: TaskContext) -> Result<Task>;
 }

@@ -20,6 +20,7 @@ use thm_api::{Connector, ConnectorKind, Error, ErrorKind, Failpoints, Result, Ta
 use crate::definition::{self, Definition, RawConfig, Validation};
 use crate::names::ConnectorState;
 use crate::options::HerderOptions;
+use crate::secrets;
 use crate::status::{ConnectorSnapshot, State};
 use entry::Entry;
 pub use entry::{ConnectorInfo, ConnectorStatus, InstanceStatus};
@@ -112,9 +113,11 @@ impl Herder {
         if self.persisted_wins(name, &config) {
             return Ok(());
         }
-        let (connector, validation) = self.check_config(name, &config).map_err(|refusal| {
+        let refused = |refusal: Refusal| {
             Error::new(ErrorKind::InvalidConfig, "loading a connector", name).with_hint(refusal.message)
-        })?;
+        };
+        let (connector, validation) = self.check_config(name, &config).map_err(refused)?;
+        self.check_exclusive(name, &*connector, &validation).map_err(refused)?;
         log_warnings(name, &validation);
         let target = self.stored_target(name)?.unwrap_or_default();
         self.insert(name, config, connector, target, entry::Origin::File);
@@ -150,10 +153,37 @@ impl Herder {
         }
         let connector = self.class_of(config)?;
         let validation = definition::validate(&*connector, config);
-        match validation.refusal() {
-            Some(message) => Err(Refusal::new(400, message)),
-            None => Ok((connector, validation)),
+        if let Some(message) = validation.refusal() {
+            return Err(Refusal::new(400, message));
         }
+        Ok((connector, validation))
+    }
+
+    /// No other connector has what only one may have.
+    pub(super) fn check_exclusive(
+        &self,
+        name: &str,
+        connector: &dyn Connector,
+        validation: &Validation,
+    ) -> Result<(), Refusal> {
+        let ours = connector.exclusive(&validation.resolved);
+        if ours.is_empty() {
+            return Ok(());
+        }
+        let connectors = self.connectors.lock();
+        for (other, entry) in connectors.iter().filter(|(other, _)| other.as_str() != name) {
+            let given = entry.config.iter().filter_map(|(option, value)| Some((option.clone(), value.clone()?)));
+            let Ok(theirs) = secrets::resolve(&given.collect()) else { continue };
+            let theirs = entry.connector.exclusive(&theirs);
+            let shared = ours.iter().find(|(thing, _)| theirs.iter().any(|(theirs, _)| theirs == thing));
+            if let Some((thing, advice)) = shared {
+                let message = format!(
+                    "Connectors {name} and {other} cannot both have {thing}. {advice} Or delete {other} first."
+                );
+                return Err(Refusal::new(409, message));
+            }
+        }
+        Ok(())
     }
 
     /// The connector that a configuration's `connector.class` names.

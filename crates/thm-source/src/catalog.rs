@@ -237,6 +237,37 @@ pub async fn tables(session: &Session) -> Result<Vec<TableName>> {
     Ok(found.iter().map(name).collect())
 }
 
+/// What identifies a table's rows in the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableIdentity {
+    /// The table.
+    pub table: TableName,
+    /// `d`, `n`, `f` or `i`.
+    pub kind: u8,
+    /// Name of the index, for `i`.
+    pub index: Option<String>,
+    /// It has a primary key.
+    pub has_primary_key: bool,
+}
+
+/// Replica identities of tables, in their order; without those that are gone.
+pub async fn identities(session: &Session, tables: &[TableName]) -> Result<Vec<TableIdentity>> {
+    let sql = "SELECT c.oid, c.relreplident::text, \
+               (SELECT n.relname::text FROM pg_index i JOIN pg_class n ON n.oid = i.indexrelid \
+                WHERE i.indrelid = c.oid AND i.indisreplident), \
+               EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) \
+               FROM pg_class c WHERE c.oid = ANY($1)";
+    let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
+    let failed = |error| from_sql(error, "asking for replica identities", "catalog");
+    let found = session.query(sql, &[&oids]).await.map_err(failed)?;
+    let of = |table: &TableName| {
+        let row = found.iter().find(|row| row.get::<_, u32>(0) == table.oid)?;
+        let kind = row.get::<_, String>(1).bytes().next().unwrap_or_default();
+        Some(TableIdentity { table: table.clone(), kind, index: row.get(2), has_primary_key: row.get(3) })
+    };
+    Ok(tables.iter().filter_map(of).collect())
+}
+
 /// Whether the table is partitioned.
 pub async fn is_partitioned(session: &Session, oid: u32) -> Result<bool> {
     let sql = format!("SELECT relkind = 'p' FROM pg_class WHERE oid = {oid}");

@@ -79,6 +79,16 @@ impl Connector for PostgresConnector {
         options::is_unlisted(option)
     }
 
+    fn exclusive(&self, config: &ConnectorConfig) -> Vec<(String, &'static str)> {
+        let Ok(options) = Options::parse(config) else { return Vec::new() };
+        let slot = format!("the slot {} of {}:{}", options.slot, options.host, options.port);
+        let prefix = format!("the topic.prefix {}", options.prefix);
+        vec![
+            (slot, "A slot has one reader: choose another slot.name, which has a slot made of its own."),
+            (prefix, "Their records would mix in the same topics: choose another topic.prefix."),
+        ]
+    }
+
     fn retry_limit(&self, kind: ErrorKind, config: &ConnectorConfig) -> Option<Duration> {
         match kind {
             ErrorKind::SlotInUse => options::slot_patience(config).ok().flatten(),

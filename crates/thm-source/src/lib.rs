@@ -13,7 +13,7 @@
 //! | [`connector`], [`options`], `config_def` | the class and its options |
 //! | [`modes`], [`naming`], [`column_rules`], [`output`] | options of values, names, columns and forms |
 //! | [`task`] | start, poll, acknowledge, stop |
-//! | [`session`], [`catalog`], [`preflight`] | SQL session; what the catalog says; what must be right first |
+//! | [`session`], [`catalog`], [`preflight`], [`replica_identity`] | SQL session; what the catalog says; what must be right first |
 //! | [`slot`] | whether slot and durable state belong together |
 //! | [`snapshot`], [`copy`] | rows as of the slot's consistent point |
 //! | [`transport`], [`stream`], [`transaction`], [`pgoutput`] | changes after it |
@@ -42,6 +42,7 @@ pub mod options;
 pub mod output;
 pub mod pgoutput;
 pub mod preflight;
+pub mod replica_identity;
 pub mod session;
 pub mod slot;
 pub mod snapshot;

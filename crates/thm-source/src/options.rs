@@ -15,6 +15,7 @@ use crate::naming::{Adjust, Naming, Strategy};
 use crate::notes::MessageFilter;
 use crate::notifications::Channels;
 use crate::output::Output;
+use crate::replica_identity::Wanted;
 
 use crate::toast::ToastOptions;
 
@@ -25,6 +26,8 @@ pub enum Autocreate {
     AllTables,
     /// For the captured tables.
     Filtered,
+    /// For no table: its owner adds them.
+    NoTables,
     /// It must be there.
     Disabled,
 }
@@ -148,6 +151,8 @@ pub struct Options {
     pub toast: ToastOptions,
     /// `thm.spool.dir`: where a transaction beyond the memory's share waits for its end.
     pub spool: PathBuf,
+    /// `replica.identity.autoset.values`
+    pub identities: Wanted,
     /// `notification.*`
     pub notifications: Channels,
     /// `heartbeat.*`; `None` for none.
@@ -182,6 +187,7 @@ impl Options {
             autocreate: choose(config, "publication.autocreate.mode", "all_tables", |text| match text {
                 "all_tables" => Some(Autocreate::AllTables),
                 "filtered" => Some(Autocreate::Filtered),
+                "no_tables" => Some(Autocreate::NoTables),
                 "disabled" => Some(Autocreate::Disabled),
                 _ => None,
             })?,
@@ -215,14 +221,15 @@ impl Options {
             })?,
             toast: ToastOptions::parse(config)?,
             spool: config.get("thm.spool.dir").map_or_else(std::env::temp_dir, PathBuf::from),
+            identities: Wanted::parse(config)?,
             notifications: Channels::parse(config)?,
             heartbeat: heartbeat(config)?,
             status_interval: Duration::from_millis(status_ms).clamp(Duration::from_millis(50), DEFAULT_STATUS_INTERVAL),
         })
     }
 
-    /// Whether a message of the stream is of an operation that is left out, before its table is looked at. Debezium 2.7
-    /// looks at the operation last.
+    /// Whether a message of the stream is of an operation that is left out, before its table is looked at. Debezium 3.7
+    /// leaves such operations out of the publication that it makes; older ones look at the operation last.
     #[must_use]
     pub fn skips(&self, message: &[u8]) -> bool {
         let letter = match message.first() {
@@ -232,7 +239,9 @@ impl Options {
             Some(b'T') => b't',
             _ => return false,
         };
-        self.envelope == EnvelopeVersion::V3_7 && self.skipped.contains(&letter)
+        self.envelope == EnvelopeVersion::V3_7
+            && self.autocreate != Autocreate::Disabled
+            && self.skipped.contains(&letter)
     }
 
     /// Name of a table's topic.
@@ -478,7 +487,6 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     // The older connector called no_data never.
     let older = config.get("thm.envelope") == Some("2.7");
     refuse("snapshot.mode", if older { OLDER_SNAPSHOT_MODES } else { &OLDER_SNAPSHOT_MODES[..5] });
-    refuse("publication.autocreate.mode", &["all_tables", "filtered", "disabled"]);
     refuse("plugin.name", &["pgoutput"]);
     refuse("database.sslmode", &["disable", "allow", "prefer"]);
     refuse("decimal.handling.mode", &["precise", "string", "double"]);

@@ -6,6 +6,7 @@ use crate::catalog::{self, Publication, Server, TableName};
 use crate::failure::from_sql;
 use crate::options::{Autocreate, Options};
 use crate::session::{Session, identifier};
+use crate::slot::PublicationMark;
 
 /// Most tables named in one error.
 const MAX_NAMED_TABLES: usize = 10;
@@ -42,11 +43,27 @@ pub async fn captured_tables(session: &Session, options: &Options, named: &[Stri
     Ok(existing.into_iter().filter(|table| options.filter.includes(&table.schema, &table.name)).collect())
 }
 
-/// The publication holds every captured table and publishes rows. `create`: make it if it is not there.
-pub async fn check_publication(session: &Session, options: &Options, tables: &[TableName], create: bool) -> Result<()> {
+/// The publication holds every captured table and publishes rows. `before` is how it was when the slot was last read;
+/// without that, it is made if it is not there. With `filtered` it is given the tables that it lacks, unless it had them
+/// before: their changes since are lost.
+pub async fn check_publication(
+    session: &Session,
+    options: &Options,
+    tables: &[TableName],
+    before: Option<&PublicationMark>,
+) -> Result<()> {
     let name = &options.publication;
     match catalog::publication(session, name).await? {
-        Some(publication) => compare(&publication, options, tables),
+        Some(publication) => {
+            let lacking = lacking(&publication, tables);
+            let had = |table: &TableName| before.is_some_and(|mark| mark.tables.contains_key(&table.to_string()));
+            match options.autocreate {
+                Autocreate::Filtered if !lacking.is_empty() && !lacking.iter().any(had) => {
+                    add_tables(session, name, &lacking).await
+                }
+                _ => compare(&publication, options, &lacking),
+            }
+        }
         None if options.autocreate == Autocreate::Disabled => {
             let error = Error::new(ErrorKind::CaptureMismatch, "looking for the publication", name);
             Err(error.with_source("it does not exist and publication.autocreate.mode is disabled").with_hint(format!(
@@ -55,12 +72,28 @@ pub async fn check_publication(session: &Session, options: &Options, tables: &[T
                 sql_list(tables)
             )))
         }
-        None if !create => Ok(()),
+        None if before.is_some() => Ok(()),
         None => create_publication(session, options, tables).await,
     }
 }
 
-fn compare(publication: &Publication, options: &Options, tables: &[TableName]) -> Result<()> {
+/// Captured tables that the publication does not have.
+pub fn lacking(publication: &Publication, tables: &[TableName]) -> Vec<TableName> {
+    let lacks = |table: &&TableName| !publication.all_tables && !publication.tables.contains(&table.to_string());
+    tables.iter().filter(lacks).cloned().collect()
+}
+
+async fn add_tables(session: &Session, name: &str, lacking: &[TableName]) -> Result<()> {
+    let sql = format!("ALTER PUBLICATION {} ADD TABLE {}", identifier(name), sql_list(lacking));
+    session.batch_execute(&sql).await.map_err(|error| {
+        from_sql(error, "adding tables to the publication", name)
+            .with_hint(format!("Run as the publication's and the tables' owner: {sql};"))
+    })?;
+    tracing::info!(publication = name, tables = named(lacking.iter().map(TableName::to_string)), "added tables");
+    Ok(())
+}
+
+fn compare(publication: &Publication, options: &Options, lacking: &[TableName]) -> Result<()> {
     let name = &options.publication;
     if !publication.publishes_rows {
         tracing::warn!(
@@ -68,18 +101,30 @@ fn compare(publication: &Publication, options: &Options, tables: &[TableName]) -
             "publication leaves out inserts, updates or deletes, and so does the source"
         );
     }
-    let lacking: Vec<TableName> =
-        tables.iter().filter(|table| !publication.tables.contains(&table.to_string())).cloned().collect();
-    if publication.all_tables || lacking.is_empty() {
+    if lacking.is_empty() {
         return Ok(());
     }
+    if options.autocreate == Autocreate::NoTables {
+        let tables = named(lacking.iter().map(TableName::to_string));
+        tracing::warn!(
+            publication = name,
+            tables,
+            "publication does not have these tables yet: changes of them are not sent"
+        );
+        return Ok(());
+    }
+    Err(without(publication, name, lacking))
+}
+
+/// The publication lacks tables.
+pub fn without(publication: &Publication, name: &str, lacking: &[TableName]) -> Error {
     let names = named(lacking.iter().map(TableName::to_string));
     let error = Error::new(ErrorKind::CaptureMismatch, "comparing the publication", format!("{name}: without {names}"));
-    Err(error.with_source(format!("it publishes {}", named(publication.tables.iter().cloned()))).with_hint(format!(
+    error.with_source(format!("it publishes {}", named(publication.tables.iter().cloned()))).with_hint(format!(
         "Run: ALTER PUBLICATION {} ADD TABLE {}; or correct table.include.list.",
         identifier(name),
-        sql_list(&lacking)
-    )))
+        sql_list(lacking)
+    ))
 }
 
 async fn create_publication(session: &Session, options: &Options, tables: &[TableName]) -> Result<()> {
@@ -89,11 +134,12 @@ async fn create_publication(session: &Session, options: &Options, tables: &[Tabl
             let error = Error::new(ErrorKind::CaptureMismatch, "creating the publication", name);
             return Err(error.with_source("table.include.list matches no table"));
         }
-        Autocreate::Filtered => format!("TABLE {}", sql_list(tables)),
-        _ => "ALL TABLES".to_owned(),
+        Autocreate::Filtered => format!(" FOR TABLE {}", sql_list(tables)),
+        Autocreate::NoTables => String::new(),
+        _ => " FOR ALL TABLES".to_owned(),
     };
     let root = if options.partition_root { " WITH (publish_via_partition_root = true)" } else { "" };
-    let sql = format!("CREATE PUBLICATION {} FOR {what}{root}", identifier(name));
+    let sql = format!("CREATE PUBLICATION {}{what}{root}", identifier(name));
     let created = session.simple_query(&sql).await;
     created.map_err(|error| {
         from_sql(error, "creating the publication", name)

@@ -29,10 +29,11 @@ use crate::heartbeat::Heartbeat;
 use crate::notifications::{Event, Notifier};
 use crate::options::{Options, SnapshotMode, named_tables};
 use crate::preflight;
+use crate::replica_identity;
 use crate::session::Session;
 use crate::slot::{self, Facts, Phase, Plan, PublicationMark, SlotState};
 use crate::snapshot::{Snapshot, no_records};
-use crate::status::Status;
+use crate::status::{Status, Watched};
 use crate::stream::{Stream, now};
 use crate::toast::{Hydrator, Store};
 use crate::transport::{ReplicationClient, ReplicationTransport};
@@ -99,6 +100,8 @@ impl Running {
         let server = preflight::check_server(&session, options).await?;
         let tables = preflight::captured_tables(&session, options, &named_tables(&context.config)).await?;
 
+        replica_identity::settle(&session, &options.identities, &tables).await?;
+
         let state = SlotState::load(store)?;
         let existing = catalog::slot(&session, &options.slot).await?;
         let obeyed = state.as_ref().and_then(|state| state.obeyed.clone());
@@ -140,7 +143,8 @@ impl Running {
             toast_epoch: None,
             obeyed: options.start.as_ref().map(|(_, text)| text.clone()).or(obeyed),
         };
-        let opening = Opening { context, options, session, transport, tables, durable };
+        let captured = tables.clone();
+        let opening = Opening { context, options, session, transport, tables, captured, durable };
         match (plan, state, existing) {
             (Plan::Resume, Some(state), Some(existing)) => {
                 let state = SlotState { timeline: server.timeline, publication: Some(publication), ..state };
@@ -173,9 +177,10 @@ async fn publication(
         let reason = "the publication is gone: changes made since cannot be read, and those made without it are lost";
         return Err(slot::publication_changed(name, reason));
     }
-    preflight::check_publication(session, options, tables, !resumes).await?;
-    let now = catalog::publication_mark(session, name).await?.unwrap_or_default();
+    let unknown = PublicationMark::default();
     let before = state.and_then(|state| state.publication.as_ref()).filter(|_| resumes);
+    preflight::check_publication(session, options, tables, resumes.then(|| before.unwrap_or(&unknown))).await?;
+    let now = catalog::publication_mark(session, name).await?.unwrap_or_default();
     match before.and_then(|before| before.changed(&now)) {
         Some(reason) => Err(slot::publication_changed(name, &reason)),
         None => Ok(now),
@@ -188,7 +193,9 @@ struct Opening<'a> {
     options: &'a Arc<Options>,
     session: Session,
     transport: ReplicationClient,
+    /// Those whose topics are to be made.
     tables: Vec<catalog::TableName>,
+    captured: Vec<catalog::TableName>,
     durable: HashMap<String, Position>,
 }
 
@@ -265,13 +272,14 @@ impl Opening<'_> {
         last_commit: Option<Lsn>,
         streaming: bool,
     ) -> Running {
-        let Self { context, session, transport, durable, tables, .. } = self;
+        let Self { context, session, transport, durable, tables, captured, .. } = self;
         let options = Arc::clone(self.options);
         let only_snapshot = options.snapshot == SnapshotMode::InitialOnly;
         let run_id = Uuid::now_v7().to_string();
         let version = options.envelope;
         let headers = ContextHeaders::new(version, options.context_headers, &options.prefix, context.task, &run_id);
-        let status = Status::new(&context.connector, Arc::clone(&options), Arc::clone(&context.hosts));
+        let watched = Watched { tables: captured, publication: state.publication.clone() };
+        let status = Status::new(&context.connector, Arc::clone(&options), Arc::clone(&context.hosts), watched);
         let memory_bytes = (context.budget.bytes() / 2).clamp(1 << 16, DEFAULT_TRANSACTION_BYTES);
         let rules = Rules {
             tombstones: options.tombstones,
@@ -343,6 +351,7 @@ fn notify(
 
 impl Running {
     async fn poll(&mut self) -> Result<SourceBatch> {
+        self.status.problem()?;
         let deadline = Instant::now() + DEFAULT_POLL_WAIT;
         let due = self.heartbeat.as_ref().filter(|_| self.streaming).map(Heartbeat::due);
         let deadline = due.map_or(deadline, |due| deadline.min(due));

@@ -42,6 +42,7 @@ impl Herder {
         if self.connectors.lock().contains_key(name) {
             return Err(Refusal::new(409, format!("Connector {name} already exists")));
         }
+        self.check_exclusive(name, &*connector, &validation)?;
         self.preflight(&*connector, &config, &mut validation).await;
         if let Some(message) = validation.refusal() {
             return Err(Refusal::new(400, message));
@@ -70,6 +71,7 @@ impl Herder {
         }
         let _phase = self.changes.lock().await;
         let (connector, validation) = self.check_config(name, &config)?;
+        self.check_exclusive(name, &*connector, &validation)?;
         log_warnings(name, &validation);
         let target = self.entry(name, |entry| entry.target)?;
         self.store(name, Some(config.clone()), target).await?;

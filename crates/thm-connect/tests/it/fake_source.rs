@@ -57,6 +57,14 @@ impl Connector for FakeSource {
         ConnectorKind::Source
     }
 
+    fn exclusive(&self, config: &ConnectorConfig) -> Vec<(String, &'static str)> {
+        config
+            .get("slot.name")
+            .map(|slot| (format!("the slot {slot}"), "Choose another slot.name."))
+            .into_iter()
+            .collect()
+    }
+
     fn config_def(&self) -> &ConfigDef {
         &ConfigDef { keys: &[] }
     }

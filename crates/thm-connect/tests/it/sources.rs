@@ -147,3 +147,23 @@ async fn a_batch_without_records_makes_its_topic_known_as_complete() {
     assert_eq!(complete.ends["empty"], [Some(Offset(0))]);
     herder.stop().await;
 }
+
+/// Two sources on one slot would steal each other's changes.
+#[tokio::test]
+async fn what_one_connector_may_have_is_refused_to_a_second() {
+    let (stage, database) = (Stage::new(), Arc::new(Database::default()));
+    let herder = stage.herder(registry(&database)).await;
+    let of = |slot| config(&[("connector.class", "FakeSource"), ("slot.name", slot)]);
+    herder.create("one", of("a"), InitialState::Stopped).await.unwrap();
+    let refusal = herder.create("two", of("a"), InitialState::Running).await.unwrap_err();
+    assert_eq!(refusal.status, 409);
+    for word in ["one", "two", "the slot a", "Choose another slot.name", "delete one"] {
+        assert!(refusal.message.contains(word), "{}", refusal.message);
+    }
+    herder.create("two", of("b"), InitialState::Stopped).await.unwrap();
+    assert_eq!(herder.put_config("two", of("a")).await.unwrap_err().status, 409);
+    herder.put_config("one", of("a")).await.unwrap();
+    herder.delete("one").await.unwrap();
+    herder.put_config("two", of("a")).await.unwrap();
+    herder.stop().await;
+}

@@ -7,6 +7,7 @@ mod harness;
 mod heartbeat;
 mod notifications;
 mod postgres;
+mod publication;
 mod refusals;
 mod restart;
 mod snapshot;
