@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Invariant: all records of one change (a key change makes three) go to the same append, so an append ends where
-//! a position ends and progress never stands inside a change.
+//! a position ends and progress never stands inside a change. Where several tables share a topic, its appends are in the
+//! order of their changes: a table's records are cut off when those of another begin.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -76,6 +77,8 @@ struct Output {
     positions: Vec<Position>,
     /// Its columns say all that its records do. They cannot tell of a TRUNCATE.
     rows_only: bool,
+    /// Other tables have the same topic.
+    shares: bool,
 }
 
 /// Turns changes into appends.
@@ -85,6 +88,8 @@ pub struct Encoder {
     outputs: Vec<Output>,
     notes: Vec<Notes>,
     by_relation: HashMap<u32, usize>,
+    /// Of each topic that several tables share: whose records it was given last.
+    writing: Vec<(Arc<TopicSpec>, usize)>,
     sealed: Vec<SourceAppend>,
     bytes: usize,
     rows: u64,
@@ -133,6 +138,7 @@ impl Encoder {
             outputs: Vec::new(),
             notes: Vec::new(),
             by_relation: HashMap::new(),
+            writing: Vec::new(),
             sealed: Vec::new(),
             bytes: 0,
             rows: 0,
@@ -186,7 +192,7 @@ impl Encoder {
 
     /// Makes a table known, or known anew: rows of its former shape are sealed.
     pub fn set_table(&mut self, table: Arc<Table>) -> Result<()> {
-        let columns = table.builders();
+        let (columns, topic) = (table.builders(), Arc::clone(&table.topic));
         match self.by_relation.get(&table.relation.oid) {
             Some(&index) => {
                 self.seal(index)?;
@@ -197,9 +203,13 @@ impl Encoder {
                 self.by_relation.insert(table.relation.oid, self.outputs.len());
                 let writer = BatchWriter::new();
                 let (meta, positions) = (Vec::new(), Vec::new());
-                self.outputs.push(Output { table, writer, columns, meta, positions, rows_only: true });
+                let output = Output { table, writer, columns, meta, positions, rows_only: true, shares: false };
+                self.outputs.push(output);
             }
         }
+        let mut alike: Vec<_> = self.outputs.iter_mut().filter(|output| output.table.topic == topic).collect();
+        let shares = alike.len() > 1;
+        alike.iter_mut().for_each(|output| output.shares = shares);
         Ok(())
     }
 
@@ -227,6 +237,9 @@ impl Encoder {
             let object = format!("relation {relation}");
             return Err(Error::new(ErrorKind::SourceDecode, "finding a row's table", object));
         };
+        if self.outputs[index].shares {
+            self.seal_other(index)?;
+        }
         let (output, scratch, rules) = (&mut self.outputs[index], &mut self.scratch, &self.rules);
         let plain = self.headers.plain();
         let before = output.writer.byte_len();
@@ -253,6 +266,21 @@ impl Encoder {
         self.rows += 1;
         self.bytes += grown;
         Ok(grown > 0)
+    }
+
+    /// Seals what another table gave the same topic.
+    fn seal_other(&mut self, index: usize) -> Result<()> {
+        let topic = &self.outputs[index].table.topic;
+        match self.writing.iter_mut().find(|(of, _)| of == topic) {
+            Some((_, before)) => {
+                let before = std::mem::replace(before, index);
+                if before == index { Ok(()) } else { self.seal(before) }
+            }
+            None => {
+                self.writing.push((Arc::clone(topic), index));
+                Ok(())
+            }
+        }
     }
 
     fn seal(&mut self, index: usize) -> Result<()> {

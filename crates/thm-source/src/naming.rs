@@ -1,9 +1,13 @@
 //! Names of topics, schemas and fields.
 //!
 //! ```text
-//!   prefix, schema, table ──Strategy──▶ topic ──Adjust──▶ schema name `<topic>.Value`
+//!   prefix, schema, table ──Strategy──▶ topic ──Route──▶ topic ──Adjust──▶ schema name `<topic>.Value`
+//!                                         └────Route──▶ a field of the key that tells tables of one topic apart
 //!   column ──Adjust──▶ field
 //! ```
+
+use regex::Regex;
+use thm_api::{ConnectorConfig, Error, ErrorKind, Result};
 
 /// How a name is brought within narrower rules (`schema.name.adjustment.mode`, `field.name.adjustment.mode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,16 +75,104 @@ fn escaped(unit: u16) -> String {
     if hex.len() <= 2 { format!("_u00{hex}") } else { format!("_u{hex}") }
 }
 
-/// How topics are named (`topic.naming.strategy` and its options).
-///
-/// Those that put several tables into one topic are not supported: a topic here has one table's columns.
+/// How topics are named (`topic.naming.strategy`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strategy {
-    /// `prefix.schema.table`
-    #[default]
-    Schema,
-    /// The same, with other characters as `_uXXXX`.
-    Unicode,
+pub struct Strategy {
+    /// `prefix.table` and not `prefix.schema.table`: tables of one name meet in one topic.
+    pub without_schema: bool,
+    /// Characters that a topic's name cannot have show as `_uXXXX`, not as an underscore.
+    pub unicode: bool,
+}
+
+/// What the regular expressions of a strategy make of a topic's name.
+#[derive(Clone, Debug)]
+pub struct Route {
+    topic: Replace,
+    /// Name of the key's field, and what makes its value of the topic's first name.
+    key: Option<(String, Option<Replace>)>,
+}
+
+/// A name that matches as a whole has its first match replaced.
+#[derive(Clone, Debug)]
+struct Replace {
+    whole: Regex,
+    part: Regex,
+    by: String,
+}
+
+impl Replace {
+    fn parse(config: &ConnectorConfig, regex: &str, replacement: &str) -> Result<Self> {
+        let text = |option: &str| {
+            let text = config.get(option).map(str::trim).filter(|text| !text.is_empty());
+            text.ok_or_else(|| invalid(option, "It is needed by this topic.naming.strategy.".to_owned()))
+        };
+        let (pattern, by) = (text(regex)?, text(replacement)?);
+        let bad = |error: regex::Error| invalid(regex, error.to_string());
+        let part = Regex::new(pattern).map_err(bad)?;
+        let by = replacement_of_java(by, part.captures_len())
+            .ok_or_else(|| invalid(replacement, format!("`{by}` refers to a group that \"{regex}\" does not have.")))?;
+        Ok(Self { whole: Regex::new(&format!("^(?:{pattern})$")).map_err(bad)?, part, by })
+    }
+
+    fn apply(&self, name: &str) -> Option<String> {
+        self.whole.is_match(name).then(|| self.part.replace(name, self.by.as_str()).into_owned())
+    }
+}
+
+fn invalid(option: &str, hint: String) -> Error {
+    Error::new(ErrorKind::InvalidConfig, "reading the connector's options", option).with_hint(hint)
+}
+
+/// A replacement as Java reads it (`$1`, `${name}`, `\\$`), in our library's form; `None` where it names no group.
+/// `groups` counts the whole match, too.
+fn replacement_of_java(text: &str, groups: usize) -> Option<String> {
+    let mut out = String::with_capacity(text.len() + 4);
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        match character {
+            '\\' => match rest.next()? {
+                '$' => out.push_str("$$"),
+                other => out.push(other),
+            },
+            '$' if rest.peek() == Some(&'{') => {
+                let name: String = rest.by_ref().take_while(|character| *character != '}').collect();
+                out.push_str(&format!("${name}}}"));
+            }
+            '$' => {
+                let mut group = rest.next()?.to_digit(10)? as usize;
+                // Digits belong to the number as long as there is such a group.
+                while let Some(longer) = rest.peek().and_then(|next| next.to_digit(10)).map(|n| group * 10 + n as usize)
+                {
+                    if longer >= groups {
+                        break;
+                    }
+                    group = longer;
+                    rest.next();
+                }
+                if group >= groups {
+                    return None;
+                }
+                out.push_str(&format!("${{{group}}}"));
+            }
+            other => out.push(other),
+        }
+    }
+    Some(out)
+}
+
+impl Route {
+    /// Reads the options of the strategies that have regular expressions.
+    fn parse(config: &ConnectorConfig) -> Result<Self> {
+        let topic = Replace::parse(config, "topic.regex", "topic.replacement")?;
+        let unique: bool = config.parse("topic.key.enforce.uniqueness", true)?;
+        let (regex, replacement) = ("topic.key.field.regex", "topic.key.field.replacement");
+        let value = match config.get(regex).filter(|text| !text.trim().is_empty()) {
+            Some(_) => Some(Replace::parse(config, regex, replacement)?),
+            None => None,
+        };
+        let name = config.text("topic.key.field.name", "__dbz__physicalTableIdentifier").to_owned();
+        Ok(Self { topic, key: unique.then_some((name, value)) })
+    }
 }
 
 /// Everything that names topics.
@@ -92,18 +184,79 @@ pub struct Naming {
     pub delimiter: String,
     /// How tables' topics are named.
     pub strategy: Strategy,
+    /// What becomes of these names then.
+    pub route: Option<Route>,
 }
 
 /// Kafka's longest topic name.
 const MAX_TOPIC: usize = 249;
 
 impl Naming {
+    /// Reads the options.
+    ///
+    /// # Errors
+    /// Names a strategy that there is not, or an option of it that is missing or no expression.
+    pub fn parse(config: &ConnectorConfig) -> Result<Self> {
+        const OPTION: &str = "topic.naming.strategy";
+        let class = config.text(OPTION, "io.debezium.schema.SchemaTopicNamingStrategy");
+        let unknown = || {
+            invalid(
+                OPTION,
+                format!(
+                    "There is no `{class}` here: use Schema…, SchemaUnicode…, SchemaRegex…, Default…, \
+                DefaultUnicode… or DefaultRegexTopicNamingStrategy of io.debezium.schema."
+                ),
+            )
+        };
+        let name = class.strip_prefix("io.debezium.schema.").and_then(|name| name.strip_suffix("TopicNamingStrategy"));
+        let (without_schema, kind) = match name.ok_or_else(unknown)? {
+            name if name.starts_with("Schema") => (false, &name["Schema".len()..]),
+            name if name.starts_with("Default") => (true, &name["Default".len()..]),
+            _ => return Err(unknown()),
+        };
+        let (unicode, route) = match kind {
+            "" => (false, None),
+            "Unicode" => (true, None),
+            "Regex" => (false, Some(Route::parse(config)?)),
+            _ => return Err(unknown()),
+        };
+        Ok(Self {
+            prefix: config.require("topic.prefix")?.to_owned(),
+            delimiter: config.text("topic.delimiter", ".").to_owned(),
+            strategy: Strategy { without_schema, unicode },
+            route,
+        })
+    }
+
+    /// Whether rows of several tables may meet in one topic.
+    #[must_use]
+    pub const fn merges(&self) -> bool {
+        self.strategy.without_schema || self.route.is_some()
+    }
+
     /// Topic of a table's rows.
     #[must_use]
     pub fn table(&self, schema: &str, table: &str) -> String {
+        let own = self.legal(&self.own(schema, table));
+        let routed = self.route.as_ref().and_then(|route| route.topic.apply(&own));
+        routed.filter(|topic| !topic.is_empty()).unwrap_or(own)
+    }
+
+    /// The key's field that tells a table from others of its topic: name and value.
+    #[must_use]
+    pub fn key_field(&self, schema: &str, table: &str) -> Option<(&str, String)> {
+        let (name, replace) = self.route.as_ref()?.key.as_ref()?;
+        let own = self.own(schema, table);
+        let value = replace.as_ref().and_then(|replace| replace.apply(&own)).unwrap_or(own);
+        Some((name, value))
+    }
+
+    fn own(&self, schema: &str, table: &str) -> String {
         let delimiter = &self.delimiter;
-        let plain = format!("{}{delimiter}{schema}{delimiter}{table}", self.prefix);
-        self.legal(&plain)
+        match self.strategy.without_schema {
+            true => format!("{}{delimiter}{table}", self.prefix),
+            false => format!("{}{delimiter}{schema}{delimiter}{table}", self.prefix),
+        }
     }
 
     /// Another topic of the connector, as `prefix.transaction`.
@@ -119,7 +272,7 @@ impl Naming {
     }
 
     fn legal(&self, name: &str) -> String {
-        let unicode = self.strategy == Strategy::Unicode;
+        let unicode = self.strategy.unicode;
         let mut out = String::with_capacity(name.len());
         for unit in name.encode_utf16() {
             let character = char::from_u32(unit.into()).unwrap_or('\u{FFFD}');
@@ -141,6 +294,7 @@ impl Naming {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     /// Names of the recorded case `names-adjust-avro`.
@@ -155,10 +309,58 @@ mod tests {
 
     #[test]
     fn topics() {
-        let mut naming = Naming { prefix: "pg".to_owned(), delimiter: ".".to_owned(), strategy: Strategy::Schema };
+        let naming = naming("Schema", &[]).unwrap();
         assert_eq!(naming.table("My Schema", "Tab le"), "pg.My_Schema.Tab_le");
-        naming.strategy = Strategy::Unicode;
-        assert_eq!(naming.table("public", "ä_b"), "pg.public._u00e4_u005fb");
         assert_eq!(naming.other("transaction"), "pg.transaction");
+        let naming = super::tests::naming("SchemaUnicode", &[]).unwrap();
+        assert_eq!(naming.table("public", "ä_b"), "pg.public._u00e4_u005fb");
+        let naming = super::tests::naming("Default", &[]).unwrap();
+        assert_eq!(naming.table("public", "t"), "pg.t");
+        assert!(naming.key_field("public", "t").is_none());
+    }
+
+    fn naming(kind: &str, pairs: &[(&str, &str)]) -> Result<Naming> {
+        let class = format!("io.debezium.schema.{kind}TopicNamingStrategy");
+        let base = [("topic.prefix", "pg"), ("topic.naming.strategy", class.as_str())];
+        let values = base.iter().chain(pairs).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Naming::parse(&ConnectorConfig::new(values.collect()))
+    }
+
+    #[test]
+    fn tables_meet_in_a_topic_and_differ_in_the_key() {
+        let merged = [("topic.regex", r"(.*)\.shard_(\d+)(.*)"), ("topic.replacement", "$1.all$3")];
+        let naming = super::tests::naming("SchemaRegex", &merged).unwrap();
+        assert_eq!(naming.table("public", "shard_12_t"), "pg.public.all_t");
+        assert_eq!(naming.table("public", "other"), "pg.public.other");
+        let field = ("__dbz__physicalTableIdentifier", "pg.public.shard_12_t".to_owned());
+        assert_eq!(naming.key_field("public", "shard_12_t"), Some(field));
+        let named = [
+            ("topic.key.field.name", "shard"),
+            ("topic.key.field.regex", r".*shard_(\d+).*"),
+            ("topic.key.field.replacement", "n$1"),
+        ];
+        let naming = super::tests::naming("DefaultRegex", &[merged, [named[0], named[1]]].concat()).unwrap_err();
+        assert_eq!(naming.object(), "topic.key.field.replacement");
+        let naming = super::tests::naming("DefaultRegex", &[&merged[..], &named[..]].concat()).unwrap();
+        assert_eq!(naming.table("a", "shard_1"), "pg.all");
+        assert_eq!(naming.key_field("a", "shard_1"), Some(("shard", "n1".to_owned())));
+        let plain = [&merged[..], &[("topic.key.enforce.uniqueness", "false")][..]].concat();
+        assert!(super::tests::naming("SchemaRegex", &plain).unwrap().key_field("a", "b").is_none());
+        for (option, pairs) in [
+            ("topic.regex", &[][..]),
+            ("topic.regex", &[("topic.regex", "("), ("topic.replacement", "x")][..]),
+            ("topic.replacement", &[("topic.regex", "(.*)"), ("topic.replacement", "$2")][..]),
+            ("topic.naming.strategy", &[("topic.naming.strategy", "com.example.Mine")][..]),
+        ] {
+            assert_eq!(super::tests::naming("SchemaRegex", pairs).unwrap_err().object(), option);
+        }
+    }
+
+    #[test]
+    fn replacements_as_java_reads_them() {
+        let of = |text: &str| replacement_of_java(text, 2);
+        assert_eq!(of("a$1b$10").as_deref(), Some("a${1}b${1}0"));
+        assert_eq!(of(r"\$x${n}").as_deref(), Some("$$x${n}"));
+        assert!(of("$2").is_none() && of("$x").is_none() && of("$").is_none());
     }
 }

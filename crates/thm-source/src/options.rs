@@ -11,7 +11,7 @@ use thm_codec::debezium::EnvelopeVersion;
 use crate::column_rules::ColumnRules;
 use crate::heartbeat::HeartbeatOptions;
 pub use crate::modes::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, TimeMode, TypeModes};
-use crate::naming::{Adjust, Naming, Strategy};
+use crate::naming::{Adjust, Naming};
 use crate::notes::MessageFilter;
 use crate::notifications::Channels;
 use crate::output::Output;
@@ -198,7 +198,7 @@ impl Options {
             skipped: skipped_operations(config)?,
             modes: TypeModes { older: envelope == EnvelopeVersion::V2_7, ..type_modes(config)? },
             columns: ColumnRules::parse(config)?,
-            naming: naming(config)?,
+            naming: Naming::parse(config)?,
             adjust_schemas: choose(config, "schema.name.adjustment.mode", "none", Adjust::parse)?,
             adjust_fields: choose(config, "field.name.adjustment.mode", "none", Adjust::parse)?,
             comments: config.parse("include.schema.comments", false)?,
@@ -282,21 +282,6 @@ fn type_modes(config: &ConnectorConfig) -> Result<TypeModes> {
         money_digits: config.parse("money.fraction.digits", 2)?,
         unknown: config.parse("include.unknown.datatypes", false)?,
         older: false,
-    })
-}
-
-fn naming(config: &ConnectorConfig) -> Result<Naming> {
-    const OPTION: &str = "topic.naming.strategy";
-    let class = config.text(OPTION, "io.debezium.schema.SchemaTopicNamingStrategy");
-    let strategy = match class.rsplit('.').next().unwrap_or_default() {
-        "SchemaTopicNamingStrategy" => Strategy::Schema,
-        "SchemaUnicodeTopicNamingStrategy" => Strategy::Unicode,
-        _ => return Err(invalid(OPTION, class)),
-    };
-    Ok(Naming {
-        prefix: config.require("topic.prefix")?.to_owned(),
-        delimiter: config.text("topic.delimiter", ".").to_owned(),
-        strategy,
     })
 }
 
@@ -412,9 +397,15 @@ const LISTS: [&str; 8] = [
 /// Options that work and that the real connector does not list either: of the class that names topics, and those with a
 /// parameter in their names.
 pub(crate) fn is_unlisted(option: &str) -> bool {
-    const NAMES: [&str; 3] = ["topic.delimiter", "topic.heartbeat.prefix", "topic.transaction"];
-    const FAMILIES: [&str; 4] =
-        ["column.mask.with.", "column.mask.hash.", "column.truncate.to.", "snapshot.select.statement.overrides."];
+    const NAMES: [&str; 5] =
+        ["topic.delimiter", "topic.heartbeat.prefix", "topic.transaction", "topic.regex", "topic.replacement"];
+    const FAMILIES: [&str; 5] = [
+        "column.mask.with.",
+        "column.mask.hash.",
+        "column.truncate.to.",
+        "snapshot.select.statement.overrides.",
+        "topic.key.",
+    ];
     NAMES.contains(&option) || FAMILIES.iter().any(|family| option.starts_with(family))
 }
 
@@ -499,6 +490,11 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
             "The 'thm.truncate.mode' value is invalid: {mode} takes the place of truncate records, so keep t in \
              skipped.operations, or leave thm.truncate.mode out"
         );
+        issues.push(ConfigIssue::error("thm.truncate.mode", message));
+    }
+    if mode == "delete" && Naming::parse(config).is_ok_and(|naming| naming.merges()) {
+        let message = "The 'thm.truncate.mode' value is invalid: with this topic.naming.strategy a topic may hold other \
+                       tables' rows, too; use skip or fail";
         issues.push(ConfigIssue::error("thm.truncate.mode", message));
     }
     Channels::warn(config, issues);

@@ -291,9 +291,19 @@ impl Snapshot {
             current.progress.rows.set(current.rows as f64);
         }
         let held = self.held.as_ref().map(|held| held.table.relation.oid);
-        let (waiting, ended) = self.ended.drain(..).partition(|table| Some(table.relation.oid) == held);
+        // A topic of several tables has been superseded when the last of them has ended.
+        let unread: Vec<String> =
+            self.waiting.iter().map(|table| self.options.topic(&table.schema, &table.name)).collect();
+        let unread = |table: &Table| {
+            let current = self.current.as_ref().is_some_and(|current| current.table.topic == table.topic);
+            current || unread.contains(&table.topic.name)
+        };
+        let rest = |table: &Arc<Table>| Some(table.relation.oid) == held || unread(table);
+        let (waiting, ended) = std::mem::take(&mut self.ended).into_iter().partition(rest);
         self.ended = waiting;
-        let ended: Vec<Arc<Table>> = ended;
+        let mut ended: Vec<Arc<Table>> = ended;
+        let mut seen = HashSet::new();
+        ended.retain(|table| seen.insert(table.topic.name.clone()));
         let superseded = ended.iter().map(|table| self.supersedes(table)).collect();
         let mut appends = encoder.cut()?;
         let here = Position::snapshot(self.consistent_point);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
 use thm_api::{Error, ErrorKind, Position, Result, Superseded, Supersession, TopicSpec};
 use thm_codec::debezium::{Change, Envelope, Schema, SchemaKind, envelope_schema};
+use thm_codec::java_json::write_string;
 
 pub use crate::column::{Column, ColumnDefault, ColumnFacts, Image};
 use crate::columns::ColumnBuilder;
@@ -46,6 +47,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Indexes of the key's columns, in key order.
     pub key: Vec<usize>,
+    /// A field of the key that tells the table from others of its topic, as JSON with its name.
+    key_field: Option<Vec<u8>>,
     /// Its topic.
     pub topic: Arc<TopicSpec>,
     /// The constant parts of its envelopes.
@@ -91,7 +94,16 @@ impl Table {
         let fields: Vec<_> = arrow.map(|(name, kind)| Field::new(name, kind.data_type(), true)).collect();
         let (schema, name) = (&relation.schema, &relation.name);
         let topic = options.topic(schema, name);
-        let (key_schema, value_schema) = schemas(&columns, &key, &topic, options);
+        let key_field = options.naming.key_field(schema, name);
+        let (key_schema, value_schema) =
+            schemas(&columns, (&key, key_field.as_ref().map(|(name, _)| *name)), &topic, options);
+        let key_field = key_field.map(|(name, value)| {
+            let mut json = Vec::new();
+            write_string(&mut json, name);
+            json.push(b':');
+            write_string(&mut json, &value);
+            json
+        });
         Ok(Self {
             topic: Arc::new(TopicSpec::new(topic)),
             envelope: Envelope::new(options.envelope, &options.prefix, &options.database, schema, name),
@@ -100,6 +112,7 @@ impl Table {
             schema: Arc::new(ArrowSchema::new(fields)),
             columns,
             key,
+            key_field,
             facts: facts.clone(),
             full_name,
             relation,
@@ -213,7 +226,7 @@ impl Table {
         spans: &Spans,
         key: &mut Vec<u8>,
     ) -> Result<bool> {
-        if self.key.is_empty() {
+        if self.key.is_empty() && self.key_field.is_none() {
             return Ok(false);
         }
         for (rank, index) in self.key.iter().enumerate() {
@@ -229,19 +242,29 @@ impl Table {
                 key.extend_from_slice(&json[start..end]);
             }
         }
+        if let Some(field) = &self.key_field {
+            key.push(if self.key.is_empty() { b'{' } else { b',' });
+            key.extend_from_slice(field);
+        }
         key.push(b'}');
         Ok(true)
     }
 }
 
 /// Schemas of keys and values.
-fn schemas(columns: &[Column], key: &[usize], topic: &str, options: &Options) -> (Schema, Schema) {
+fn schemas(
+    columns: &[Column],
+    (key, key_field): (&[usize], Option<&str>),
+    topic: &str,
+    options: &Options,
+) -> (Schema, Schema) {
     let name = |part: &str| Some(options.adjust_schemas.schema(&format!("{topic}.{part}")));
     let rows = columns.iter().filter(|column| column.in_rows);
     let rows: Vec<_> = rows.filter_map(|column| Some((column.shown_name.clone(), column.schema()?))).collect();
     let row = Schema { name: name("Value"), optional: true, ..Schema::of(SchemaKind::Struct(rows)) };
     let keys = key.iter().map(|index| &columns[*index]);
-    let keys = keys.filter_map(|column| Some((column.shown_name.clone(), column.key_schema()?))).collect();
+    let keys = keys.filter_map(|column| Some((column.shown_name.clone(), column.key_schema()?)));
+    let keys = keys.chain(key_field.map(|name| (name.to_owned(), Schema::plain("string")))).collect();
     let key = Schema { name: name("Key"), ..Schema::of(SchemaKind::Struct(keys)) };
     let envelope = name("Envelope").unwrap_or_default();
     (key, envelope_schema(options.envelope, row, envelope))

@@ -5,6 +5,7 @@
 mod errors;
 mod harness;
 mod heartbeat;
+mod naming;
 mod notifications;
 mod postgres;
 mod publication;
