@@ -1,50 +1,30 @@
 //! One attempt at a batch: many requests under way, in order per key, until something stands in the way.
 //!
 //! ```text
-//!   records ──by key──▶ chains ──at most `http.max.in.flight` at once──▶ POST ─┬─ delivered ─▶ noted, next of the chain
-//!                                                                             ├─ refused ───▶ this chain waits, others go on
-//!                                                                             └─ later, denied ─▶ no new request at all
+//!   records ──[`Work`] first of each key──▶ `http.max.in.flight` lanes ──▶ POST ─┬─ delivered ─▶ noted, next of its key
+//!                                                                               ├─ refused ───▶ its key waits, others go on
+//!                                                                               └─ later, denied ─▶ no new request at all
 //! ```
 //! Requests under way are always awaited: what they delivered is noted before the error goes to the worker.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::StreamExt;
-use metrics::{Counter, Histogram, counter, histogram};
+use futures::future::join_all;
 use parking_lot::Mutex;
-use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Client, Url};
 use thm_api::{RejectedRecord, SinkPartition};
 
 use super::answer::Answer;
 use super::body::{Post, together};
-use super::config::{Batching, HttpSettings};
+use super::config::Batching;
+use super::connection::Connection;
 use super::delivered::Delivered;
 use super::identity::Identity;
-
-/// Sends single requests.
-pub(super) struct Poster {
-    pub client: Client,
-    pub url: Url,
-    pub headers: HeaderMap,
-    pub settings: HttpSettings,
-    /// Whether a key's next record waits for the one before; only a test says no.
-    in_order: bool,
-    meters: Meters,
-}
-
-/// Handles made once: a request costs no look-up.
-struct Meters {
-    posts: Counter,
-    records: Counter,
-    retries: Counter,
-    refused: Counter,
-    seconds: Histogram,
-}
+use super::lanes::Work;
+use super::poster::{Poster, is_closed};
 
 /// What stood in the way.
 #[derive(Default)]
@@ -64,39 +44,6 @@ pub(super) struct Attempt<'a> {
     stopped: AtomicBool,
 }
 
-impl Poster {
-    pub fn new(
-        client: Client,
-        url: Url,
-        headers: HeaderMap,
-        settings: HttpSettings,
-        in_order: bool,
-        connector: &Arc<str>,
-    ) -> Self {
-        let labels = [("connector", connector.to_string())];
-        let meters = Meters {
-            posts: counter!("thm_http_posts_total", &labels),
-            records: counter!("thm_http_records_total", &labels),
-            retries: counter!("thm_http_retries_total", &labels),
-            refused: counter!("thm_http_refused_records_total", &labels),
-            seconds: histogram!("thm_http_post_seconds", &labels),
-        };
-        Self { client, url, headers, settings, in_order, meters }
-    }
-
-    async fn post(&self, identity: HeaderValue, body: Bytes) -> Answer {
-        let mut headers = self.headers.clone();
-        if let Some(name) = &self.settings.idempotency_header {
-            headers.insert(name.clone(), identity);
-        }
-        let began = Instant::now();
-        let answer = Answer::of(self.client.post(self.url.clone()).headers(headers).body(body).send().await).await;
-        self.meters.posts.increment(1);
-        self.meters.seconds.record(began.elapsed());
-        answer
-    }
-}
-
 impl<'a> Attempt<'a> {
     pub fn new(
         poster: &'a Poster,
@@ -110,24 +57,78 @@ impl<'a> Attempt<'a> {
 
     /// Posts each record alone.
     pub async fn one_by_one(self, posts: &[Post<'_>]) -> Obstacles {
-        let limit = self.poster.settings.max_in_flight;
-        let chains =
-            if self.poster.in_order { chains(posts) } else { (0..posts.len()).map(|post| vec![post]).collect() };
-        futures::stream::iter(chains).for_each_concurrent(limit, |chain| self.chain(posts, chain)).await;
+        let lanes = self.poster.settings.max_in_flight.min(posts.len());
+        let work = Work::new(posts, lanes, self.poster.in_order);
+        join_all((0..lanes).map(|_| self.lane(&work, posts))).await;
+        let went_well = !self.stopped.load(Ordering::Relaxed);
+        self.poster.depth.learn(went_well);
         self.obstacles.into_inner()
     }
 
-    /// The records of one key, in order.
-    async fn chain(&self, posts: &[Post<'_>], chain: Vec<usize>) {
-        for index in chain {
-            if self.stopped.load(Ordering::Relaxed) {
-                return;
+    async fn lane(&self, work: &Work, posts: &[Post<'_>]) {
+        while let Some(taken) = work.take(self.poster.depth.get()).await {
+            match self.poster.connection().await {
+                Ok(connection) => self.stretch(work, posts, taken, connection).await,
+                Err(error) => self.give_up(work, posts, taken, &error),
             }
-            let post = &posts[index];
-            let answer = self.poster.post(self.identity.of_record(post.record), post.body.clone()).await;
-            if !self.judge(std::slice::from_ref(post), answer) {
-                return;
+        }
+    }
+
+    /// On one connection, while there is more to send and it lasts.
+    async fn stretch(&self, work: &Work, posts: &[Post<'_>], taken: Vec<usize>, mut connection: Connection) {
+        let (depth, timeout) = (&self.poster.depth, self.poster.settings.timeout);
+        let mut sent: VecDeque<(usize, Instant)> = VecDeque::with_capacity(depth.get());
+        let mut more = taken;
+        let mut end = Ok(());
+        loop {
+            for post in more {
+                connection.queue(
+                    &self.poster.template,
+                    &self.identity.of_record(posts[post].record),
+                    &posts[post].body,
+                );
+                sent.push_back((post, Instant::now()));
             }
+            let Some((post, began)) = sent.front().copied() else { return self.poster.keep(connection) };
+            let reply = match connection.answer(timeout, sent.len() > 1).await {
+                Ok(reply) => reply,
+                Err(error) => {
+                    end = Err(error);
+                    break;
+                }
+            };
+            sent.pop_front();
+            self.poster.meters.posts.increment(1);
+            self.poster.meters.seconds.record(began.elapsed());
+            let delivered = self.judge(std::slice::from_ref(&posts[post]), Answer::of(&reply));
+            if !delivered && self.stopped.load(Ordering::Relaxed) {
+                work.stop();
+            }
+            work.done(post, delivered);
+            if reply.is_last {
+                break;
+            }
+            more = work.take_more(depth.get().saturating_sub(sent.len()));
+        }
+        if connection.answers() == 1 && !sent.is_empty() {
+            depth.refuse();
+        }
+        let unanswered = sent.into_iter().map(|(post, _)| post);
+        match end {
+            // Closed behind an answer, or while it lay idle: another connection gets the rest.
+            Err(error) if !is_closed(&error) || connection.answers() == 0 => {
+                self.give_up(work, posts, unanswered.collect(), &error);
+            }
+            Ok(()) | Err(_) => unanswered.rev().for_each(|post| work.put_back(post)),
+        }
+    }
+
+    /// Nothing new is posted, and these have no answer.
+    fn give_up(&self, work: &Work, posts: &[Post<'_>], unanswered: Vec<usize>, error: &io::Error) {
+        work.stop();
+        for post in unanswered {
+            self.judge(std::slice::from_ref(&posts[post]), Answer::missing(error));
+            work.done(post, false);
         }
     }
 
@@ -144,7 +145,7 @@ impl<'a> Attempt<'a> {
             let mut refused = piece.iter().any(waits);
             if !refused {
                 let identity = self.identity.of_batch(piece[0].offset(), piece[piece.len() - 1].offset());
-                let answer = self.poster.post(identity, together(batching, piece)).await;
+                let answer = self.poster.post(&identity, &together(batching, piece)).await;
                 refused = matches!(answer, Answer::Refused { .. });
                 if !refused || piece.len() == 1 {
                     self.judge(piece, answer);
@@ -193,21 +194,4 @@ impl<'a> Attempt<'a> {
         }
         false
     }
-}
-
-/// Indices by key, in order of first appearance; a record without a key has no order to keep.
-fn chains(posts: &[Post<'_>]) -> Vec<Vec<usize>> {
-    let mut chains: Vec<Vec<usize>> = Vec::with_capacity(posts.len());
-    let mut by_key: HashMap<&[u8], usize> = HashMap::with_capacity(posts.len());
-    for (index, post) in posts.iter().enumerate() {
-        let chain = match &post.record.key {
-            None => chains.len(),
-            Some(key) => *by_key.entry(key).or_insert(chains.len()),
-        };
-        match chains.get_mut(chain) {
-            Some(chain) => chain.push(index),
-            None => chains.push(vec![index]),
-        }
-    }
-    chains
 }

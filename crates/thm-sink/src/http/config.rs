@@ -8,6 +8,9 @@ use thm_api::{ConfigIssue, ConnectorConfig, Error, ErrorKind, Hosts, Result, Sec
 
 /// Requests under way at once: enough to hide 30 ms of latency at a thousand records a second.
 pub const DEFAULT_MAX_IN_FLIGHT: usize = 32;
+/// Requests that one connection has under way when there is a backlog: beyond 16 a request costs no less (3 µs of CPU
+/// time against 15 without; measured on loopback), and one that fails takes more with it.
+pub const DEFAULT_MAX_PIPELINED: usize = 16;
 /// Records in one request, as the original connector has it.
 pub const DEFAULT_BATCH_MAX_SIZE: usize = 500;
 /// As the original connector has it.
@@ -52,8 +55,10 @@ pub struct HttpSettings {
     pub batching: Option<Batching>,
     /// For one request and its answer.
     pub timeout: Duration,
-    /// Requests under way at once.
+    /// Connections, and so requests that the target works on at once.
     pub max_in_flight: usize,
+    /// Requests sent on a connection before the first is answered.
+    pub max_pipelined: usize,
     /// Whether tombstones are posted.
     pub post_deletes: bool,
     /// Whether rows of a snapshot are posted.
@@ -91,6 +96,7 @@ impl HttpSettings {
             batching,
             timeout: Duration::from_secs(config.parse("http.timeout", DEFAULT_TIMEOUT_SECONDS)?.max(1)),
             max_in_flight: config.parse("http.max.in.flight", DEFAULT_MAX_IN_FLIGHT)?.max(1),
+            max_pipelined: config.parse("http.max.pipelined", DEFAULT_MAX_PIPELINED)?.max(1),
             post_deletes: config.text("delete.mode", "skip").eq_ignore_ascii_case("post"),
             post_snapshot: !config.text("snapshot.mode", "post").eq_ignore_ascii_case("skip"),
             idempotency_header: match config.text("idempotency.header", "Idempotency-Key") {
@@ -100,12 +106,18 @@ impl HttpSettings {
         })
     }
 
-    /// Where to connect, by the `[hosts]` table.
-    pub fn resolved_url(&self, hosts: &Hosts) -> Result<Url> {
-        let mut url = self.url.clone();
-        let (host, port) = hosts.resolve(url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80));
-        let moved = url.set_host(Some(&host)).is_ok() && url.set_port(Some(port)).is_ok();
-        if moved { Ok(url) } else { Err(invalid("http.url", "The hosts table has no valid address for it.")) }
+    /// Where to connect, `host:port`: the proxy, or the URL's host by the `[hosts]` table.
+    pub fn address(&self, hosts: &Hosts) -> Result<String> {
+        if let Some(proxy) = &self.proxy {
+            return Ok(proxy.clone());
+        }
+        let (host, port) =
+            hosts.resolve(self.url.host_str().unwrap_or_default(), self.url.port_or_known_default().unwrap_or(80));
+        let address = format!("{host}:{port}");
+        match Url::parse(&format!("http://{address}")) {
+            Ok(_) => Ok(address),
+            Err(_) => Err(invalid("http.url", "The hosts table has no valid address for it.")),
+        }
     }
 
     /// The target's name for messages: without credentials and query, which may hold secrets.

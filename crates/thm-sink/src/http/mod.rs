@@ -4,8 +4,8 @@
 //! and the next record of its key is first sent after that.
 //!
 //! ```text
-//!  batch ─▶ [`body`] skip tombstones, snapshot rows ─▶ [`attempt`] chains by key, or several in one body ─▶ POST
-//!                                                          │                    ▲ [`identity`] Idempotency-Key
+//!  batch ─▶ [`body`] skip tombstones, snapshot rows ─▶ [`attempt`] by key to [`lanes`], or several in one body ─▶ POST
+//!                                                          │               [`connection`] ▲ [`identity`] Idempotency-Key
 //!            [`delivered`] what a failed attempt got through ◀─┤
 //!                                                          ▼
 //!                  [`answer`] 2xx | later (worker's back-off, Retry-After) | denied (stop) | refused (dead letter)
@@ -15,9 +15,13 @@ mod answer;
 mod attempt;
 mod body;
 pub mod config;
+mod connection;
 mod delivered;
 mod identity;
+mod lanes;
 pub mod options;
+mod poster;
+mod response;
 mod task;
 
 use async_trait::async_trait;
@@ -55,13 +59,7 @@ impl Connector for HttpConnector {
     /// Whether anything listens: a request would be a delivery.
     async fn check(&self, context: &TaskContext) -> Result<()> {
         let settings = HttpSettings::parse(&context.config)?;
-        let url = settings.resolved_url(&context.hosts)?;
-        let address = match &settings.proxy {
-            Some(address) => address.clone(),
-            None => {
-                format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80))
-            }
-        };
+        let address = settings.address(&context.hosts)?;
         let error = || Error::new(ErrorKind::SinkUnreachable, "connecting to the HTTP target", settings.target());
         match timeout(settings.timeout, TcpStream::connect(address)).await {
             Ok(Ok(_)) => Ok(()),

@@ -288,7 +288,18 @@ pub const CONFIG_DEF: ConfigDef = ConfigDef {
                 Int,
                 Some("32"),
                 DELIVERY,
-                "Most requests under way at once, one per record key.",
+                "Most connections, and so requests that the target works on at once, one per record key.",
+            )
+        },
+        ConfigKey {
+            importance: Importance::Low,
+            range: Some((1, 64)),
+            ..key(
+                "http.max.pipelined",
+                Int,
+                Some("16"),
+                DELIVERY,
+                "Most requests sent on one connection before the first is answered, when there is a backlog; 1 for none.",
             )
         },
     ],

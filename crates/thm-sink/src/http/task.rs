@@ -5,27 +5,24 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, Proxy, redirect};
 use thm_api::{
     BatchPolicy, Error, ErrorKind, Generation, Offset, Result, SinkBatch, SinkPartition, SinkTask, TaskContext,
     TopicPartition,
 };
 
-use super::attempt::{Attempt, Obstacles, Poster};
+use super::attempt::{Attempt, Obstacles};
 use super::body::posts;
 use super::config::{Authorization, HttpSettings};
 use super::delivered::Delivered;
 use super::identity::Identity;
+use super::poster::Poster;
 use crate::failpoints;
 
-/// Single requests: a batch ends with its slowest request, so a larger one hides more of it.
-const MAX_RECORDS: usize = 500;
+/// Single requests: a batch ends with its slowest request, so a larger one hides more of it. As many as all lanes take
+/// at once by default, 32 by 16, and as much again.
+const MAX_RECORDS: usize = 1_000;
 /// Bounds the bodies under way.
 const MAX_BYTES: usize = 1 << 20;
-/// A host that does not take a connection in this time does not answer soon either.
-const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Idle connections end before most servers end them.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A pause that the target asked for is slept through if it is this short; else the worker is told, so that it can stop.
 const MAX_NAP: Duration = Duration::from_secs(1);
 
@@ -48,7 +45,7 @@ impl HttpTask {
     /// Parses the options and makes the client; touches nothing outside.
     pub fn new(context: TaskContext) -> Result<Self> {
         let settings = HttpSettings::parse(&context.config)?;
-        let (target, url) = (settings.target(), settings.resolved_url(&context.hosts)?);
+        let target = settings.target();
         let mut headers = settings.headers.clone();
         if let Authorization::Static(secret) = &settings.authorization {
             let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| {
@@ -61,7 +58,7 @@ impl HttpTask {
         let off = failpoints::active(&context.failpoints, "http", &context.connector)?;
         let forgets_completed = off.contains(&"http.forget-completed");
         let in_order = !off.contains(&"http.no-order");
-        let poster = Poster::new(client(&settings)?, url, headers, settings, in_order, &context.connector);
+        let poster = Poster::new(settings, &context.hosts, headers, in_order, &context.connector)?;
         Ok(Self {
             context,
             poster,
@@ -177,24 +174,4 @@ impl SinkTask for HttpTask {
     async fn close(&mut self) {
         self.next.clear();
     }
-}
-
-fn client(settings: &HttpSettings) -> Result<Client> {
-    let bad = |error: reqwest::Error| {
-        Error::new(ErrorKind::InvalidConfig, "making an HTTP client", "http.proxy.host")
-            .with_source(error.without_url())
-    };
-    let builder = Client::builder()
-        .redirect(redirect::Policy::none())
-        .timeout(settings.timeout)
-        .connect_timeout(settings.timeout.min(MAX_CONNECT_TIMEOUT))
-        .pool_max_idle_per_host(settings.max_in_flight)
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .tcp_nodelay(true)
-        .user_agent(concat!("thamanya/", env!("CARGO_PKG_VERSION")));
-    let builder = match &settings.proxy {
-        Some(address) => builder.proxy(Proxy::all(format!("http://{address}")).map_err(bad)?),
-        None => builder.no_proxy(),
-    };
-    builder.build().map_err(bad)
 }

@@ -4,4 +4,5 @@ mod api;
 mod batches;
 mod faults;
 mod order;
+mod pipeline;
 mod restarts;
