@@ -4,10 +4,11 @@
 //!   steady ──────▶ down ───────────────────▶ back ──▶ caught up ──▶ quiet ──▶ verify
 //!   (baseline)     (others: as before?)      (how fast?)
 //! ```
-//! Reported: how late the other targets are during the outage beside before it, how fast the late one catches up as a
-//! multiple of the input that goes on meanwhile, and the engine's memory. Judged: that nothing is lost or wrong.
+//! Reported and judged: that nothing is lost or wrong, how late the other targets are during the outage as a multiple of
+//! before it, how fast the late one catches up as a multiple of the input that goes on meanwhile, and the engine's memory.
 
 mod curve;
+mod report;
 mod scenario;
 mod targets;
 
@@ -18,14 +19,15 @@ use anyhow::{Result, bail};
 use clap::Args;
 use thm_api::ExitCode;
 
-use self::scenario::{Scenario, SmallDisk, short_name};
+use self::report::{CaughtUp, Found, Goals};
+use self::scenario::{Scenario, SmallDisk};
 use self::targets::Targets;
 use super::judge;
 use super::rest::Rest;
 use super::stack::{Part, Setup, Stack};
 use crate::args::{parse_duration, parse_rate};
 use crate::bench::{MemoryWatch, percentile};
-use crate::console::{Console, grouped};
+use crate::console::Console;
 use crate::supervisor::Project;
 
 /// A target has caught up when it is this far behind, as it may be at any time.
@@ -52,6 +54,8 @@ pub struct OutagesArgs {
     /// Rows per second, in transactions of 10
     #[arg(long, value_name = "N", default_value_t = 2000.0, value_parser = parse_rate)]
     rate: f64,
+    #[command(flatten)]
+    goals: Goals,
     /// Test this binary instead of the one that runs
     #[arg(long, value_name = "FILE")]
     engine: Option<PathBuf>,
@@ -79,12 +83,13 @@ async fn run_all(args: &OutagesArgs) -> Result<ExitCode> {
         console.plain(&format!("{scenario}"));
         match one(args, scenario, &console).await {
             Ok(found) => {
-                if found.problem.is_none() {
-                    passed += 1
+                let problems = found.problems(&args.goals);
+                if problems.is_empty() {
+                    passed += 1;
                 } else {
-                    failed += 1
+                    failed += 1;
                 }
-                lines.extend(found.lines(scenario));
+                lines.extend(found.lines(scenario, &problems));
             }
             Err(error) => {
                 failed += 1;
@@ -95,37 +100,6 @@ async fn run_all(args: &OutagesArgs) -> Result<ExitCode> {
     lines.iter().for_each(|line| console.plain(line));
     console.plain(&format!("{passed} passed, {failed} failed"));
     Ok(if failed == 0 { ExitCode::Ok } else { ExitCode::VerificationFailed })
-}
-
-/// What one outage came to.
-struct Found {
-    /// p50 and p99 in milliseconds before and during, of targets that were not away.
-    others: Vec<(Part, [f64; 4])>,
-    /// How long a target that was away took, and its rate over the input's.
-    caught_up: Vec<(Part, Duration, f64)>,
-    memory_peak_bytes: u64,
-    rows: u64,
-    problem: Option<String>,
-}
-
-impl Found {
-    fn lines(&self, scenario: &Scenario) -> Vec<String> {
-        let word = if self.problem.is_none() { "passed" } else { "FAILED" };
-        let memory = self.memory_peak_bytes >> 20;
-        let mut lines = vec![format!("{scenario}: {word}, {} rows, {memory} MB at most", grouped(self.rows))];
-        for (part, [p50, p99, p50_during, p99_during]) in &self.others {
-            let name = short_name(*part);
-            lines.push(format!(
-                "  {name}: p50 {p50:.1} ms, p99 {p99:.1} ms before; p50 {p50_during:.1} ms, p99 {p99_during:.1} ms during"
-            ));
-        }
-        for (part, taken, times) in &self.caught_up {
-            let (name, taken) = (short_name(*part), taken.as_secs_f64());
-            lines.push(format!("  {name}: caught up in {taken:.1} s, at {times:.1} times the input"));
-        }
-        lines.extend(self.problem.iter().map(|problem| format!("  {problem}")));
-        lines
-    }
 }
 
 async fn one(args: &OutagesArgs, scenario: &Scenario, console: &Console) -> Result<Found> {
@@ -140,7 +114,7 @@ async fn one(args: &OutagesArgs, scenario: &Scenario, console: &Console) -> Resu
         bail!("a disk that can be filled needs root");
     }
     let found = exercise(args, scenario, (&program, &project, folder.path()), console).await;
-    let is_good = found.as_ref().is_ok_and(|found| found.problem.is_none());
+    let is_good = found.as_ref().is_ok_and(|found| found.difference.is_none());
     if !is_good && disk.is_none() {
         console.fact("kept", &folder.keep().display().to_string());
     }
@@ -167,7 +141,8 @@ async fn exercise(
     let steady = Instant::now();
     tokio::time::sleep(args.baseline).await;
     let broken = Instant::now();
-    console.fact("outage", &format!("{scenario} for {} s", args.down.as_secs()));
+    let lasting = if scenario.is_lasting() { format!(" for {} s", args.down.as_secs()) } else { String::new() };
+    console.fact("outage", &format!("{scenario}{lasting}"));
     scenario.happen(&stack, args.down).await?;
     if let Some(how) = stack.ended(Part::Engine) {
         console.fact("engine", &format!("{how}; started again\n{}", stack.engine_log(4)));
@@ -192,7 +167,7 @@ async fn exercise(
         caught_up,
         memory_peak_bytes: memory.peak_bytes(),
         rows: targets.committed.count(),
-        problem: (!verdict.is_clean()).then(|| verdict.to_string()),
+        difference: (!verdict.is_clean()).then(|| verdict.to_string()),
     };
     tokio::task::block_in_place(|| drop(stack));
     Ok(found)
@@ -205,8 +180,9 @@ async fn catch_up(
     mended: Instant,
     args: &OutagesArgs,
     console: &Console,
-) -> Result<Vec<(Part, Duration, f64)>> {
+) -> Result<Vec<CaughtUp>> {
     let usual = (args.rate * DEFAULT_CAUGHT_UP.as_secs_f64()) as u64;
+    let due = targets.committed.count();
     let mut found = Vec::new();
     let mut waiting: Vec<(Part, u64)> =
         late.iter().filter_map(|part| Some((*part, targets.shown.get(part)?.count()))).collect();
@@ -225,7 +201,8 @@ async fn catch_up(
             let input = targets.committed.rate(mended, Instant::now()).max(1.0);
             let times = (shown - before) as f64 / taken.as_secs_f64() / input;
             console.fact("caught up", &format!("{} in {:.1} s", part.name(), taken.as_secs_f64()));
-            found.push((*part, taken, times));
+            let was_behind = before + usual < due;
+            found.push(CaughtUp { part: *part, taken, times: was_behind.then_some(times) });
             false
         });
     }

@@ -7,8 +7,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use thm_api::ErrorKind;
 use tokio::process::Command;
 
+use super::super::rest::Rest;
 use super::super::stack::{Part, Stack};
 
 /// Size of the disk that is filled: room for some minutes of log.
@@ -67,6 +69,11 @@ impl Scenario {
         self.down().is_empty()
     }
 
+    /// Whether it lasts as long as the options say.
+    pub(super) fn is_lasting(&self) -> bool {
+        *self != Self::PostgresRestart
+    }
+
     /// Breaks, waits, mends.
     pub(super) async fn happen(&self, stack: &Stack, lasting: Duration) -> Result<()> {
         match self {
@@ -90,7 +97,14 @@ impl Scenario {
                 let filler = stack.folder().join("engine").join(FILLER);
                 fill(&filler).await?;
                 tokio::time::sleep(lasting).await;
+                let stopped = Rest::new(&stack.connect_url)?.failed().await?;
+                if !stopped.iter().any(|reason| reason.contains(ErrorKind::LogIo.code())) {
+                    bail!("the disk was full, and nothing stopped with {}: {stopped:?}", ErrorKind::LogIo.code());
+                }
                 tokio::fs::remove_file(&filler).await?;
+                // As the error's hint says: free space, then start again.
+                stack.stop(Part::Engine);
+                stack.bring_back(Part::Engine).await?;
             }
         }
         Ok(())
