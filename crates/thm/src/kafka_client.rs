@@ -2,6 +2,8 @@
 //!
 //! It speaks to us and to a real Kafka with one broker alike. The engine itself never uses it.
 
+mod groups;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -29,6 +31,8 @@ const METADATA_VERSION: i16 = 9;
 const LIST_OFFSETS_VERSION: i16 = 5;
 const PRODUCE_VERSION: i16 = 7;
 const FETCH_VERSION: i16 = 11;
+
+pub use groups::GroupMember;
 
 /// One connection.
 pub struct KafkaClient {
@@ -69,8 +73,12 @@ impl KafkaClient {
     }
 
     async fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(version, request)).await;
-        answer.map_err(|_| anyhow!("no answer from {} within {ANSWER_TIMEOUT:?}", self.address))?
+        self.call_within(ANSWER_TIMEOUT, version, request).await
+    }
+
+    async fn call_within<R: Request>(&mut self, limit: Duration, version: i16, request: &R) -> Result<R::Response> {
+        let answer = tokio::time::timeout(limit, self.exchange(version, request)).await;
+        answer.map_err(|_| anyhow!("no answer from {} within {limit:?}", self.address))?
     }
 
     async fn exchange<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {

@@ -6,6 +6,7 @@
 
 mod letter;
 mod replay;
+mod turn;
 
 use std::collections::BTreeMap;
 

@@ -6,7 +6,9 @@
 //!                                             └─ else ─▶ produced with key, value, time and headers as they were,
 //!                                                        and thm.replay = the letter, thm.to = the sink
 //! ```
-//! The topic itself is the memory of what was replayed: nothing else has to be kept in step with it.
+//! The topic itself is the memory of what was replayed: nothing else has to be kept in step with it. Who looks there and
+//! then produces is alone in the meantime: a consumer group with one member at a time is the lock ([`Turn`]), which any
+//! Kafka has.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -20,6 +22,8 @@ use thm_codec::record_batch::{BatchWriter, HeaderBlock};
 
 use super::super::output::{Output, Table, note};
 use super::letter::{CONTEXT, Letter, Selection};
+use super::queue_named;
+use super::turn::Turn;
 use crate::kafka_client::{KafkaClient, records_from};
 
 /// Most bytes of records in one request.
@@ -67,6 +71,17 @@ enum Fate {
 type Partition = (String, i32);
 
 pub async fn run(kafka: &mut KafkaClient, args: &Replay, output: Output) -> Result<()> {
+    if args.dry_run {
+        return replay(kafka, args, output, None).await;
+    }
+    let (queue, _) = queue_named(kafka, &args.selection.queue).await?;
+    let turn = Turn::wait(kafka, &format!("thm-replay-{queue}")).await?;
+    let done = replay(kafka, args, output, Some(&turn)).await;
+    turn.end(kafka).await;
+    done
+}
+
+async fn replay(kafka: &mut KafkaClient, args: &Replay, output: Output, turn: Option<&Turn>) -> Result<()> {
     let letters = args.selection.letters(kafka).await?;
     let mut by_partition: BTreeMap<Partition, Vec<Letter>> = BTreeMap::new();
     for letter in letters {
@@ -90,8 +105,11 @@ pub async fn run(kafka: &mut KafkaClient, args: &Replay, output: Output) -> Resu
         };
         let chosen: Vec<&Letter> =
             letters.iter().zip(&fates).filter(|(_, fate)| goes(fate)).map(|(letter, _)| letter).collect();
-        let mut offsets =
-            if args.dry_run { Vec::new() } else { send(kafka, &partition, &chosen, args).await? }.into_iter();
+        let mut offsets = match turn {
+            Some(turn) => send(kafka, &partition, &chosen, (args, turn)).await?,
+            None => Vec::new(),
+        }
+        .into_iter();
         sent += chosen.len();
         for (letter, fate) in letters.iter().zip(&fates) {
             let (action, at) = match fate {
@@ -151,7 +169,12 @@ async fn fates(kafka: &mut KafkaClient, partition: &Partition, letters: &[Letter
 }
 
 /// Produces the letters in order; gives their new offsets.
-async fn send(kafka: &mut KafkaClient, partition: &Partition, letters: &[&Letter], args: &Replay) -> Result<Vec<i64>> {
+async fn send(
+    kafka: &mut KafkaClient,
+    partition: &Partition,
+    letters: &[&Letter],
+    (args, turn): (&Replay, &Turn),
+) -> Result<Vec<i64>> {
     let (topic, number) = partition;
     let mut offsets = Vec::with_capacity(letters.len());
     let mut rest = letters;
@@ -173,6 +196,7 @@ async fn send(kafka: &mut KafkaClient, partition: &Partition, letters: &[&Letter
             );
             taken += 1;
         }
+        turn.hold(kafka).await?;
         let base = kafka.produce(topic, *number, writer.finish()).await?;
         offsets.extend((base..).take(taken));
         rest = &rest[taken..];

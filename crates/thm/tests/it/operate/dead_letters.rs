@@ -85,6 +85,21 @@ async fn a_refused_record_is_shown_with_its_cause_and_replayed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_replays_at_once_one_sends() {
+    let (bare, target, _other) = one_refused().await;
+    target.refuse(None);
+    let told: Vec<Value> = std::thread::scope(|scope| {
+        let replays: Vec<_> = (0..4).map(|_| scope.spawn(|| bare.json(&["dlq", "replay", "http"]))).collect();
+        replays.into_iter().map(|replay| replay.join().unwrap()[0].clone()).collect()
+    });
+    let sent = told.iter().filter(|row| row["action"] == "replayed").count();
+    assert_eq!(sent, 1, "{told:?}");
+    assert!(told.iter().all(|row| row["where"] == "thm.enriched.events-0@5"), "{told:?}");
+    holds(&bare, "it is delivered", async || target.bodies().contains(&event(3))).await;
+    assert_eq!(target.bodies().iter().filter(|body| **body == event(3)).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_older_state_does_not_come_back_by_a_replay() {
     let (bare, target, _other) = one_refused().await;
     target.refuse(None);
