@@ -184,27 +184,42 @@ async fn catch_up(
     let usual = (args.rate * DEFAULT_CAUGHT_UP.as_secs_f64()) as u64;
     let due = targets.committed.count();
     let mut found = Vec::new();
-    let mut waiting: Vec<(Part, u64)> =
-        late.iter().filter_map(|part| Some((*part, targets.shown.get(part)?.count()))).collect();
+    let mut waiting: Vec<Waiting> = late
+        .iter()
+        .filter_map(|part| Some(Waiting { part: *part, before: targets.shown.get(part)?.count(), began: None }))
+        .collect();
     while !waiting.is_empty() {
         tokio::time::sleep(LOOK_PAUSE).await;
         if mended.elapsed() > DEFAULT_CATCH_UP_TIMEOUT + args.down {
-            bail!("{} did not catch up", waiting.iter().map(|(part, _)| part.name()).collect::<Vec<_>>().join(", "));
+            bail!("{} did not catch up", waiting.iter().map(|one| one.part.name()).collect::<Vec<_>>().join(", "));
         }
         let committed = targets.committed.count();
-        waiting.retain(|(part, before)| {
-            let shown = targets.shown.get(part).map_or(0, curve::Curve::count);
+        waiting.retain_mut(|one| {
+            let shown = targets.shown.get(&one.part).map_or(0, curve::Curve::count);
+            let began = *one.began.get_or_insert_with(Instant::now);
+            if shown == one.before {
+                one.began = None;
+            }
             if shown + usual < committed {
                 return true;
             }
-            let taken = mended.elapsed();
-            let input = targets.committed.rate(mended, Instant::now()).max(1.0);
-            let times = (shown - before) as f64 / taken.as_secs_f64() / input;
-            console.fact("caught up", &format!("{} in {:.1} s", part.name(), taken.as_secs_f64()));
-            let was_behind = before + usual < due;
-            found.push(CaughtUp { part: *part, taken, times: was_behind.then_some(times) });
+            let (delay, taken) = (began - mended, began.elapsed().max(LOOK_PAUSE));
+            let input = targets.committed.rate(began, Instant::now()).max(1.0);
+            let times = (shown - one.before) as f64 / taken.as_secs_f64() / input;
+            console.fact("caught up", &format!("{} in {:.1} s", one.part.name(), mended.elapsed().as_secs_f64()));
+            let was_behind = one.before + usual < due;
+            found.push(CaughtUp { part: one.part, delay, taken, times: was_behind.then_some(times) });
             false
         });
     }
     Ok(found)
+}
+
+/// A target that has not caught up yet.
+struct Waiting {
+    part: Part,
+    /// What it showed when it came back.
+    before: u64,
+    /// When it first showed more: whoever delivers may have to find out first that it is back.
+    began: Option<Instant>,
 }

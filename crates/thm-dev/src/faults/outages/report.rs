@@ -28,8 +28,11 @@ pub(super) struct Goals {
 /// How a target that was late came back.
 pub(super) struct CaughtUp {
     pub(super) part: Part,
+    /// From when it was back to the first delivery: the pause between two attempts.
+    pub(super) delay: Duration,
+    /// From there to the end.
     pub(super) taken: Duration,
-    /// Its rate over the input's; none if it was hardly behind.
+    /// Its rate in that time over the input's; none if it was hardly behind.
     pub(super) times: Option<f64>,
 }
 
@@ -84,9 +87,14 @@ impl Found {
             ));
         }
         for late in &self.caught_up {
-            let (name, taken) = (short_name(late.part), late.taken.as_secs_f64());
+            let [delay, taken] = [late.delay, late.taken].map(|time| time.as_secs_f64());
+            let name = short_name(late.part);
             lines.push(match late.times {
-                Some(times) => format!("  {name}: caught up in {taken:.1} s, at {times:.1} times the input"),
+                Some(times) => {
+                    format!(
+                        "  {name}: began after {delay:.1} s, caught up in {taken:.1} s, at {times:.1} times the input"
+                    )
+                }
                 None => format!("  {name}: was not behind"),
             });
         }
@@ -104,7 +112,12 @@ mod tests {
         let goals = Goals { max_slowdown: 2.0, min_catch_up: 5.0, max_memory: 150 };
         let found = |during: f64, times: f64, megabytes: u64, difference: Option<&str>| Found {
             others: vec![(Part::Redis, [30.0, 80.0, during, 90.0])],
-            caught_up: vec![CaughtUp { part: Part::Api, taken: Duration::from_secs(4), times: Some(times) }],
+            caught_up: vec![CaughtUp {
+                part: Part::Api,
+                delay: Duration::ZERO,
+                taken: Duration::from_secs(4),
+                times: Some(times),
+            }],
             memory_peak_bytes: megabytes << 20,
             rows: 1_000,
             difference: difference.map(str::to_owned),
