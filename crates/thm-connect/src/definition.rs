@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use thm_api::{ConfigKey, Connector, ConnectorConfig, ConnectorKind, Support};
 
 use crate::secrets;
+use crate::transforms::Chain;
 use check::check_value;
 
 /// A connector's options as a file or request gave them; `None` is JSON's null.
@@ -153,6 +154,11 @@ pub(crate) fn validate(connector: &dyn Connector, written: &RawConfig) -> Valida
     if connector.kind() == ConnectorKind::Sink {
         check_topics(&mut validation);
     }
+    let found = Chain::check(&validation.resolved, connector.kind());
+    for (option, message) in found.issues {
+        validation.add_issue(&option, message);
+    }
+    validation.warnings.extend(found.warnings);
     for issue in connector.validate(&validation.resolved) {
         if issue.warning {
             validation.warnings.push((issue.option, issue.message));

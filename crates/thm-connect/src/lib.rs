@@ -30,6 +30,7 @@ mod sink_loop;
 mod source_loop;
 mod status;
 mod supersede;
+mod transforms;
 mod worker;
 
 pub use context::DEFAULT_WRITE_TIMEOUT;

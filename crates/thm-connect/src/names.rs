@@ -7,6 +7,7 @@
 //!   connect/<name>                    what REST stored: configuration and target state
 //!   worker/<name>/<kind>-topics       topics the connector was told of, with their uuid
 //!   worker/<name>/ranges/<topic>-<n>  frozen ranges of a partition
+//!   worker/<name>/transformed        how far a source is whose transforms drop all it gives
 //!   connector/<name>/…                the connector's own facts
 //! ```
 
@@ -53,6 +54,11 @@ pub(crate) const CONNECTORS: &str = "connect/";
 /// Where the worker keeps which topics a connector of a kind was told of.
 pub(crate) fn topics_key(name: &str, kind: ConnectorKind) -> String {
     format!("worker/{}/{}-topics", key_part(name), kind.as_str())
+}
+
+/// Where the worker keeps how far a source is while no topic of its could say so.
+pub(crate) fn transformed_key(name: &str) -> String {
+    format!("worker/{}/transformed", key_part(name))
 }
 
 /// Where the worker keeps the frozen ranges of a partition.

@@ -42,7 +42,7 @@ pub(crate) async fn run(
     let _lease = context.offsets.lease(&group, &format!("{}-{}", context.connector, context.task))?;
     let mut known = KnownTopics::load(&*context.state, &context.connector, ConnectorKind::Sink)?;
     while let Some(assigned) = wait_for_topics(&wanted, context, stop).await {
-        let mut session = Session::new(task, context, &group, &wanted, assigned);
+        let mut session = Session::new(task, context, &group, &wanted, assigned)?;
         let ended = session.run(&mut known, stop, retry).await;
         match ended {
             Ok(End::Stopped) => break,

@@ -25,8 +25,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::WorkerContext;
 use crate::known_topics::KnownTopics;
+use crate::names::transformed_key;
 use crate::retry::Retry;
 use crate::supersede::Supersede;
+use crate::transforms::source::SourceTransforms;
 
 /// Runs the task until `stop`, or until it fails. After an error the caller may start another task at once.
 pub(crate) async fn run(
@@ -80,6 +82,8 @@ struct Pipeline<'a> {
     starts: BTreeMap<String, Vec<Option<Offset>>>,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
+    /// What becomes of records on their way; none: they go the direct way.
+    transforms: Option<SourceTransforms>,
 }
 
 impl<'a> Pipeline<'a> {
@@ -94,6 +98,7 @@ impl<'a> Pipeline<'a> {
             starts: BTreeMap::new(),
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
+            transforms: SourceTransforms::from_config(&context.connector, &context.config, &context.log)?,
         })
     }
 
@@ -136,7 +141,26 @@ impl<'a> Pipeline<'a> {
                 self.ends.insert(topic.spec.name, ends);
             }
         }
-        Ok(progress)
+        let Some(transforms) = &mut self.transforms else { return Ok(progress) };
+        let kept = self.context.state.get(&transformed_key(&self.context.connector))?;
+        let kept = kept.and_then(|text| String::from_utf8(text).ok()).and_then(|text| text.parse().ok());
+        Ok(transforms.begin(progress, kept))
+    }
+
+    /// The batch as the connector's transforms leave it.
+    fn transform(&mut self, batch: SourceBatch) -> Result<SourceBatch> {
+        let Some(transforms) = &mut self.transforms else { return Ok(batch) };
+        let mut made = transforms.apply(batch)?;
+        if !made.batch.incomplete.is_empty() {
+            // Which topics a table's rows go to is not known before they do.
+            made.batch.incomplete = self.ends.keys().cloned().collect();
+            made.batch.incomplete.extend(made.batch.appends.iter().map(|append| append.topic.name.clone()));
+        }
+        if let Some(position) = made.unkept {
+            let key = transformed_key(&self.context.connector);
+            self.context.state.put(&key, position.to_string().as_bytes())?;
+        }
+        Ok(made.batch)
     }
 
     async fn pump(&mut self, task: &mut dyn SourceTask, stop: &CancellationToken, retry: &mut Retry) -> Result<()> {
@@ -157,7 +181,7 @@ impl<'a> Pipeline<'a> {
                 }
                 () = stop.cancelled() => return Ok(()),
                 polled = task.poll(), if has_room => {
-                    let batch = polled?;
+                    let batch = self.transform(polled?)?;
                     if !batch.superseded.is_empty() {
                         if !self.supersede(batch, task, stop).await? {
                             return Ok(());

@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thm_api::{Connector, Error, ErrorKind, Failpoints, Hosts, MemoryBudget, Policy, Result, Task, TaskContext};
+use thm_api::{
+    Connector, ConnectorKind, Error, ErrorKind, Failpoints, Hosts, MemoryBudget, Policy, Result, Task, TaskContext,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +25,7 @@ use crate::context::WorkerContext;
 use crate::names::ConnectorState;
 use crate::retry::Retry;
 use crate::status::State;
-use crate::{secrets, sink_loop, source_loop};
+use crate::{secrets, sink_loop, source_loop, transforms};
 
 /// How long a task may take to disconnect.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -132,10 +134,14 @@ async fn run_task(around: Surroundings, wish: Wish, stop: CancellationToken) -> 
     context.class = connector.class().into();
     context.config = secrets::resolve(&wish.options)?;
     context.settings = context.settings.with_config(&context.config)?;
+    let task_config = match connector.kind() {
+        ConnectorKind::Source => transforms::source::task_config(&context.config),
+        ConnectorKind::Sink => context.config.clone(),
+    };
     let task_context = TaskContext {
         connector: Arc::clone(&context.connector),
         task: context.task,
-        config: context.config.clone(),
+        config: task_config,
         hosts: Arc::clone(&around.hosts),
         state: Arc::new(ConnectorState::new(Arc::clone(&context.state), &context.connector)),
         budget: around.budget.clone(),

@@ -11,6 +11,7 @@
 //! Invariant: field order, number and string forms are those of the recorded envelopes (3.7 and 2.7); the only
 //! difference is `source.version`, which names us.
 
+mod adjust;
 mod envelope;
 mod headers;
 mod numeric;
@@ -18,6 +19,7 @@ mod schema;
 mod supersede;
 mod value;
 
+pub use adjust::{Adjust, escape_unit};
 pub use envelope::{
     Change, Envelope, EnvelopeVersion, EventTime, SnapshotMarker, envelope_schema, source_schema, transaction_schema,
 };

@@ -196,7 +196,6 @@ pub(super) const ALL: &[Definition] = &[
         key: &ConfigKey {
             importance: Importance::Low,
             group: "Transforms",
-            support: Support::Refused,
             ..ConfigKey::new("transforms", ConfigType::List, Some(""), "Single message transforms, by alias.")
         },
         order: 12,
@@ -207,7 +206,6 @@ pub(super) const ALL: &[Definition] = &[
         key: &ConfigKey {
             importance: Importance::Low,
             group: "Predicates",
-            support: Support::Refused,
             ..ConfigKey::new("predicates", ConfigType::List, Some(""), "Predicates of transforms, by alias.")
         },
         order: 13,

@@ -20,6 +20,7 @@ use crate::dead_letter::{self, DeadLetters, Tolerance};
 use crate::decode::record_bytes;
 use crate::known_topics::KnownTopics;
 use crate::retry::Retry;
+use crate::transforms::sink::SinkTransforms;
 
 /// How often a running sink looks for new partitions and recreated topics.
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
@@ -48,6 +49,8 @@ pub(super) struct Session<'a> {
     policy: BatchPolicy,
     tolerance: Tolerance,
     parts: Vec<PartitionState>,
+    /// What becomes of records before the task gets them.
+    transforms: Option<SinkTransforms>,
     /// Which partition is asked first, so that none starves.
     turn: usize,
 }
@@ -59,13 +62,15 @@ impl<'a> Session<'a> {
         group: &'a str,
         wanted: &'a Wanted,
         assigned: Assigned,
-    ) -> Self {
+    ) -> Result<Self> {
         let mut policy = task.batch_policy();
         let share = context.settings.sink_buffer_bytes / assigned.len().max(1);
         policy.max_bytes = policy.max_bytes.min(share.max(MIN_BATCH_BYTES));
         let tolerance = Tolerance::from_config(&context.connector, &context.config);
         let generation = context.offsets.committed(group).generation;
-        Self { task, context, group, wanted, assigned, generation, policy, tolerance, parts: Vec::new(), turn: 0 }
+        let transforms = SinkTransforms::from_config(&context.config)?;
+        let parts = Vec::new();
+        Ok(Self { task, context, group, wanted, assigned, generation, policy, tolerance, parts, transforms, turn: 0 })
     }
 
     /// Opens the task and delivers until told to stop or the topics change.
@@ -179,9 +184,12 @@ impl<'a> Session<'a> {
         if self.parts[index].ranges.len() >= MAX_UNCOMMITTED_RANGES {
             self.commit().await?;
         }
-        let batch = self.next_range(index).await?;
+        let mut batch = self.next_range(index).await?;
         let (first, last) = (batch.first, batch.last);
         let told = Delivery::of(&batch);
+        if let Some(Err(error)) = self.transforms.as_mut().map(|transforms| transforms.apply(&mut batch)) {
+            return self.refused(index, (first, last), told.only, error);
+        }
         let limit = self.context.settings.write_timeout;
         let started = Instant::now();
         let written = in_time(limit, "writing a batch", self.task.write(batch)).await;

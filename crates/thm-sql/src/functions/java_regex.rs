@@ -1,12 +1,11 @@
-//! Java's regular expressions on `fancy-regex`: what the two read differently is rewritten, and compiled patterns are
-//! kept, for most are constants.
+//! Java's regular expressions on `fancy-regex`; compiled patterns are kept, for most are constants.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
 use fancy_regex::Regex;
 use parking_lot::Mutex;
+use thm_codec::java_regex::translated;
 
 /// Patterns that are kept: those of a script's functions, and some that come from columns.
 const DEFAULT_MAX_PATTERNS: usize = 256;
@@ -45,163 +44,6 @@ impl<'a> Last<'a> {
         }
         self.0.as_ref().and_then(|(_, built)| built.as_ref().ok().cloned())
     }
-}
-
-/// Line ends that `.` does not match and `$` stands before.
-const LINE_ENDS: &str = r"\n\r\x{85}\x{2028}\x{2029}";
-
-/// Rewrites what differs: classes are ASCII, `.` stops at five line ends, `$` stands before the last one, `\Q…\E`,
-/// `\h`, `\R`, `\uXXXX`, `\p{Alpha}` and their like.
-#[must_use]
-pub fn translated(pattern: &str) -> String {
-    let flags = |letter: char| {
-        pattern.starts_with("(?") && pattern.split([')', ':']).next().is_some_and(|flags| flags.contains(letter))
-    };
-    let (dot_all, multi_line) = (flags('s'), flags('m'));
-    let mut out = String::with_capacity(pattern.len() + 16);
-    let mut rest = pattern.chars().peekable();
-    let mut depth = 0_usize;
-    while let Some(letter) = rest.next() {
-        match letter {
-            '\\' => escape(&mut out, &mut rest, depth > 0),
-            '[' => {
-                depth += 1;
-                out.push('[');
-                if rest.next_if_eq(&'^').is_some() {
-                    out.push('^');
-                }
-                // A bracket in first place stands for itself.
-                if rest.next_if_eq(&']').is_some() {
-                    out.push_str(r"\]");
-                }
-            }
-            ']' if depth > 0 => {
-                depth -= 1;
-                out.push(']');
-            }
-            '.' if depth == 0 && !dot_all => {
-                let _ = write!(out, "[^{LINE_ENDS}]");
-            }
-            '$' if depth == 0 && !multi_line => {
-                let _ = write!(out, r"(?=(?:\r\n|[{LINE_ENDS}])?\z)");
-            }
-            // Only Java's && has a meaning in a class; these are plain there.
-            '~' | '-' if depth > 0 && rest.peek() == Some(&letter) => {
-                let _ = write!(out, r"\{letter}");
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-fn escape(out: &mut String, rest: &mut std::iter::Peekable<std::str::Chars<'_>>, in_class: bool) {
-    let Some(letter) = rest.next() else {
-        out.push('\\');
-        return;
-    };
-    let class = |inner: &str| if in_class { inner.to_owned() } else { format!("[{inner}]") };
-    match letter {
-        'd' => out.push_str(&class("0-9")),
-        'w' => out.push_str(&class("a-zA-Z_0-9")),
-        's' => out.push_str(&class(r" \t\n\x0B\f\r")),
-        'h' => out.push_str(&class(r" \t\x{A0}\x{1680}\x{180e}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}")),
-        'v' => out.push_str(&class(r"\n\x0B\f\r\x{85}\x{2028}\x{2029}")),
-        'D' => out.push_str("[^0-9]"),
-        'W' => out.push_str("[^a-zA-Z_0-9]"),
-        'S' => out.push_str(r"[^ \t\n\x0B\f\r]"),
-        'R' => {
-            let _ = write!(out, r"(?:\r\n|[\x0B\f{LINE_ENDS}])");
-        }
-        'Z' => {
-            let _ = write!(out, r"(?=(?:\r\n|[{LINE_ENDS}])?\z)");
-        }
-        'e' => out.push_str(r"\x1B"),
-        'u' => hexadecimal(out, rest, 4),
-        'x' if rest.peek() != Some(&'{') => hexadecimal(out, rest, 2),
-        '0' => octal(out, rest),
-        'Q' => quoted(out, rest),
-        'E' => {}
-        'p' | 'P' => property(out, rest, letter),
-        'b' if in_class => out.push_str(r"\x08"),
-        // Letters that mean something to both.
-        'b' | 'B' | 'A' | 'z' | 'G' | 'k' | 't' | 'n' | 'r' | 'f' | 'a' | 'x' | '1'..='9' => {
-            out.push('\\');
-            out.push(letter);
-        }
-        other => {
-            if other.is_ascii_punctuation() {
-                out.push('\\');
-            }
-            out.push(other);
-        }
-    }
-}
-
-fn hexadecimal(out: &mut String, rest: &mut std::iter::Peekable<std::str::Chars<'_>>, digits: usize) {
-    out.push_str(r"\x{");
-    for _ in 0..digits {
-        out.extend(rest.next_if(char::is_ascii_hexdigit));
-    }
-    out.push('}');
-}
-
-fn octal(out: &mut String, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    let mut code = 0_u32;
-    for _ in 0..3 {
-        let Some(digit) = rest.next_if(|letter| ('0'..='7').contains(letter)) else { break };
-        code = code * 8 + digit.to_digit(8).unwrap_or(0);
-    }
-    let _ = write!(out, r"\x{{{code:x}}}");
-}
-
-fn quoted(out: &mut String, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    while let Some(letter) = rest.next() {
-        if letter == '\\' && rest.next_if_eq(&'E').is_some() {
-            return;
-        }
-        if letter.is_ascii_punctuation() {
-            out.push('\\');
-        }
-        out.push(letter);
-    }
-}
-
-/// `\p{Alpha}` is ASCII in Java; `\p{IsAlphabetic}`, `\p{javaLowerCase}` and `\p{L}` are Unicode's.
-fn property(out: &mut String, rest: &mut std::iter::Peekable<std::str::Chars<'_>>, letter: char) {
-    let name: String = if rest.next_if_eq(&'{').is_some() {
-        rest.by_ref().take_while(|letter| *letter != '}').collect()
-    } else {
-        rest.next().into_iter().collect()
-    };
-    let ascii = match name.as_str() {
-        "Lower" => Some("a-z"),
-        "Upper" => Some("A-Z"),
-        "ASCII" => Some(r"\x00-\x7F"),
-        "Alpha" => Some("a-zA-Z"),
-        "Digit" => Some("0-9"),
-        "Alnum" => Some("a-zA-Z0-9"),
-        "Punct" => Some(r"!-/:-@\[-`{-~"),
-        "Graph" => Some("!-~"),
-        "Print" => Some(" -~"),
-        "Blank" => Some(r" \t"),
-        "Cntrl" => Some(r"\x00-\x1F\x7F"),
-        "XDigit" => Some("0-9a-fA-F"),
-        "Space" => Some(r" \t\n\x0B\f\r"),
-        _ => None,
-    };
-    if let Some(ascii) = ascii {
-        let not = if letter == 'P' { "^" } else { "" };
-        let _ = write!(out, "[{not}{ascii}]");
-        return;
-    }
-    let known = match name.as_str() {
-        "javaLowerCase" => "Lowercase",
-        "javaUpperCase" => "Uppercase",
-        "javaWhitespace" => "White_Space",
-        other => other.strip_prefix("Is").unwrap_or(other),
-    };
-    let _ = write!(out, r"\{letter}{{{known}}}");
 }
 
 #[cfg(test)]
