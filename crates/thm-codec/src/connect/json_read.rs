@@ -184,6 +184,16 @@ pub fn parse_value(schema: &Schema, json: &str) -> Result<Value, JsonError> {
     Ok(value)
 }
 
+/// An element of an array. One of several dimensions has the schema of one dimension, as Debezium gives it.
+fn element_of(element: &Schema, json: &str) -> Result<Value, JsonError> {
+    if !json.starts_with('[') {
+        return parse_value(element, json);
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(json)?;
+    let items = items.into_iter().map(|item| element_of(element, item.get()));
+    items.collect::<Result<_, _>>().map(Value::Array)
+}
+
 /// Reads what is of that schema.
 struct Of<'a>(&'a Schema);
 
@@ -244,8 +254,14 @@ impl<'de> Visitor<'de> for Of<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let SchemaKind::Array(element) = &self.0.kind else { return Err(de::Error::custom("an array")) };
         let mut found = Vec::with_capacity(items.size_hint().unwrap_or_default());
-        while let Some(item) = items.next_element_seed(Of(element))? {
-            found.push(item);
+        if matches!(element.kind, SchemaKind::Plain(_)) {
+            while let Some(item) = items.next_element::<&'de RawValue>()? {
+                found.push(element_of(element, item.get()).map_err(de::Error::custom)?);
+            }
+        } else {
+            while let Some(item) = items.next_element_seed(Of(element))? {
+                found.push(item);
+            }
         }
         Ok(Value::Array(found))
     }

@@ -25,9 +25,10 @@ pub fn write_value(out: &mut Vec<u8>, schema: Option<&Schema>, value: &Value, de
             out.push(b'"');
         }
         Value::Array(items) => {
-            let element = schema.and_then(|schema| match &schema.kind {
-                SchemaKind::Array(element) => Some(&**element),
-                _ => None,
+            // An array in an array of one dimension is its further dimension.
+            let element = schema.map(|schema| match &schema.kind {
+                SchemaKind::Array(element) => &**element,
+                _ => schema,
             });
             out.push(b'[');
             for (place, item) in items.iter().enumerate() {
@@ -108,13 +109,14 @@ mod tests {
         let payloads = [
             r#"{"a":-3,"f":1.1,"d":"NaN","s":["é",null,"\u0001\"\uD83D\uDE00"],"m":{"k":"AP8=","n":null},"t":{"x":true}}"#,
             r#"{"a":9223372036854775807,"f":"-Infinity","d":4.9E-324,"s":[],"m":{},"t":null}"#,
+            r#"{"a":1,"f":0.5,"d":1.0,"s":[["a",null],["b","[c"]],"m":null,"t":null}"#,
             r#"{"a":null,"f":1.0E10,"d":0.1,"s":null,"m":null,"t":{"x":false}}"#,
         ];
         for payload in payloads {
             let framed = format!("{FRAMED}{payload}}}");
             assert_eq!(again(&framed, false), framed);
         }
-        let framed = format!("{FRAMED}{}}}", payloads[2]);
+        let framed = format!("{FRAMED}{}}}", payloads[3]);
         assert_eq!(again(&framed, true), framed.replace(r#""a":null"#, r#""a":7"#));
     }
 

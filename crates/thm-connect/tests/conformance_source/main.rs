@@ -1,7 +1,7 @@
 //! Recorded cases of the real Debezium, replayed through our source, worker and log, and compared record by record.
 //!
 //! ```text
-//!   conformance_source [--postgres BIN] [--lanes N] [--only TEXT] FOLDER…
+//!   conformance_source [--postgres BIN] [--lanes N] [--only TEXT] [--through-transforms] FOLDER…
 //! ```
 //! A folder holds cases, or is one. Without folders the cases of this tree are replayed, as `cargo test` does. Prints a
 //! line per case; the last line is `N passed, N failed, N deviated, N skipped`. Each lane has a server of its own, for
@@ -26,25 +26,29 @@ use std::time::Instant;
 use case::Case;
 use compare::{Verdict, verdict};
 use postgres::Postgres;
-use replay::Replay;
+use replay::{Replay, Way};
 
 /// What the command line says.
 struct Arguments {
     programs: PathBuf,
     lanes: usize,
     only: Option<String>,
+    /// All cases go through transforms that leave records alone; else those do that show most forms of values.
+    through_transforms: bool,
     folders: Vec<PathBuf>,
 }
 
 fn arguments() -> Arguments {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance_source");
-    let mut found = Arguments { programs: PathBuf::new(), lanes: 3, only: None, folders: Vec::new() };
+    let mut found =
+        Arguments { programs: PathBuf::new(), lanes: 3, only: None, through_transforms: false, folders: Vec::new() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--postgres" => found.programs = words.next().expect("--postgres BIN").into(),
             "--lanes" => found.lanes = words.next().and_then(|n| n.parse().ok()).expect("--lanes N"),
             "--only" => found.only = words.next(),
+            "--through-transforms" => found.through_transforms = true,
             // What the test harness of Rust understands is of no use here.
             flag if flag.starts_with('-') => {}
             folder => found.folders.push(folder.into()),
@@ -93,8 +97,8 @@ fn main() -> ExitCode {
     let lanes: Vec<_> = (0..arguments.lanes.max(1))
         .map(|_| {
             let (queue, tally, replica) = (queue.clone(), tally.clone(), replica.clone());
-            let programs = arguments.programs.clone();
-            std::thread::spawn(move || lane(&programs, &queue, &tally, replica.port))
+            let (programs, all) = (arguments.programs.clone(), arguments.through_transforms);
+            std::thread::spawn(move || lane(&programs, &queue, &tally, (replica.port, all)))
         })
         .collect();
     let sound = lanes.into_iter().all(|lane| lane.join().is_ok());
@@ -112,7 +116,7 @@ fn documented() {
     }
 }
 
-fn lane(programs: &Path, queue: &Mutex<VecDeque<Case>>, tally: &Mutex<Tally>, replica_port: u16) {
+fn lane(programs: &Path, queue: &Mutex<VecDeque<Case>>, tally: &Mutex<Tally>, (replica_port, all): (u16, bool)) {
     let postgres = Postgres::start(programs, "logical");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     loop {
@@ -121,7 +125,7 @@ fn lane(programs: &Path, queue: &Mutex<VecDeque<Case>>, tally: &Mutex<Tally>, re
         let name = if case.older { format!("{} (2.7)", case.name) } else { case.name.clone() };
         let (place, said) = match (case.is_skipped(), ()) {
             (true, ()) => (3, "skipped: asks for a snapshot by signal".to_owned()),
-            _ => match runtime.block_on(run(&case, &postgres, replica_port)) {
+            _ => match runtime.block_on(run(&case, &postgres, replica_port, all)) {
                 Verdict::Passed => (0, "passed".to_owned()),
                 Verdict::Failed(why) => (1, format!("FAILED: {why}")),
                 Verdict::Deviated(names) => {
@@ -134,12 +138,22 @@ fn lane(programs: &Path, queue: &Mutex<VecDeque<Case>>, tally: &Mutex<Tally>, re
     }
 }
 
-/// The case as it is, and with schemas where they were recorded.
-async fn run(case: &Case, postgres: &Postgres, replica_port: u16) -> Verdict {
+/// Cases whose records must come through transforms that leave them alone as they come without any.
+const THROUGH_TRANSFORMS: [&str; 7] =
+    ["key-change", "message", "tx-metadata", "types-defaults", "types-float", "types-geometry", "types-hstore-json"];
+
+/// The case as it is, and with schemas where they were recorded; some, or all, through transforms too.
+async fn run(case: &Case, postgres: &Postgres, replica_port: u16, all_through: bool) -> Verdict {
     let mut all = std::collections::BTreeSet::new();
     let with_schemas = case.records("schema.jsonl").or(case.records("schema.raw.jsonl")).is_some();
-    for schemas in [false, true].into_iter().filter(|schemas| !schemas || with_schemas) {
-        let outcome = match Replay::run(case, postgres, replica_port, schemas).await {
+    let through = !case.older && THROUGH_TRANSFORMS.contains(&case.name.as_str());
+    let ways = [(false, all_through), (true, all_through), (with_schemas, true)].into_iter().enumerate();
+    for (number, (schemas, through_transforms)) in ways {
+        if (number == 1 && !with_schemas) || (number == 2 && (all_through || !through)) {
+            continue;
+        }
+        let way = Way { schemas, through_transforms };
+        let outcome = match Replay::run(case, postgres, replica_port, way).await {
             Ok(outcome) => outcome,
             Err(problem) => return Verdict::Failed(problem),
         };

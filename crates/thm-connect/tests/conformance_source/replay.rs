@@ -27,6 +27,15 @@ const PATIENCE: Duration = Duration::from_secs(25);
 const QUIET: Duration = Duration::from_millis(700);
 const CONNECTOR: &str = "case";
 
+/// How records are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Way {
+    /// With their schemas.
+    pub schemas: bool,
+    /// Through transforms that leave them alone.
+    pub through_transforms: bool,
+}
+
 /// How a case went.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -44,7 +53,7 @@ pub struct Replay<'a> {
     postgres: &'a Postgres,
     /// Port of a server with `wal_level=replica`.
     replica_port: u16,
-    schemas: bool,
+    way: Way,
     herder: Arc<Herder>,
     recorder: Arc<Recorder>,
     config: BTreeMap<String, Option<String>>,
@@ -57,12 +66,7 @@ pub struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     /// Runs the case.
-    pub async fn run(
-        case: &'a Case,
-        postgres: &'a Postgres,
-        replica_port: u16,
-        schemas: bool,
-    ) -> Result<Outcome, String> {
+    pub async fn run(case: &'a Case, postgres: &'a Postgres, replica_port: u16, way: Way) -> Result<Outcome, String> {
         postgres.fresh_database()?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let log = EmbeddedLog::open(LogConfig::new(folder.path().join("log"))).map_err(|error| error.to_string())?;
@@ -81,7 +85,7 @@ impl<'a> Replay<'a> {
             case,
             postgres,
             replica_port,
-            schemas,
+            way,
             herder,
             recorder,
             config: BTreeMap::new(),
@@ -130,12 +134,24 @@ impl<'a> Replay<'a> {
             config.insert("thm.envelope".to_owned(), Some("2.7".to_owned()));
         }
         config.extend(self.case.options.clone());
-        if self.schemas {
+        if self.way.schemas {
             for side in ["key", "value"] {
                 let json = "org.apache.kafka.connect.json.JsonConverter".to_owned();
                 config.insert(format!("{side}.converter"), Some(json));
                 config.insert(format!("{side}.converter.schemas.enable"), Some("true".to_owned()));
             }
+        }
+        if self.way.through_transforms && !config.contains_key("transforms") {
+            // A transform that no record meets: all go the long way and come out as they were.
+            let chain = [
+                ("transforms", "none"),
+                ("transforms.none.type", "org.apache.kafka.connect.transforms.Filter"),
+                ("transforms.none.predicate", "never"),
+                ("predicates", "never"),
+                ("predicates.never.type", "org.apache.kafka.connect.transforms.predicates.HasHeaderKey"),
+                ("predicates.never.name", "no such header"),
+            ];
+            config.extend(chain.map(|(name, value)| (name.to_owned(), Some(value.to_owned()))));
         }
         // The recording's second server, which has wal_level=replica.
         if let Some(port) = config.get_mut("database.port").filter(|port| port.as_deref() == Some("5433")) {

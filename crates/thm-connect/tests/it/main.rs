@@ -12,3 +12,4 @@ mod rest;
 mod sinks;
 mod sources;
 mod stage;
+mod transforms;

@@ -1,0 +1,178 @@
+//! Transforms in the worker: progress where records go elsewhere or nowhere, and what sinks get.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thm_api::{Log, Offset, Position, ReadLimits, Registry, TopicPartition};
+use thm_codec::record_batch::records;
+use thm_connect::{Herder, InitialState, RawConfig, State};
+
+use crate::fake_sink::{FakeSink, Target};
+use crate::fake_source::{Database, FakeSource};
+use crate::stage::{Stage, config, task, task_is, until};
+
+const ROUTE: [(&str, &str); 4] = [
+    ("transforms", "one"),
+    ("transforms.one.type", "org.apache.kafka.connect.transforms.RegexRouter"),
+    ("transforms.one.regex", ".*"),
+    ("transforms.one.replacement", "all"),
+];
+
+fn framed(id: i64) -> &'static str {
+    let schema = r#"{"type":"struct","fields":[{"type":"int64","optional":false,"field":"id"}],"optional":false}"#;
+    Box::leak(format!(r#"{{"schema":{schema},"payload":{{"id":{id}}}}}"#).into_boxed_str())
+}
+
+async fn source(herder: &Herder, options: &[(&str, &str)]) {
+    let mut all = config(options);
+    all.insert("connector.class".to_owned(), Some("FakeSource".to_owned()));
+    herder.create("src", all, InitialState::Running).await.unwrap();
+}
+
+async fn values(stage: &Stage, topic: &str) -> Vec<String> {
+    let limits = ReadLimits { max_bytes: 1 << 20, max_wait: Duration::ZERO };
+    let Ok(read) = stage.log.read(&TopicPartition::new(topic, 0), Offset(0), limits).await else { return Vec::new() };
+    let found = read.batches.iter().filter(|fetched| fetched.batch.records > 0);
+    let found = found.flat_map(|fetched| records(&fetched.batch.bytes).unwrap());
+    found.map(|record| String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_a_topic_has_already_does_not_come_again_whatever_tables_it_is_made_of() {
+    let (stage, database) = (Stage::new(), Arc::new(Database::default()));
+    let registry = || Registry::default().with(FakeSource(Arc::clone(&database)));
+    for (topic, id) in [("a", 1), ("b", 2), ("a", 3)] {
+        database.insert(topic, &[framed(id)]);
+    }
+    let herder = stage.herder(registry()).await;
+    source(&herder, &ROUTE).await;
+    until("acknowledged", || database.acknowledged() == 3).await;
+    herder.stop().await;
+    // The database forgets what it was told, and gives everything again.
+    database.0.lock().acknowledged.clear();
+    database.insert("b", &[framed(4)]);
+    let herder = stage.herder(registry()).await;
+    until("acknowledged", || database.acknowledged() == 4).await;
+    herder.stop().await;
+    assert_eq!(values(&stage, "all").await, [r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#, r#"{"id":4}"#]);
+    assert!(stage.log.topic("a").is_none() && stage.log.topic("b").is_none());
+    let told = database.0.lock().starts[1].values().map(|progress| progress.position).max();
+    assert_eq!(told.map(|position| position.commit_end.0), Some(3));
+}
+
+#[tokio::test]
+async fn a_source_whose_records_are_all_dropped_still_goes_on_where_it_was() {
+    let (stage, database) = (Stage::new(), Arc::new(Database::default()));
+    let registry = || Registry::default().with(FakeSource(Arc::clone(&database)));
+    database.insert("a", &[framed(1), framed(2)]);
+    let herder = stage.herder(registry()).await;
+    let drop_all = [("transforms", "none"), ("transforms.none.type", "org.apache.kafka.connect.transforms.Filter")];
+    source(&herder, &drop_all).await;
+    until("acknowledged", || database.acknowledged() == 2).await;
+    herder.stop().await;
+    let herder = stage.herder(registry()).await;
+    until("started again", || database.0.lock().starts.len() == 2).await;
+    herder.stop().await;
+    assert!(stage.log.topics().is_empty());
+    let told: Vec<Position> = database.0.lock().starts[1].values().map(|progress| progress.position).collect();
+    assert_eq!(told.iter().map(|position| position.commit_end.0).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_transformed_fails_the_task_or_is_left_out() {
+    let (stage, database) = (Stage::new(), Arc::new(Database::default()));
+    database.insert("a", &[framed(1), "no json", framed(2)]);
+    let herder = stage.herder(Registry::default().with(FakeSource(Arc::clone(&database)))).await;
+    source(&herder, &ROUTE).await;
+    task_is(&herder, "src", State::Failed).await;
+    let trace = task(&herder, "src").trace.unwrap_or_default();
+    assert!(trace.contains("THM-SMT-001") && trace.contains("a at 0/2:1"), "{trace}");
+    assert_eq!(values(&stage, "all").await, [r#"{"id":1}"#]);
+    let mut tolerant: RawConfig = config(&ROUTE);
+    tolerant.insert("connector.class".to_owned(), Some("FakeSource".to_owned()));
+    tolerant.insert("errors.tolerance".to_owned(), Some("all".to_owned()));
+    herder.put_config("src", tolerant).await.unwrap();
+    until("acknowledged", || database.acknowledged() == 3).await;
+    assert_eq!(values(&stage, "all").await, [r#"{"id":1}"#, r#"{"id":2}"#]);
+    herder.stop().await;
+}
+
+#[tokio::test]
+async fn a_sink_gets_what_its_transforms_leave_and_its_queue_what_they_cannot_work_on() {
+    let (stage, target) = (Stage::new(), Target::new(10, false));
+    stage.produce("t", &[r#"{"id":1,"x":"gone"}"#, r#"{"id":"two"}"#, r#"{"id":3.50,"y":[1,null]}"#]).await;
+    let herder = stage.herder(Registry::default().with(FakeSink(Arc::clone(&target)))).await;
+    let options = [
+        ("connector.class", "FakeSink"),
+        ("topics", "t"),
+        ("url", "x"),
+        ("errors.tolerance", "all"),
+        ("transforms", "cast,drop"),
+        ("transforms.cast.type", "org.apache.kafka.connect.transforms.Cast$Value"),
+        ("transforms.cast.spec", "id:int32"),
+        ("transforms.drop.type", "org.apache.kafka.connect.transforms.ReplaceField$Value"),
+        ("transforms.drop.exclude", "x"),
+    ];
+    herder.create("s", config(&options), InitialState::Running).await.unwrap();
+    until("delivered", || target.values().len() == 2).await;
+    assert_eq!(target.values(), [r#"{"id":1}"#, r#"{"id":3,"y":[1,null]}"#]);
+    // The queue has the record as it stood in the topic.
+    assert_eq!(values(&stage, "dlq.s").await, [r#"{"id":"two"}"#]);
+    herder.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_transforms_is_refused_by_name() {
+    let stage = Stage::new();
+    let registry = Registry::default().with(FakeSource(Arc::default())).with(FakeSink(Target::new(1, false)));
+    let herder = stage.herder(registry).await;
+    let cases: [(&[(&str, &str)], &str); 9] = [
+        (&[("transforms", "a")], "Missing required configuration \"transforms.a.type\" which has no default value."),
+        (
+            &[("transforms", "a"), ("transforms.a.type", "org.example.Mine")],
+            "Invalid value org.example.Mine for configuration transforms.a.type: Class org.example.Mine could not be found; \
+             available are: io.debezium.connector.postgresql.transforms.DecodeLogicalDecodingMessageContent, ",
+        ),
+        (
+            &[("transforms", "a"), ("transforms.a.type", "RegexRouter"), ("transforms.a.regex", "(")],
+            "Missing required configuration \"transforms.a.replacement\"",
+        ),
+        (
+            &[("transforms", "a"), ("transforms.a.type", "RegexRouter"), ("transforms.a.regex", "(")],
+            "Invalid value ( for configuration transforms.a.regex: Invalid regex: ",
+        ),
+        (
+            &[("transforms", "a"), ("transforms.a.type", "Filter"), ("transforms.a.predicate", "p")],
+            "Invalid value p for configuration transforms.a.predicate: no predicate of that name is listed in predicates",
+        ),
+        (
+            &[("transforms", "a"), ("transforms.a.type", "Filter"), ("transforms.a.negate", "true")],
+            "Config 'transforms.a.negate' was provided but there is no config 'transforms.a.predicate' defining a predicate \
+             to be negated.",
+        ),
+        (
+            &[("predicates", "p"), ("predicates.p.type", "TopicNameMatches"), ("predicates.p.pattern", "[")],
+            "Invalid value [ for configuration predicates.p.pattern: Invalid regex: ",
+        ),
+        (
+            &[("transforms", "a"), ("transforms.a.type", "Cast$Value"), ("transforms.a.spec", "id:struct")],
+            "Cast transformation does not support casting to STRUCT; supported types are [INT8, ",
+        ),
+        (
+            &[("transforms", "a"), ("transforms.a.type", "HeaderFrom$Key"), ("transforms.a.fields", "")],
+            "Invalid value [] for configuration transforms.a.fields: Empty list",
+        ),
+    ];
+    for (options, expected) in cases {
+        let mut all = config(options);
+        all.insert("connector.class".to_owned(), Some("FakeSource".to_owned()));
+        let refusal = herder.create("c", all, InitialState::Running).await.unwrap_err();
+        assert_eq!(refusal.status, 400);
+        assert!(refusal.message.contains(expected), "{}", refusal.message);
+    }
+    let mut routing = config(&ROUTE);
+    routing.extend(config(&[("connector.class", "FakeSink"), ("url", "x"), ("topics", "t")]));
+    let refusal = herder.create("c", routing, InitialState::Running).await.unwrap_err();
+    assert!(refusal.message.contains("a sink writes to the target that its own options name"), "{}", refusal.message);
+    herder.stop().await;
+}
