@@ -124,7 +124,7 @@ fn field(time: &DateTime<Utc>, letter: char, count: usize) -> String {
         'H' => padded(time.hour().into()),
         'k' => padded(if time.hour() == 0 { 24 } else { time.hour().into() }),
         'K' => padded((time.hour() % 12).into()),
-        'h' => padded(if time.hour() % 12 == 0 { 12 } else { (time.hour() % 12).into() }),
+        'h' => padded(time.hour12().1.into()),
         'm' => padded(time.minute().into()),
         's' => padded(time.second().into()),
         'S' => padded(time.timestamp_subsec_millis().into()),

@@ -10,7 +10,7 @@ use super::settings::Settings;
 #[derive(Clone, Debug)]
 pub(crate) enum Predicate {
     /// `TopicNameMatches`: the whole name.
-    TopicNameMatches(JavaPattern),
+    TopicNameMatches(Box<JavaPattern>),
     /// `HasHeaderKey`
     HasHeaderKey(String),
     /// `RecordIsTombstone`
@@ -41,7 +41,7 @@ impl Predicate {
                     .is_empty()
                     .then(|| settings.required_pattern("pattern"))
                     .flatten()
-                    .map(Self::TopicNameMatches)
+                    .map(|pattern| Self::TopicNameMatches(Box::new(pattern)))
             }
             Some("HasHeaderKey") => Some(Self::HasHeaderKey(settings.required_full("name"))),
             Some(_) => Some(Self::RecordIsTombstone),

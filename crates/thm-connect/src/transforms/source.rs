@@ -43,6 +43,9 @@ pub(crate) fn task_config(config: &ConnectorConfig) -> ConnectorConfig {
     ConnectorConfig::new(values)
 }
 
+/// Topic and partition.
+type Place = (String, u32);
+
 /// A record that is ready to be written.
 struct Outgoing {
     position: Position,
@@ -70,7 +73,7 @@ pub(crate) struct SourceTransforms {
     /// Which of the source's topics each topic was made from.
     made_from: BTreeMap<String, Vec<String>>,
     /// Where the last record went.
-    last: Option<(String, u32)>,
+    last: Option<Place>,
     /// Snapshots of tables that are over while that of others is not.
     superseded: Vec<Superseded>,
 }
@@ -143,7 +146,7 @@ impl SourceTransforms {
         Ok(Transformed { batch: SourceBatch { appends: made, complete, incomplete, superseded }, unkept })
     }
 
-    fn append(&mut self, append: &SourceAppend, out: &mut BTreeMap<(String, u32), Vec<Outgoing>>) -> Result<()> {
+    fn append(&mut self, append: &SourceAppend, out: &mut BTreeMap<Place, Vec<Outgoing>>) -> Result<()> {
         if append.batch.records == 0 {
             return Ok(());
         }
@@ -179,7 +182,7 @@ impl SourceTransforms {
         topic: &str,
         record: &Record,
         position: Position,
-    ) -> Result<Option<((String, u32), Outgoing)>, DataError> {
+    ) -> Result<Option<(Place, Outgoing)>, DataError> {
         if !self.readers.contains_key(topic) {
             self.readers.insert(topic.to_owned(), Default::default());
         }
