@@ -6,6 +6,7 @@ use sqlparser::tokenizer::Span;
 use super::expr::{Typer, arithmetic, compare, is_null, not, searched_case};
 use super::{interval, json_call, literal};
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::expr::sequence::Sequence;
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
 use crate::functions;
 use crate::types::LogicalType;
@@ -138,7 +139,10 @@ pub(super) fn bind(name: &str, arguments: Vec<Expr>, span: Span) -> SqlResult<Ex
     }
     let (arguments, data_type) =
         (function.bind)(arguments).ok_or_else(|| SqlDiagnostic::new(span, signature).with_hint(function.usage))?;
-    Ok(Expr { kind: ExprKind::Call { function, arguments }, data_type })
+    let seeded = matches!((function.name, arguments.len()), ("RAND", 1) | ("RAND_INTEGER", 2));
+    let seeded = seeded && matches!(arguments[0].kind, ExprKind::Literal(_));
+    let call = Expr { kind: ExprKind::Call { function, arguments }, data_type };
+    Ok(if seeded { Expr { kind: ExprKind::Sequenced(Box::new(call), Sequence::default()), data_type } } else { call })
 }
 
 fn pair(arguments: Vec<Expr>) -> [Expr; 2] {
@@ -168,4 +172,28 @@ fn conditional(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
         return Err(SqlDiagnostic::new(span, "Cannot apply 'IF' to a condition that is no BOOLEAN"));
     }
     searched_case(vec![(condition, yes)], no, span)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use arrow::array::{AsArray as _, Int32Array};
+    use arrow::datatypes::Float64Type;
+
+    use super::*;
+    use crate::expr::Input;
+
+    #[test]
+    fn a_seeded_sequence_goes_on_from_batch_to_batch_and_begins_anew_with_a_run() {
+        let seed = Expr::literal(Int32Array::from(vec![5]), LogicalType::Int.nullable(false));
+        let rand = bind("RAND", vec![seed], Span::empty()).unwrap();
+        let batch = |rows: usize| {
+            let column = rand.evaluate(&Input::new(&[], rows)).unwrap();
+            column.as_primitive::<Float64Type>().values().to_vec()
+        };
+        let whole = batch(5);
+        assert_eq!(whole[0], 0.730_519_863_614_471, "java.util.Random(5)");
+        rand.restart();
+        assert_eq!([batch(2), batch(3)].concat(), whole);
+    }
 }

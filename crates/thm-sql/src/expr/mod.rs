@@ -12,6 +12,7 @@ pub mod arithmetic;
 pub mod cast;
 pub mod logic;
 pub mod nested;
+pub mod sequence;
 pub mod text;
 
 use std::cell::{Cell, OnceCell};
@@ -21,6 +22,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array, new_null_array};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::ArrowPrimitiveType;
+
+use sequence::Sequence;
 
 use crate::functions::{Call, Changes, Function};
 use crate::types::time::Moment;
@@ -119,6 +122,8 @@ pub enum ExprKind {
     },
     /// What is inside, with this as the session's time zone.
     InZone(Box<Expr>, Zone),
+    /// What is inside, with numbers that go on from batch to batch.
+    Sequenced(Box<Expr>, Sequence),
     /// A function.
     Call {
         /// Which.
@@ -158,6 +163,8 @@ pub struct Input<'a> {
     pub overflows: Cell<u64>,
     /// The session's time zone.
     pub zone: Zone,
+    /// Where the numbers of the function at hand are.
+    pub sequence: Option<&'a Sequence>,
     now: OnceCell<Moment>,
 }
 
@@ -165,7 +172,7 @@ impl<'a> Input<'a> {
     /// Of a batch.
     #[must_use]
     pub fn new(columns: &'a [ArrayRef], rows: usize) -> Self {
-        Self { columns, rows, overflows: Cell::new(0), zone: Zone::Utc, now: OnceCell::new() }
+        Self { columns, rows, overflows: Cell::new(0), zone: Zone::Utc, sequence: None, now: OnceCell::new() }
     }
 
     /// The same in a time zone.
@@ -325,6 +332,11 @@ impl Expr {
                 input.overflows.set(input.overflows.get() + inside.overflows.get());
                 found
             }
+            ExprKind::Sequenced(inner, sequence) => {
+                let inside =
+                    Input { sequence: Some(sequence), overflows: Cell::new(0), now: input.now.clone(), ..*input };
+                inner.eval(&inside, mask)
+            }
             ExprKind::Case { branches, otherwise } => {
                 logic::case(branches, otherwise, self.data_type.kind, input, mask)
             }
@@ -343,6 +355,14 @@ impl Expr {
         stays && self.children().into_iter().all(Self::is_constant)
     }
 
+    /// Lets its sequences begin anew.
+    pub fn restart(&self) {
+        if let ExprKind::Sequenced(_, sequence) = &self.kind {
+            sequence.restart();
+        }
+        self.children().into_iter().for_each(Self::restart);
+    }
+
     /// Adds the columns it reads.
     pub fn columns(&self, out: &mut Vec<usize>) {
         if let ExprKind::Column(index) = &self.kind {
@@ -357,9 +377,11 @@ impl Expr {
         match &self.kind {
             ExprKind::Column(_) | ExprKind::Literal(_) => Vec::new(),
             ExprKind::Cast { input, .. } => vec![input],
-            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) | ExprKind::InZone(inner, _) => {
-                vec![inner]
-            }
+            ExprKind::Not(inner)
+            | ExprKind::IsNull(inner)
+            | ExprKind::Is(inner, _)
+            | ExprKind::InZone(inner, _)
+            | ExprKind::Sequenced(inner, _) => vec![inner],
             ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => vec![left, right],
             ExprKind::And(left, right) | ExprKind::Or(left, right) => vec![left, right],
             ExprKind::Case { branches, otherwise } => {
@@ -375,9 +397,11 @@ impl Expr {
         match &mut self.kind {
             ExprKind::Column(_) | ExprKind::Literal(_) => Vec::new(),
             ExprKind::Cast { input, .. } => vec![input],
-            ExprKind::Not(inner) | ExprKind::IsNull(inner) | ExprKind::Is(inner, _) | ExprKind::InZone(inner, _) => {
-                vec![inner]
-            }
+            ExprKind::Not(inner)
+            | ExprKind::IsNull(inner)
+            | ExprKind::Is(inner, _)
+            | ExprKind::InZone(inner, _)
+            | ExprKind::Sequenced(inner, _) => vec![inner],
             ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => vec![left, right],
             ExprKind::And(left, right) | ExprKind::Or(left, right) => vec![left, right],
             ExprKind::Case { branches, otherwise } => {

@@ -4,7 +4,8 @@ use arrow::datatypes::{Float64Type, Int32Type};
 
 use super::bind::{Bound, never, strict, take};
 use super::{Call, Changes, Function};
-use crate::expr::{EvalError, Expr, Vector};
+use crate::expr::sequence::Sequence;
+use crate::expr::{EvalError, Expr, Vector, counts};
 use crate::types::LogicalType;
 
 /// A function of one number.
@@ -89,7 +90,7 @@ fn java_power(base: f64, exponent: f64) -> f64 {
     }
 }
 
-/// `java.util.Random`: seeded functions give Java's numbers, from the seed on in each batch.
+/// `java.util.Random`: seeded functions give Java's numbers, which go on from batch to batch.
 struct JavaRandom(u64);
 
 impl JavaRandom {
@@ -103,6 +104,14 @@ impl JavaRandom {
     fn any() -> Self {
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
         Self((high ^ low) & Self::MASK)
+    }
+
+    /// The numbers of a batch, with the place after them kept for the next.
+    fn kept(self, call: &Call<'_>, numbers: Result<Vector, EvalError>) -> Result<Vector, EvalError> {
+        if let Some(sequence) = call.input.sequence {
+            sequence.keep(self.0);
+        }
+        numbers
     }
 
     fn bits(&mut self, count: u32) -> i32 {
@@ -131,8 +140,11 @@ impl JavaRandom {
     }
 }
 
-/// One sequence for a batch: from the seed if it is given.
+/// The sequence for a batch: from where the last batch left it, else from the seed if it is given.
 fn sequence(call: &Call<'_>, seeded: bool) -> JavaRandom {
+    if let Some(state) = call.input.sequence.and_then(Sequence::get) {
+        return JavaRandom(state);
+    }
     if seeded && call.count > 0 && !call.is_null(0, 0) {
         JavaRandom::seeded(i64::from(call.int(0, 0)))
     } else {
@@ -142,16 +154,23 @@ fn sequence(call: &Call<'_>, seeded: bool) -> JavaRandom {
 
 fn rand(call: &Call<'_>) -> Result<Vector, EvalError> {
     let mut random = sequence(call, call.len() == 1);
-    call.numbers::<Float64Type>(|_| Ok(Some(random.double())))
+    // A branch of CASE that is not taken draws no number.
+    let drawn = |row| counts(call.mask, row, call.scalar);
+    let numbers = call.numbers::<Float64Type>(|row| Ok(drawn(row).then(|| random.double())));
+    random.kept(call, numbers)
 }
 
 fn rand_integer(call: &Call<'_>) -> Result<Vector, EvalError> {
     let mut random = sequence(call, call.len() == 2);
-    call.numbers::<Int32Type>(|row| {
+    let numbers = call.numbers::<Int32Type>(|row| {
+        if !counts(call.mask, row, call.scalar) {
+            return Ok(None);
+        }
         let bound = call.int(call.len() - 1, row);
         if bound <= 0 {
             return call.failed(row, || "bound must be positive".to_owned());
         }
         Ok(Some(random.below(bound)))
-    })
+    });
+    random.kept(call, numbers)
 }

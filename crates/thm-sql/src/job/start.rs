@@ -20,7 +20,7 @@ use super::sink::{Sink, TextSink};
 use super::version::{From, check_resume};
 use crate::connector::kafka::Startup;
 use crate::format::{Format, ValueFormat};
-use crate::planner::{JobPlan, SourceKind};
+use crate::planner::{Branch, JobPlan, SourceKind};
 
 /// Pause between looks for a topic that does not exist yet.
 const TOPIC_PAUSE: Duration = Duration::from_millis(100);
@@ -49,6 +49,7 @@ pub(super) async fn start(
     let cache_bytes = environment.budget_bytes / (4 * plan.graph.lookups.len().max(1));
     let mut pipeline = Pipeline::new(&plan.graph, &environment.hosts, cache_bytes);
     let restored = restore_lookups(&plan, &store, checkpoint.as_ref(), &mut pipeline)?;
+    plan.graph.branches.iter().for_each(Branch::restart);
     let mut inputs = Vec::new();
     let mut rank = STREAM_RANK;
     for (number, branch) in plan.graph.branches.iter().enumerate() {

@@ -157,6 +157,18 @@ impl Graph {
     }
 }
 
+impl Branch {
+    /// Lets seeded functions begin anew, as a run of a job does.
+    pub fn restart(&self) {
+        self.values.iter().for_each(Expr::restart);
+        for step in &self.steps {
+            if let StepNode::Filter(expr) | StepNode::Unnest { collection: expr, .. } = step {
+                expr.restart();
+            }
+        }
+    }
+}
+
 /// What rows pass.
 #[derive(Debug)]
 pub(crate) enum StepNode {
