@@ -128,7 +128,8 @@ pub fn row_marked<'a>(
                         cell
                     }
                     Err(Unreadable) => {
-                        marks.unreadable |= bit(index);
+                        // PostgreSQL's types hold more than Flink's: such a value does not say that the column was retyped.
+                        marks.unreadable |= if is_extreme(raw.get(), field.kind) { 0 } else { bit(index) };
                         if !options.ignore_parse_errors {
                             return Err(ReadError::Field(field.name.clone()));
                         }
@@ -140,6 +141,21 @@ pub fn row_marked<'a>(
         cells.push(cell);
     }
     Ok(cells)
+}
+
+/// Whether it is a value of the column's own kind that only PostgreSQL has: an infinity, NaN, a year beyond four digits.
+fn is_extreme(raw: &str, kind: LogicalType) -> bool {
+    let text = raw.trim_matches('"');
+    if kind.is_numeric() {
+        return matches!(text, "NaN" | "Infinity" | "-Infinity");
+    }
+    if !kind.is_timestamp() && kind != LogicalType::Date {
+        return false;
+    }
+    let digits = text.trim_start_matches(['+', '-']);
+    let year = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let dated = year >= 4 && digits.as_bytes().get(year) == Some(&b'-');
+    matches!(text, "infinity" | "-infinity") || dated && (year > 4 || digits.len() < text.len() || text.ends_with("BC"))
 }
 
 /// A value that its column's type cannot hold.

@@ -63,6 +63,33 @@ async fn from_latest_and_from_a_time_skip_what_was_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_only_postgresql_has_is_null_and_no_sign_of_another_type() {
+    let bench = Bench::new().await;
+    bench.write(&[event(10, Op::Create, 1, "1", Some(7))], false).await;
+    let mut lsn = 11;
+    for time in [
+        "infinity",
+        "-infinity",
+        "+294246-12-31T23:59:59.999999Z",
+        "-0043-03-15T10:00:00.000000Z",
+        "10000-01-01T00:00:00Z",
+    ] {
+        let change = event(lsn, Op::Create, i64::try_from(lsn).unwrap(), "1", None);
+        let value = change.value();
+        let at = value.find("\"event_ts\":\"").unwrap() + 12;
+        let end = at + value[at..].find('"').unwrap();
+        bench.write_value(&change, &format!("{}{time}{}", &value[..at], &value[end..])).await;
+        lsn += 1;
+    }
+    bench.complete_to(lsn);
+    let manager = bench.manager();
+    manager.submit(plan(OURS)).unwrap();
+    let out = texts(&bench.wait_for(6).await);
+    assert!(out[1].contains("\"event_ts\":null"), "{out:?}");
+    tokio::task::block_in_place(|| manager.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_column_that_is_dropped_fails_the_jobs_that_use_it() {
     for with_columns in [true, false] {
         let bench = Bench::new().await;
