@@ -41,13 +41,16 @@ pub struct CapturedTable {
     pub topic: String,
 }
 
+/// Topic of a table (schema, name), if it has one.
+pub type TopicOf = Arc<dyn Fn(&str, &str) -> Option<String> + Send + Sync>;
+
 /// A source of changes that is known: which tables of which database it captures.
 #[derive(Clone)]
 pub struct Capture {
     /// The database.
     pub database: String,
     /// Topic of a table (schema, name), if the source captures it.
-    pub topic: Arc<dyn Fn(&str, &str) -> Option<String> + Send + Sync>,
+    pub topic: TopicOf,
 }
 
 impl fmt::Debug for Capture {
