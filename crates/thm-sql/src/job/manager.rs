@@ -99,14 +99,26 @@ impl JobManager {
 
     /// As [`Self::replace`]; with a place to start from any plan may follow any other.
     pub fn replace_from(&self, plan: JobPlan, from: Option<From>) -> Result<String> {
+        self.exchange(plan, from, |plan, old| if from.is_none() { check_replace(plan, old) } else { Ok(()) })
+    }
+
+    /// Puts back a plan whose successor did not start: the checkpoint is still its own, whatever the successor was.
+    pub fn take_back(&self, plan: JobPlan) -> Result<String> {
+        self.exchange(plan, None, |_, _| Ok(()))
+    }
+
+    fn exchange(
+        &self,
+        plan: JobPlan,
+        from: Option<From>,
+        check: impl FnOnce(&JobPlan, &JobPlan) -> Result<()>,
+    ) -> Result<String> {
         let _one_at_a_time = self.replacing.lock();
         let id = plan.id();
         let thread = match self.jobs.lock().get_mut(&id) {
             None => None,
             Some(job) => {
-                if from.is_none() {
-                    check_replace(&plan, &job.plan)?;
-                }
+                check(&plan, &job.plan)?;
                 job.commands.send_if_modified(|command| {
                     let runs = *command == Command::Run;
                     if runs {

@@ -43,6 +43,11 @@ impl Table {
         self.rows.push(row.into_iter().collect());
     }
 
+    /// Whether it has no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Prints it, aligned or as a JSON array of objects.
     pub fn print(&self, output: Output) -> Result<()> {
         let mut out = std::io::stdout().lock();

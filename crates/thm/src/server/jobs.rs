@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thm_api::{Error, ErrorKind, Result};
-use thm_sql::{From, JobPlan, JobState};
+use thm_sql::{From, JobManager, JobPlan, JobState};
 
 use crate::captures;
 use crate::engine::Engine;
@@ -87,11 +87,11 @@ async fn replace(engine: &Engine, plan: JobPlan, from: Option<From>) -> Result<V
         return Ok(told("unchanged"));
     }
     let old = engine.jobs.plan(&id).filter(|_| running);
-    change(engine, plan, from).await?;
+    change(engine, &name, move |jobs| jobs.replace_from(plan, from)).await?;
     if let Err(error) = started(engine, &id).await {
         if let Some(old) = old {
             tracing::warn!(job = name, %error, "the new version does not start: taking the old one back");
-            change(engine, old, None).await?;
+            change(engine, &name, move |jobs| jobs.take_back(old)).await?;
         }
         return Err(error);
     }
@@ -100,10 +100,13 @@ async fn replace(engine: &Engine, plan: JobPlan, from: Option<From>) -> Result<V
 }
 
 /// Stopping a job waits for its thread, which must not hold up the runtime's.
-async fn change(engine: &Engine, plan: JobPlan, from: Option<From>) -> Result<()> {
+async fn change(
+    engine: &Engine,
+    name: &str,
+    change: impl FnOnce(&JobManager) -> Result<String> + Send + 'static,
+) -> Result<()> {
     let jobs = Arc::clone(&engine.jobs);
-    let name = plan.name.clone();
-    let joined = tokio::task::spawn_blocking(move || jobs.replace_from(plan, from).map(drop)).await;
+    let joined = tokio::task::spawn_blocking(move || change(&jobs).map(drop)).await;
     joined.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, "replacing a job", name).with_source(error)))
 }
 

@@ -114,6 +114,33 @@ async fn an_edited_file_goes_on_where_the_old_one_was_and_a_wrong_one_changes_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_does_not_start_gives_way_to_the_old_one() {
+    let file = JobFile::new();
+    let init = [project().join("db/init/01_schema.sql"), project().join("db/init/02_content.sql")];
+    let stack = Stack::start_with(Options { sql: file.path.clone(), init: init.to_vec(), ..Options::default() }).await;
+    let insert = "INSERT INTO engagement_events (content_id, user_id, event_type) \
+                  SELECT id, gen_random_uuid(), 'play' FROM content";
+    stack.sql(insert).await;
+    stack.eventually("20 events", async || delivered(&stack).await.len() == 20).await;
+    let before = job(&stack);
+    // What a text cannot show: the queue's topic is made when the job starts, and no topic may be called so.
+    let failing = "SET 'errors.tolerance' = 'all'; SET 'errors.deadletterqueue.topic.name' = 'no such name';\nSET ";
+    let elsewhere = file.text.replacen("SET ", failing, 1);
+    let elsewhere = elsewhere.replace("'topic' = 'thm.enriched.events'", "'topic' = 'thm.elsewhere'");
+    assert!(elsewhere.contains("thm.elsewhere") && elsewhere.contains("no such name"));
+    for (text, more) in [(file.text.replacen("SET ", failing, 1), &[][..]), (elsewhere, &["--from", "earliest"])] {
+        std::fs::write(&file.path, text).unwrap();
+        let output = stack.thm(&[&["job", "submit", file.path.to_str().unwrap()], more].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("no such name"), "{said}");
+        assert_eq!((&job(&stack)["version"], &job(&stack)["state"]), (&before["version"], &Value::from("RUNNING")));
+    }
+    stack.sql(insert).await;
+    stack.eventually("the next 20", async || delivered(&stack).await.len() == 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_status_has_what_screen_and_page_show() {
     let stack = Stack::start().await;
     let found = async || stack.get(stack.flink_port, "/api/status").await.unwrap();

@@ -14,7 +14,7 @@ use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::output::{Output, Table, line};
+use super::output::{Output, Table, line, note};
 use crate::connect_client::ConnectClient;
 use crate::kafka_client::KafkaClient;
 use letter::{Letter, Selection, read};
@@ -108,6 +108,10 @@ async fn list(kafka: &mut KafkaClient, connect: &str, output: Output) -> Result<
             text(|letter| letter.code.clone()),
             text(|letter| letter.cause.clone()),
         ]);
+    }
+    if output == Output::Text && table.is_empty() {
+        note("no dead letters: a sink with errors.tolerance=all makes its queue with the first record that is refused");
+        return Ok(());
     }
     table.print(output)
 }
