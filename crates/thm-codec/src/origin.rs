@@ -40,13 +40,13 @@ pub fn push_headers(block: &mut HeaderBlock, op: Op, position: Position, commit_
 #[must_use]
 pub fn parse(headers: &Headers) -> Option<Origin> {
     let (mut op, mut position, mut commit_us, mut old) = (None, None, None, None);
-    for (name, value) in headers.iter() {
+    for (name, value) in headers.borrowed() {
         let Some(value) = value else { continue };
-        match name.as_ref() {
+        match name {
             b"thm.op" => op = value.first().copied().and_then(Op::from_letter),
-            b"thm.pos" => position = std::str::from_utf8(&value).ok()?.parse::<Position>().ok(),
-            b"thm.ts" => commit_us = std::str::from_utf8(&value).ok()?.parse::<i64>().ok(),
-            b"thm.old" => old = Some(value),
+            b"thm.pos" => position = std::str::from_utf8(value).ok()?.parse::<Position>().ok(),
+            b"thm.ts" => commit_us = std::str::from_utf8(value).ok()?.parse::<i64>().ok(),
+            b"thm.old" => old = Some(headers.share(value)),
             _ => {}
         }
     }
