@@ -30,8 +30,7 @@ pub struct SourceBatch {
     /// Records by partition; may be empty.
     pub appends: Vec<SourceAppend>,
     /// Once everything so far is durable: all rows up to here have been given. The worker then publishes it and
-    /// calls [`SourceTask::acknowledge`]. Between transactions, also in idle times, and at each table's end in a
-    /// snapshot.
+    /// calls [`SourceTask::acknowledge`]. Wherever a batch ends, also inside a transaction and in idle times.
     pub complete: Option<Position>,
     /// Topics, if any, whose snapshot is not finished and that must stay out of the published statement.
     pub incomplete: Vec<String>,
@@ -90,8 +89,8 @@ pub trait SourceTask: Send {
     /// order, none left out. Cancel-safe: what was read but not given comes with the next poll.
     async fn poll(&mut self) -> Result<SourceBatch>;
 
-    /// Everything up to `position` is durable, so the database may forget it. The task tells it soon; `Ok` does
-    /// not promise that it has.
+    /// Everything up to `position` is durable, so the database may forget the transactions that end there or before.
+    /// The task tells it soon; `Ok` does not promise that it has.
     async fn acknowledge(&mut self, position: Position) -> Result<()>;
 
     /// Tells the last acknowledged position and disconnects.

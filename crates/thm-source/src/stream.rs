@@ -11,8 +11,9 @@
 //! up to there is outstanding; a commit at or before it would have come first. So an idle database, or one whose other
 //! tables are busy, does not keep its WAL for us.
 //!
-//! Invariants: a batch ends between changes; `complete` is said only when nothing is open or being given; rows at or
-//! below their own partition's progress at the start are dropped.
+//! Invariants: a batch ends between changes; `complete` is the place of the last change given, inside a transaction too
+//! (of a flood, every batch ends inside one, and whoever waits for completeness would fall behind); the slot is told of
+//! whole transactions only; rows at or below their own partition's progress at the start are dropped.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -64,6 +65,8 @@ struct Transaction {
     end: Lsn,
     /// Row messages so far, of captured tables or not.
     ordinal: u64,
+    /// Commit end of the last row given before it.
+    row_before: Lsn,
     origin: Option<(String, u64)>,
     /// Whether all its changes so far, captured or not, are of operations that are left out; `None` without a change.
     left_out: Option<bool>,
@@ -147,10 +150,19 @@ impl Stream {
         &mut *self.transport
     }
 
-    /// Commit end of the last row given, or durable at the start.
+    /// Commit end of the last transaction that was given whole and had a row, or of the last row durable at the start.
     #[must_use]
     pub fn last_row(&self) -> Lsn {
-        self.rows.last_row
+        match self.phase {
+            Phase::Giving => self.rows.transaction.row_before,
+            Phase::Idle | Phase::Open => self.rows.last_row,
+        }
+    }
+
+    /// Everything up to here has been given, transactions whole.
+    #[must_use]
+    pub const fn given(&self) -> Lsn {
+        self.given
     }
 
     /// Commit time of the last transaction met, for metrics: microseconds since 1970.
@@ -163,9 +175,11 @@ impl Stream {
     pub async fn poll(&mut self, encoder: &mut Encoder, deadline: Instant) -> Result<SourceBatch> {
         loop {
             if self.phase == Phase::Giving && !self.give(encoder).await? {
-                // The batch is full in the middle of a transaction: it says nothing of completeness.
+                // The batch is full in the middle of a transaction, or a TRUNCATE stands there.
                 let superseded = std::mem::take(&mut self.superseded);
-                return Ok(SourceBatch { appends: encoder.cut()?, superseded, ..SourceBatch::default() });
+                let Transaction { end, ordinal, .. } = self.rows.transaction;
+                let complete = (ordinal > 0 && superseded.is_empty()).then(|| Position::new(end, ordinal));
+                return Ok(SourceBatch { appends: encoder.cut()?, complete, superseded, ..SourceBatch::default() });
             }
             if self.phase == Phase::Idle && encoder.bytes() >= DEFAULT_POLL_BYTES {
                 return self.batch(encoder);
@@ -357,7 +371,7 @@ fn take(
         // Outside a transaction only logical messages come.
         (Event::Change { lsn, data }, Phase::Idle) => outside.push_back((Lsn(lsn), data.to_vec())),
         (Event::Commit { end }, Phase::Open) => {
-            rows.transaction.end = end;
+            (rows.transaction.end, rows.transaction.row_before) = (end, rows.last_row);
             buffer.finish()?;
             *phase = Phase::Giving;
         }

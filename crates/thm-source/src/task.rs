@@ -68,16 +68,23 @@ struct Running {
     durable: Position,
     /// Durable in the log and in the TOAST store: what the slot was told.
     acknowledged: Lsn,
-    /// Of each complete position given: the commit end of the last row before it.
-    rows_given: VecDeque<(Position, Lsn)>,
-    /// Commit end of the last durable row.
-    row_durable: Lsn,
+    /// Of each complete position given: the transactions that were given whole up to it.
+    given: VecDeque<(Position, Whole)>,
+    /// Those that are durable.
+    whole: Whole,
     /// When the slot was last told of a place beyond the rows.
     told_at: Instant,
     status: Status,
     heartbeat: Option<Heartbeat>,
     /// The last complete position given.
     complete: Option<Position>,
+}
+
+/// Transactions given whole: all up to `end`, the last one with a row ending at `row`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Whole {
+    end: Lsn,
+    row: Lsn,
 }
 
 impl PostgresTask {
@@ -305,7 +312,7 @@ impl Opening<'_> {
         let heartbeat = Heartbeat::new(&options, &hosts, fresh, there);
         let complete = (fresh && snapshot.is_none()).then(|| Position::end_of(state.consistent_point));
         let stream = Stream::new(Box::new(transport), options, hosts, session, memory_bytes, durable, last_commit);
-        let (row_durable, durable) = (stream.last_row(), Position::default());
+        let (whole, durable) = (Whole { end: Lsn(0), row: stream.last_row() }, Position::default());
         Running {
             encoder,
             snapshot,
@@ -316,8 +323,8 @@ impl Opening<'_> {
             durable,
             acknowledged: Lsn(0),
             state,
-            rows_given: VecDeque::new(),
-            row_durable,
+            given: VecDeque::new(),
+            whole,
             told_at: Instant::now(),
             status,
             heartbeat,
@@ -378,7 +385,7 @@ impl Running {
         };
         self.status.given(&self.encoder, &mut self.stream);
         if let Some(complete) = batch.complete {
-            self.rows_given.push_back((complete, self.stream.last_row()));
+            self.given.push_back((complete, Whole { end: self.stream.given(), row: self.stream.last_row() }));
             self.complete = Some(complete);
         }
         // There is none while tables are copied, and one at their end.
@@ -403,12 +410,13 @@ impl Running {
         self.tell(told, store, false)
     }
 
-    /// Commit end of the last row that is durable when everything up to `position` is.
-    fn rows_durable(&mut self, position: Position) -> Lsn {
-        while let Some((_, row)) = self.rows_given.pop_front_if(|(given, _)| *given <= position) {
-            self.row_durable = self.row_durable.max(row);
+    /// The transactions that are durable whole when everything up to `position` is.
+    fn whole_durable(&mut self, position: Position) -> Whole {
+        while let Some((_, given)) = self.given.pop_front_if(|(given, _)| *given <= position) {
+            self.whole.end = self.whole.end.max(given.end);
+            self.whole.row = self.whole.row.max(given.row);
         }
-        self.row_durable
+        self.whole
     }
 
     /// Makes the TOAST store durable as far as the log is, if that has waited long enough.
@@ -424,16 +432,18 @@ impl Running {
     /// Tells the slot, after our state allows it to be told.
     ///
     /// A start believes a slot that stands no further than our last word. Where a durable row stands, the log itself is
-    /// our word; beyond, in idle times, it is stored first, exactly, and not too often unless it must be `now`.
+    /// our word; beyond, in idle times, it is stored first, exactly, and not too often unless it must be `now`. Of a
+    /// transaction that is durable in part, the slot hears nothing: the rest of it must come again after a crash.
     fn tell(&mut self, position: Position, store: &dyn StateStore, now: bool) -> Result<()> {
-        let lsn = position.commit_end;
         if self.state.phase == Phase::Started && position >= Position::end_of(self.state.consistent_point) {
             self.state.phase = Phase::Finished;
             self.state.store(store)?;
             tracing::info!(consistent_point = %self.state.consistent_point, "snapshot is durable");
         }
-        let row = self.rows_durable(position);
-        if lsn > row.max(self.state.acknowledged_below) {
+        let whole = self.whole_durable(position);
+        let in_transaction = !position.is_snapshot() && position != Position::end_of(position.commit_end);
+        let lsn = if in_transaction { whole.end } else { position.commit_end };
+        if lsn > whole.row.max(self.state.acknowledged_below) {
             if !now && self.told_at.elapsed() < DEFAULT_IDLE_INTERVAL {
                 return Ok(());
             }

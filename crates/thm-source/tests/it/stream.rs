@@ -69,9 +69,40 @@ async fn a_large_transaction_is_spooled_and_comes_whole_and_in_order() {
     };
     assert!(bench.stored.iter().take(20000).enumerate().all(in_order));
     assert_eq!(bench.stored[20000].json()["after"]["device"], "next");
-    let cut = bench.batches.iter().filter(|batch| !batch.appends.is_empty() && batch.complete.is_none()).count();
-    assert!(cut >= 5, "batches inside the transaction say nothing of completeness: {cut}");
+    let last = |batch: &thm_api::SourceBatch| batch.appends.last()?.batch.positions.last().copied();
+    let cut = bench.batches.iter().filter(|batch| last(batch).is_some() && batch.complete == last(batch)).count();
+    assert!(cut >= 5, "batches inside the transaction are complete up to their last row: {cut}");
     assert_eq!(std::fs::read_dir(spool.path()).unwrap().count(), 0);
+    task.stop().await.unwrap();
+}
+
+/// What is durable of a transaction is complete for readers, but the slot hears of whole transactions only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_inside_a_transaction_leaves_the_slot_before_it() {
+    let mut bench = Bench::demo();
+    bench.set("snapshot.mode", "no_data");
+    let mut task = bench.start().await.unwrap();
+    bench.postgres.psql("INSERT INTO engagement_events (device) SELECT 'd' || n FROM generate_series(1, 20000) n");
+    while bench.stored.is_empty() {
+        bench.turn(&mut *task).await;
+    }
+    let (given, end) = (bench.stored.len(), bench.stored[0].position.commit_end);
+    assert!(given < 20000, "one batch held all of it");
+    assert_eq!(bench.complete, bench.stored.last().map(|record| record.position));
+    task.stop().await.unwrap();
+    assert!(bench.confirmed() < end, "{} is not before {end}", bench.confirmed());
+    // The same again, now that a row of it was durable at the start.
+    let mut task = bench.start_again().await;
+    while bench.stored.len() == given {
+        bench.turn(&mut *task).await;
+    }
+    assert!(bench.stored.len() < 20000, "one batch held the rest");
+    task.stop().await.unwrap();
+    assert!(bench.confirmed() < end, "{} is not before {end}", bench.confirmed());
+    let mut task = bench.start_again().await;
+    bench.catch_up(&mut *task).await;
+    assert_eq!(bench.stored.len(), 20000);
+    assert!((1..).zip(&bench.stored).all(|(ordinal, record)| record.position.ordinal == ordinal));
     task.stop().await.unwrap();
 }
 
