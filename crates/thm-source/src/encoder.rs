@@ -18,7 +18,7 @@ use thm_api::{
     ChangelogBatch, Error, ErrorKind, LogBatch, Op, Position, Progress, Result, RowKind, RowMeta, SourceAppend,
     TopicSpec,
 };
-use thm_codec::debezium::{Change, ContextHeaders, Envelope, EventTime};
+use thm_codec::debezium::{Change, ContextHeaders, Envelope, EnvelopeTail, EventTime};
 use thm_codec::record_batch::{BatchWriter, HeaderBlock};
 
 use crate::columns::ColumnBuilder;
@@ -71,6 +71,8 @@ impl Rules {
 /// Records of one table since the last cut.
 struct Output {
     table: Arc<Table>,
+    /// What envelopes of the table end with, of the change before.
+    tail: EnvelopeTail,
     writer: BatchWriter,
     columns: Vec<ColumnBuilder>,
     meta: Vec<RowMeta>,
@@ -197,13 +199,13 @@ impl Encoder {
             Some(&index) => {
                 self.seal(index)?;
                 let output = &mut self.outputs[index];
-                (output.columns, output.table) = (columns, table);
+                (output.columns, output.table, output.tail) = (columns, table, EnvelopeTail::default());
             }
             None => {
                 self.by_relation.insert(table.relation.oid, self.outputs.len());
-                let writer = BatchWriter::new();
+                let (writer, tail) = (BatchWriter::new(), EnvelopeTail::default());
                 let (meta, positions) = (Vec::new(), Vec::new());
-                let output = Output { table, writer, columns, meta, positions, rows_only: true, shares: false };
+                let output = Output { table, tail, writer, columns, meta, positions, rows_only: true, shares: false };
                 self.outputs.push(output);
             }
         }
@@ -343,7 +345,7 @@ impl Output {
             None => value.extend_from_slice(b"null"),
         }
         let order = counts.as_mut().map(|counts| counts.next(&self.table.full_name));
-        self.table.envelope.close(value, &Change { order, ..origin.change }, op, origin.now);
+        self.table.envelope.close_like(value, &mut self.tail, &Change { order, ..origin.change }, op, origin.now);
         self.table.value_frame.close(value);
         let kind = match op {
             Op::Create | Op::Read => RowKind::Insert,

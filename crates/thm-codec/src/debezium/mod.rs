@@ -21,7 +21,8 @@ mod value;
 
 pub use adjust::{Adjust, escape_unit};
 pub use envelope::{
-    Change, Envelope, EnvelopeVersion, EventTime, SnapshotMarker, envelope_schema, source_schema, transaction_schema,
+    Change, Envelope, EnvelopeTail, EnvelopeVersion, EventTime, SnapshotMarker, envelope_schema, source_schema,
+    transaction_schema,
 };
 pub use headers::ContextHeaders;
 pub use numeric::{Numeric, NumericError};
