@@ -399,7 +399,7 @@ async fn evaluate(session: &Session, constant: &str, type_name: &str) -> Result<
         all.extend_from_slice(&chunk);
     }
     let mut reader = CopyReader::default();
-    reader.push(&all);
+    reader.push(all.freeze());
     let row = reader.next_row().ok().flatten();
     let value = row.and_then(|row| {
         row.tuple().values().next().map(|datum| match datum {

@@ -5,10 +5,11 @@
 //!   row:    n i16 │ n × (length i32, -1 for NULL │ bytes)             trailer: -1 i16
 //! ```
 //!
-//! Rows may be cut anywhere between chunks; the reader keeps the beginning of a row until its end comes. A row is given
-//! as a pgoutput tuple, so that snapshot and stream share one way to JSON.
+//! Rows may be cut anywhere between chunks; the reader keeps the beginning of a row until its end comes. A server sends a
+//! row as one chunk, and then nothing is copied: the row is a slice of it. It is given as a tuple, so that snapshot and
+//! stream share one way to JSON.
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::pgoutput::{DecodeError, Tuple};
 
@@ -18,15 +19,15 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CopyRow {
     columns: u16,
-    /// Its values as a tuple holds them.
-    bytes: Vec<u8>,
+    /// Its values with their lengths.
+    bytes: Bytes,
 }
 
 impl CopyRow {
     /// As a tuple; a row is well formed once it was returned.
     #[must_use]
     pub fn tuple(&self) -> Tuple<'_> {
-        Tuple::of_values(self.columns, &self.bytes)
+        Tuple::of_copied(self.columns, &self.bytes)
     }
 
     /// Bytes it holds.
@@ -45,57 +46,52 @@ impl CopyRow {
 /// Reads rows from chunks.
 #[derive(Debug, Default)]
 pub struct CopyReader {
-    buffer: BytesMut,
+    /// What came and is not read yet.
+    chunk: Bytes,
     in_rows: bool,
     ended: bool,
 }
 
 impl CopyReader {
     /// Appends a chunk.
-    pub fn push(&mut self, chunk: &[u8]) {
-        self.buffer.extend_from_slice(chunk);
+    pub fn push(&mut self, chunk: Bytes) {
+        if self.chunk.is_empty() {
+            self.chunk = chunk;
+            return;
+        }
+        let mut joined = BytesMut::with_capacity(self.chunk.len() + chunk.len());
+        joined.extend_from_slice(&self.chunk);
+        joined.extend_from_slice(&chunk);
+        self.chunk = joined.freeze();
     }
 
     /// The next whole row; `None` until more comes, or at the end.
     pub fn next_row(&mut self) -> Result<Option<CopyRow>, DecodeError> {
-        let mut row = CopyRow::default();
-        Ok(self.read_row(&mut row)?.then_some(row))
-    }
-
-    /// The same into a row whose memory is used again; false when there is none.
-    pub fn read_row(&mut self, row: &mut CopyRow) -> Result<bool, DecodeError> {
         if self.ended || !self.skip_header()? {
-            return Ok(false);
+            return Ok(None);
         }
-        let mut rest = &self.buffer[..];
+        let mut rest = &self.chunk[..];
         if rest.len() < 2 {
-            return Ok(false);
+            return Ok(None);
         }
         let Ok(columns) = u16::try_from(rest.get_i16()) else {
             self.ended = true;
-            return Ok(false);
+            return Ok(None);
         };
-        row.columns = columns;
-        row.bytes.clear();
         for _ in 0..columns {
             if rest.len() < 4 {
-                return Ok(false);
+                return Ok(None);
             }
-            let Ok(length) = usize::try_from(rest.get_i32()) else {
-                row.bytes.push(b'n');
-                continue;
-            };
+            let length = usize::try_from(rest.get_i32()).unwrap_or(0);
             if rest.len() < length {
-                return Ok(false);
+                return Ok(None);
             }
-            row.bytes.push(b'b');
-            row.bytes.put_u32(length as u32);
-            row.bytes.extend_from_slice(&rest[..length]);
             rest.advance(length);
         }
-        let used = self.buffer.len() - rest.len();
-        self.buffer.advance(used);
-        Ok(true)
+        let used = self.chunk.len() - rest.len();
+        let mut bytes = self.chunk.split_to(used);
+        bytes.advance(2);
+        Ok(Some(CopyRow { columns, bytes }))
     }
 
     /// Whether the trailer was read.
@@ -109,17 +105,17 @@ impl CopyReader {
             return Ok(true);
         }
         let fixed = SIGNATURE.len() + 8;
-        if self.buffer.len() < fixed {
+        if self.chunk.len() < fixed {
             return Ok(false);
         }
-        if !self.buffer.starts_with(SIGNATURE) {
+        if !self.chunk.starts_with(SIGNATURE) {
             return Err(DecodeError::new("COPY does not begin with its signature"));
         }
-        let extension = (&self.buffer[SIGNATURE.len() + 4..fixed]).get_u32() as usize;
-        if self.buffer.len() < fixed.saturating_add(extension) {
+        let extension = (&self.chunk[SIGNATURE.len() + 4..fixed]).get_u32() as usize;
+        if self.chunk.len() < fixed.saturating_add(extension) {
             return Ok(false);
         }
-        self.buffer.advance(fixed + extension);
+        self.chunk.advance(fixed + extension);
         self.in_rows = true;
         Ok(true)
     }
@@ -128,6 +124,7 @@ impl CopyReader {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use bytes::BufMut;
     use proptest::prelude::*;
 
     use super::*;
@@ -161,7 +158,7 @@ mod tests {
             let mut reader = CopyReader::default();
             let mut read = Vec::new();
             for chunk in stream(&rows).chunks(step) {
-                reader.push(chunk);
+                reader.push(Bytes::copy_from_slice(chunk));
                 while let Some(row) = reader.next_row().unwrap() {
                     let value = |datum| match datum { Datum::Binary(bytes) => Some(Vec::from(bytes)), _ => None };
                     read.push(row.tuple().values().map(value).collect::<Vec<_>>());
@@ -175,9 +172,9 @@ mod tests {
         fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..80), signed: bool) {
             let mut reader = CopyReader::default();
             if signed {
-                reader.push(&stream(&[])[..19]);
+                reader.push(Bytes::copy_from_slice(&stream(&[])[..19]));
             }
-            reader.push(&bytes);
+            reader.push(bytes.into());
             while let Ok(Some(_)) = reader.next_row() {}
         }
     }

@@ -43,9 +43,20 @@ pub enum Datum<'a> {
     Binary(&'a [u8]),
 }
 
+/// How values stand in a tuple's bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    /// `'n' | 'u' | ('t'|'b') len i32 │ bytes`
+    #[default]
+    Pgoutput,
+    /// `len i32, -1 for NULL │ bytes`, all binary.
+    Copy,
+}
+
 /// A row image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tuple<'a> {
+    form: Form,
     columns: u16,
     unchanged: bool,
     bytes: &'a [u8],
@@ -57,9 +68,9 @@ impl<'a> Tuple<'a> {
         Reader(bytes).tuple()
     }
 
-    /// So many values, whose bytes were written one by one and need no second look.
-    pub(crate) const fn of_values(columns: u16, bytes: &'a [u8]) -> Self {
-        Self { columns, bytes, unchanged: false }
+    /// So many values of a row of `COPY`, whose lengths have been looked at.
+    pub(crate) const fn of_copied(columns: u16, bytes: &'a [u8]) -> Self {
+        Self { form: Form::Copy, columns, bytes, unchanged: false }
     }
 
     /// Number of columns.
@@ -89,13 +100,14 @@ impl<'a> Tuple<'a> {
     /// The values in column order.
     #[must_use]
     pub const fn values(&self) -> Values<'a> {
-        Values { left: self.columns, reader: Reader(self.bytes) }
+        Values { form: self.form, left: self.columns, reader: Reader(self.bytes) }
     }
 }
 
 /// Iterator over a tuple's values.
 #[derive(Clone, Debug)]
 pub struct Values<'a> {
+    form: Form,
     left: u16,
     reader: Reader<'a>,
 }
@@ -105,7 +117,10 @@ impl<'a> Iterator for Values<'a> {
 
     fn next(&mut self) -> Option<Datum<'a>> {
         self.left = self.left.checked_sub(1)?;
-        self.reader.datum().ok()
+        match self.form {
+            Form::Pgoutput => self.reader.datum().ok(),
+            Form::Copy => self.reader.copied().ok(),
+        }
     }
 }
 
@@ -303,6 +318,13 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn copied(&mut self) -> Result<Datum<'a>> {
+        match usize::try_from(self.u32()?.cast_signed()) {
+            Ok(length) => self.take(length).map(Datum::Binary),
+            Err(_) => Ok(Datum::Null),
+        }
+    }
+
     fn tuple(&mut self) -> Result<Tuple<'a>> {
         let columns = self.u16()?;
         let bytes = self.0;
@@ -310,7 +332,7 @@ impl<'a> Reader<'a> {
         for _ in 0..columns {
             unchanged |= self.datum()? == Datum::Unchanged;
         }
-        Ok(Tuple { columns, unchanged, bytes: &bytes[..bytes.len() - self.0.len()] })
+        Ok(Tuple { form: Form::Pgoutput, columns, unchanged, bytes: &bytes[..bytes.len() - self.0.len()] })
     }
 
     fn new_tuple(&mut self) -> Result<Tuple<'a>> {

@@ -55,7 +55,6 @@ pub struct Snapshot {
     /// Tables whose rows are all read: what their topics held before is superseded.
     ended: Vec<Arc<Table>>,
     held: Option<Held>,
-    spare: CopyRow,
     tables_opened: usize,
     notifier: Option<Notifier>,
     begun: bool,
@@ -138,7 +137,6 @@ impl Snapshot {
             empty: Vec::new(),
             ended: Vec::new(),
             held: None,
-            spare: CopyRow::default(),
             tables_opened: 0,
             notifier,
             begun: false,
@@ -180,8 +178,7 @@ impl Snapshot {
                 continue;
             }
             let Some(current) = &mut self.current else { continue };
-            let mut row = std::mem::take(&mut self.spare);
-            if current.reader.read_row(&mut row).map_err(|error| decode(&current.table, error))? {
+            if let Some(row) = current.reader.next_row().map_err(|error| decode(&current.table, error))? {
                 let first_of_table = current.rows == 0;
                 current.rows += 1;
                 let first_table = self.tables_opened == 1;
@@ -190,12 +187,11 @@ impl Snapshot {
                 self.held = Some(held);
                 continue;
             }
-            self.spare = row;
             let table = &current.table;
             match tokio::time::timeout_at(deadline, current.stream.try_next()).await {
                 Err(_late) => break,
                 Ok(chunk) => match chunk.map_err(|error| from_sql(error, "copying a table", table.full_name()))? {
-                    Some(chunk) => current.reader.push(&chunk),
+                    Some(chunk) => current.reader.push(chunk),
                     None => self.end_table(encoder)?,
                 },
             }
@@ -252,7 +248,6 @@ impl Snapshot {
             toast.insert(relation, &held.row.tuple(), origin.position)?;
         }
         encoder.push(relation, RowChange::Insert(Op::Read, held.row.tuple()), &origin)?;
-        self.spare = held.row;
         Ok(())
     }
 
