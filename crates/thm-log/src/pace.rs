@@ -20,8 +20,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// A reader that has not moved for so long does not keep up now; some ten times what a full batch takes it.
-const DEFAULT_PATIENCE: Duration = Duration::from_millis(200);
+/// A reader that has not moved for so long does not keep up now. A full batch takes it some ten milliseconds; where ten
+/// others want its core, some hundred.
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(1);
 /// Batches that are remembered: with the smallest ones the window is shorter in bytes, not larger in memory.
 const DEFAULT_MARKS: usize = 16_384;
 
