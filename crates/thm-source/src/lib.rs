@@ -20,6 +20,7 @@
 //! | [`types`], [`column`], [`columns`], [`table`], [`encoder`], [`notes`] | values, rows, records, and records beside the rows |
 //! | [`heartbeat`], [`notifications`] | signs of life, and a statement run with them; how far a snapshot is |
 //! | [`toast`] | large values that updates leave out |
+//! | [`encoding_cost`] | what a row costs on its way, for `thm bench` |
 //! | [`status`], [`failure`] | metrics; errors of PostgreSQL by kind |
 
 mod config_def;
@@ -32,6 +33,7 @@ pub mod columns;
 pub mod connector;
 pub mod copy;
 pub mod encoder;
+pub mod encoding_cost;
 pub mod failure;
 pub mod heartbeat;
 pub mod modes;

@@ -4,6 +4,7 @@ mod captures;
 mod cli;
 mod config;
 mod connect_client;
+mod encoding_cost;
 mod engine;
 mod engine_client;
 mod kafka_client;
@@ -106,7 +107,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Health(args) => cli::health::run(args).await,
         Command::Generate(args) => thm_dev::run_generate(args).await,
         Command::MockApi(args) => thm_dev::run_mock_api(args).await,
-        Command::Bench(args) => thm_dev::run_bench(args).await,
+        Command::Bench(args) => thm_dev::run_bench(args, encoding_cost::measure).await,
         Command::Faults(args) => thm_dev::run_faults(args).await,
         Command::Outages(args) => thm_dev::run_outages(args).await,
         Command::ClickhouseEngine(_) => Ok(ExitCode::Usage),

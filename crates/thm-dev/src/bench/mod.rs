@@ -5,6 +5,7 @@
 //!    ├─ streaming   pg_recvlogical | topic | whole path, interleaved on the same WAL; CPU by process and thread; memory
 //!    ├─ latency     COMMIT → HTTP, Redis, ClickHouse at 1,000 events/s
 //!    ├─ snapshot    topic against COPY
+//!    ├─ encode      frame → record, in this process, without services
 //!    └─ start       until the first event is delivered; size of the binary
 //!  Report: one row per promise, with what must be reached
 //! ```
@@ -14,6 +15,7 @@
 //! alone do not.
 
 mod disk;
+mod encoding;
 mod fence;
 mod kernel;
 mod lab;
@@ -37,6 +39,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use thm_api::ExitCode;
 
+pub use self::encoding::{EncodingCost, process_cpu_us, thread_cpu_us};
 pub(crate) use self::fence::RedisConnection;
 pub(crate) use self::kernel::{MemoryWatch, family};
 use self::lab::{Lab, Load};
@@ -55,6 +58,8 @@ pub enum Stage {
     Latency,
     /// The snapshot
     Snapshot,
+    /// What encoding a row costs
+    Encode,
     /// Start-up
     Start,
     /// Size of the binary
@@ -85,6 +90,9 @@ pub struct BenchArgs {
     /// Rows of the snapshot
     #[arg(long, value_name = "N")]
     snapshot_rows: Option<u64>,
+    /// Rows whose encoding is measured
+    #[arg(long, value_name = "N")]
+    encode_rows: Option<u64>,
     /// How long latencies are measured
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     latency: Option<Duration>,
@@ -112,6 +120,7 @@ struct Sizes {
     single_rows: u64,
     huge_rows: u64,
     snapshot_rows: u64,
+    encode_rows: u64,
     latency: Duration,
 }
 
@@ -124,6 +133,7 @@ impl Sizes {
             single_rows: size(args.single_rows, 5_000, 100_000),
             huge_rows: size(args.huge_rows, 50_000, 1_000_000),
             snapshot_rows: size(args.snapshot_rows, 20_000, 1_000_000),
+            encode_rows: size(args.encode_rows, 20_000, 1_000_000),
             latency: args.latency.unwrap_or(Duration::from_secs(if args.quick { 3 } else { 30 })),
         }
     }
@@ -142,13 +152,14 @@ impl Sizes {
     }
 }
 
-/// Measures, prints the result. A promise that is not kept is a result, not a failure.
+/// Measures, prints the result. A promise that is not kept is a result, not a failure. `encoding` measures so many rows of
+/// each table; the encoder is not this crate's to know.
 ///
 /// # Errors
 /// When a service or the engine does not start or gets stuck.
-pub async fn run(args: BenchArgs) -> Result<ExitCode> {
+pub async fn run(args: BenchArgs, encoding: impl AsyncFn(u64) -> Result<Vec<EncodingCost>>) -> Result<ExitCode> {
     tokio::select! {
-        result = measure(&args) => {
+        result = measure(&args, encoding) => {
             Console::default().plain(&result?.render(args.output));
             Ok(ExitCode::Ok)
         }
@@ -156,37 +167,50 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode> {
     }
 }
 
-async fn measure(args: &BenchArgs) -> Result<Report> {
+async fn measure(args: &BenchArgs, encoding: impl AsyncFn(u64) -> Result<Vec<EncodingCost>>) -> Result<Report> {
+    let sizes = Sizes::new(args);
+    let wanted = |stage| args.only.is_empty() || args.only.contains(&stage);
+    let mut report = Report::default();
+    if wanted(Stage::Encode) {
+        progress("encoding, by stage");
+        encoding::add_rows(&encoding(sizes.encode_rows).await.context("measuring the encoding")?, &mut report);
+    }
+    if args.only != [Stage::Encode] {
+        measure_engine(args, &sizes, &mut report).await?;
+    }
+    Ok(report)
+}
+
+/// The stages that need services and an engine.
+async fn measure_engine(args: &BenchArgs, sizes: &Sizes, report: &mut Report) -> Result<()> {
     let program = match &args.engine {
         Some(program) => std::path::absolute(program)?,
         None => std::env::current_exe()?,
     };
-    let sizes = Sizes::new(args);
     let wanted = |stage| args.only.is_empty() || args.only.contains(&stage);
     progress("starting PostgreSQL, Redis and the ClickHouse engine");
     let parent = args.data.clone().unwrap_or_else(std::env::temp_dir);
     let lab = Lab::start(&program, args.project.as_deref(), &parent).await?;
-    let mut report = Report::default();
     if wanted(Stage::Stream) {
-        streaming::run(&lab, &sizes.plan(args.profile), &mut report).await.context("measuring the stream")?;
+        streaming::run(&lab, &sizes.plan(args.profile), report).await.context("measuring the stream")?;
     }
     if wanted(Stage::Latency) {
-        latency::run(&lab, sizes.latency, &mut report).await.context("measuring latency")?;
+        latency::run(&lab, sizes.latency, report).await.context("measuring latency")?;
     }
     if wanted(Stage::Snapshot) {
         let (rows, repetitions) = (sizes.snapshot_rows, sizes.repetitions);
-        snapshot::run(&lab, rows, repetitions, &mut report).await.context("measuring the snapshot")?;
+        snapshot::run(&lab, rows, repetitions, report).await.context("measuring the snapshot")?;
     }
     if wanted(Stage::Start) {
-        start::run(&lab, sizes.repetitions, &mut report).await.context("measuring the start")?;
+        start::run(&lab, sizes.repetitions, report).await.context("measuring the start")?;
     }
     if wanted(Stage::Size) {
-        start::binary_size(&lab, &mut report)?;
+        start::binary_size(&lab, report)?;
     }
-    report.conditions = conditions(&lab, &sizes).await?;
+    report.conditions = conditions(&lab, sizes).await?;
     // Services end in their own way, which blocks.
     tokio::task::spawn_blocking(move || drop(lab)).await?;
-    Ok(report)
+    Ok(())
 }
 
 /// Where and how it was measured.
