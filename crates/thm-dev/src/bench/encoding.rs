@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::{ClockId, clock_gettime};
 
 use super::report::{Report, Verdict};
 
@@ -42,20 +42,19 @@ pub(super) fn add_rows(costs: &[EncodingCost], report: &mut Report) {
     }
 }
 
-/// CPU time of the calling thread so far, microseconds.
+/// CPU time of the calling thread so far, microseconds. The clock, for what `getrusage` says moves in ticks.
 #[must_use]
 pub fn thread_cpu_us() -> u64 {
-    cpu_us(UsageWho::RUSAGE_THREAD)
+    cpu_us(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
 /// CPU time of this process with all its threads so far, microseconds.
 #[must_use]
 pub fn process_cpu_us() -> u64 {
-    cpu_us(UsageWho::RUSAGE_SELF)
+    cpu_us(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-fn cpu_us(who: UsageWho) -> u64 {
-    let Ok(usage) = getrusage(who) else { return 0 };
-    let us = |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
-    u64::try_from(us(usage.user_time()) + us(usage.system_time())).unwrap_or(0)
+fn cpu_us(clock: ClockId) -> u64 {
+    clock_gettime(clock)
+        .map_or(0, |time| u64::try_from(time.tv_sec() * 1_000_000 + time.tv_nsec() / 1_000).unwrap_or(0))
 }
