@@ -268,6 +268,26 @@ pub async fn identities(session: &Session, tables: &[TableName]) -> Result<Vec<T
     Ok(tables.iter().filter_map(of).collect())
 }
 
+/// What a publication has of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Condition on its rows.
+    pub filter: Option<String>,
+    /// Names of its columns; `None` before PostgreSQL 15, which publishes all.
+    pub columns: Option<Vec<String>>,
+}
+
+/// What the publication has of the table; `None`: nothing by that name.
+pub async fn published(session: &Session, publication: &str, table: &TableName) -> Result<Option<Published>> {
+    // Older servers do not have these columns, and their JSON does not either.
+    let sql = "SELECT to_jsonb(p) ->> 'rowfilter', \
+               CASE WHEN to_jsonb(p) ? 'attnames' THEN ARRAY(SELECT jsonb_array_elements_text(to_jsonb(p) -> 'attnames')) END \
+               FROM pg_publication_tables p WHERE pubname = $1 AND schemaname = $2 AND tablename = $3";
+    let found = session.query_opt(sql, &[&publication, &table.schema, &table.name]).await;
+    let found = found.map_err(|error| from_sql(error, "asking what is published of a table", table.to_string()))?;
+    Ok(found.map(|row| Published { filter: row.get(0), columns: row.get(1) }))
+}
+
 /// Whether the table is partitioned.
 pub async fn is_partitioned(session: &Session, oid: u32) -> Result<bool> {
     let sql = format!("SELECT relkind = 'p' FROM pg_class WHERE oid = {oid}");

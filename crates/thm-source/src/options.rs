@@ -151,6 +151,8 @@ pub struct Options {
     pub toast: ToastOptions,
     /// `thm.spool.dir`: where a transaction beyond the memory's share waits for its end.
     pub spool: PathBuf,
+    /// `thm.snapshot.filter`: a snapshot takes what the publication has of a table, and not all of it.
+    pub snapshot_published: bool,
     /// `replica.identity.autoset.values`
     pub identities: Wanted,
     /// `notification.*`
@@ -221,6 +223,11 @@ impl Options {
             })?,
             toast: ToastOptions::parse(config)?,
             spool: config.get("thm.spool.dir").map_or_else(std::env::temp_dir, PathBuf::from),
+            snapshot_published: choose(config, "thm.snapshot.filter", "none", |text| match text {
+                "none" => Some(false),
+                "publication" => Some(true),
+                _ => None,
+            })?,
             identities: Wanted::parse(config)?,
             notifications: Channels::parse(config)?,
             heartbeat: heartbeat(config)?,

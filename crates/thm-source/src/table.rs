@@ -203,16 +203,34 @@ impl Table {
             let start = json.len();
             let builder = builders.as_mut().and_then(Iterator::next);
             let cell = Cell { json, column: builder };
-            column.write(datum, image, cell).map_err(|problem| self.bad_value(column, problem))?;
+            column.write(datum, image, cell).map_err(|problem| self.bad_value(tuple, column, problem))?;
             spans.push((start, json.len()));
         }
         json.push(b'}');
         Ok(())
     }
 
-    fn bad_value(&self, column: &Column, problem: crate::types::ValueError) -> Error {
-        let object = format!("{}.{}", self.full_name(), column.name);
+    fn bad_value(&self, tuple: &Tuple<'_>, column: &Column, problem: crate::types::ValueError) -> Error {
+        let object = format!("{}.{}{}", self.full_name(), column.name, self.row_name(tuple));
         Error::new(ErrorKind::SourceDecode, "reading a value", object).with_source(problem)
+    }
+
+    /// The key of a row whose values may not all be good, for a message.
+    fn row_name(&self, tuple: &Tuple<'_>) -> String {
+        let mut name = Vec::new();
+        for (rank, index) in self.key.iter().enumerate() {
+            let column = &self.columns[*index];
+            name.extend_from_slice(if rank == 0 { b" of {" } else { b"," });
+            name.extend_from_slice(&column.field);
+            let datum = tuple.values().nth(*index).unwrap_or(Datum::Null);
+            if column.write_plain(datum, Image::Whole, Cell { json: &mut name, column: None }).is_err() {
+                name.push(b'?');
+            }
+        }
+        if !name.is_empty() {
+            name.push(b'}');
+        }
+        String::from_utf8_lossy(&name).into_owned()
     }
 
     /// Appends the key of a row as plain JSON; the row's JSON and spans are given. False without a key.
@@ -236,7 +254,7 @@ impl Table {
             if column.differs_in_key() {
                 let datum = tuple.values().nth(*index).unwrap_or(Datum::Null);
                 let cell = Cell { json: key, column: None };
-                column.write_plain(datum, image, cell).map_err(|problem| self.bad_value(column, problem))?;
+                column.write_plain(datum, image, cell).map_err(|problem| self.bad_value(tuple, column, problem))?;
             } else {
                 let (start, end) = spans[*index];
                 key.extend_from_slice(&json[start..end]);
@@ -268,4 +286,36 @@ fn schemas(
     let key = Schema { name: name("Key"), ..Schema::of(SchemaKind::Struct(keys)) };
     let envelope = name("Envelope").unwrap_or_default();
     (key, envelope_schema(options.envelope, row, envelope))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use thm_api::ConnectorConfig;
+
+    use super::*;
+    use crate::pgoutput::RelationColumn;
+
+    /// A value that is not of its type is told of with its table, column and row.
+    #[test]
+    fn a_bad_value_is_named() {
+        let given =
+            [("database.hostname", "h"), ("database.user", "u"), ("database.dbname", "d"), ("topic.prefix", "pg")];
+        let values = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let options = Options::parse(&ConnectorConfig::new(values)).unwrap();
+        let column = |name: &str, type_oid| RelationColumn {
+            identity: name == "id",
+            name: name.to_owned(),
+            type_oid,
+            type_modifier: -1,
+        };
+        let columns = vec![column("id", 23), column("n", 20)];
+        let relation = Relation { oid: 1, schema: "public".to_owned(), name: "t".to_owned(), identity: b'd', columns };
+        let facts = TableFacts { key: vec!["id".to_owned()], ..TableFacts::default() };
+        let table = Table::new(relation, &facts, &options).unwrap();
+        let row = [&[0, 2, b'b', 0, 0, 0, 4, 0, 0, 0, 7][..], &[b'b', 0, 0, 0, 3, 1, 2, 3]].concat();
+        let tuple = Tuple::parse(&row).unwrap();
+        let error = table.write_row(&tuple, Image::Whole, None, &mut Vec::new(), &mut Vec::new(), None).unwrap_err();
+        assert_eq!((error.kind(), error.object()), (ErrorKind::SourceDecode, "public.t.n of {\"id\":7}"));
+    }
 }

@@ -117,3 +117,22 @@ async fn replica_identities_are_set_where_they_differ() {
     assert_eq!((error.kind(), error.object()), (ErrorKind::SourceDenied, "public.t"), "{error}");
     assert!(error.hint().contains("ALTER TABLE \"public\".\"t\" REPLICA IDENTITY FULL"), "{}", error.hint());
 }
+
+/// The stream has only what is published; the snapshot has all unless it is told otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_takes_what_is_published_if_asked() {
+    for (filter, first) in [("none", r#"{"id":1,"code":"a","v":"x"}"#), ("publication", r#"{"id":11,"code":"k"}"#)] {
+        let mut bench = bench("disabled", "public.t");
+        bench.postgres.psql("INSERT INTO t VALUES (11, 'k', 'y')");
+        bench.postgres.psql("CREATE PUBLICATION dbz_publication FOR TABLE t (id, code) WHERE (id > 10)");
+        bench.set("thm.snapshot.filter", filter);
+        let mut task = bench.start().await.unwrap();
+        bench.catch_up(&mut *task).await;
+        assert_eq!(bench.stored[0].rows_text().1, first);
+        bench.postgres.psql("INSERT INTO t VALUES (2, 'b', 'z'), (12, 'l', 'z')");
+        bench.catch_up(&mut *task).await;
+        assert_eq!(bench.stored.last().unwrap().rows_text().1, r#"{"id":12,"code":"l"}"#);
+        assert_eq!(bench.stored.len(), if filter == "none" { 3 } else { 2 });
+        task.stop().await.unwrap();
+    }
+}
