@@ -3,7 +3,7 @@
 use sqlparser::ast::{Function as Ast, FunctionArg, FunctionArgExpr, FunctionArguments};
 use sqlparser::tokenizer::Span;
 
-use super::expr::{Typer, arithmetic, compare, is_null, not, searched_case};
+use super::expr::{Typer, arithmetic, cannot_apply, compare, is_null, not, searched_case};
 use super::{interval, json_call, literal};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::sequence::Sequence;
@@ -171,6 +171,18 @@ fn conditional(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
     if condition.data_type.kind != LogicalType::Boolean {
         return Err(SqlDiagnostic::new(span, "Cannot apply 'IF' to a condition that is no BOOLEAN"));
     }
+    let (first, second) = (yes.data_type.kind, no.data_type.kind);
+    if first.is_nested() || second.is_nested() {
+        return Err(
+            cannot_apply("IF", &[&condition, &yes, &no], span).with_hint("Write CASE WHEN … THEN … ELSE … END.")
+        );
+    }
+    // Of two precisions of a TIMESTAMP the first one's is taken.
+    let same = |is: fn(&LogicalType) -> bool| is(&first) && is(&second);
+    let no = match same(|kind| matches!(kind, LogicalType::Timestamp(_))) {
+        true => no.cast(first),
+        false => no,
+    };
     searched_case(vec![(condition, yes)], no, span)
 }
 

@@ -284,7 +284,8 @@ impl<'a> Typer<'a> {
             _ => None,
         };
         if let Some(op) = compare_op {
-            return compare(op, self.expr(left)?, self.expr(right)?, span);
+            let (a, b) = numbers_beside_texts(op, self.expr(left)?, self.expr(right)?);
+            return compare(op, a, b, span);
         }
         match op {
             BinaryOperator::Overlaps => interval::overlaps(self, left, right, span),
@@ -471,6 +472,17 @@ pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlR
     Ok(Expr { kind: arithmetic, data_type: kind.nullable(nullable) })
 }
 
+/// A text that is ordered beside a number is read as one; `=` and `<>` have no such rule.
+fn numbers_beside_texts(op: CompareOp, a: Expr, b: Expr) -> (Expr, Expr) {
+    let (x, y) = (a.data_type.kind, b.data_type.kind);
+    match op {
+        CompareOp::Equal | CompareOp::NotEqual => (a, b),
+        _ if x.is_text() && y.is_numeric() => (a.cast(y), b),
+        _ if x.is_numeric() && y.is_text() => (a, b.cast(x)),
+        _ => (a, b),
+    }
+}
+
 /// A comparison in the common type of both sides.
 pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
     let common = coerce::comparison_type(a.data_type, b.data_type).ok_or_else(|| {
@@ -486,8 +498,26 @@ pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<
     if common == LogicalType::Null {
         return Ok(Expr::null(LogicalType::Boolean));
     }
-    if fold::same_twice(op, &a, &b) {
-        return Ok(Expr::literal(arrow::array::BooleanArray::from(vec![true]), data_type));
+    if fold::same_twice(&a, &b) {
+        return Ok(fold::of_itself(op, a));
+    }
+    // FLOAT and DOUBLE are ordered as DOUBLE, whichever comes first.
+    let (x, y) = (a.data_type.kind, b.data_type.kind);
+    let orders = !matches!(op, CompareOp::Equal | CompareOp::NotEqual);
+    let common =
+        if orders && x.is_approximate() && y.is_approximate() && x != y { LogicalType::Double } else { common };
+    // Beside a DECIMAL, NaN is the greatest number.
+    let exact = |kind: LogicalType| matches!(kind, LogicalType::Decimal { .. });
+    let opposite = match op {
+        CompareOp::Greater if exact(y) => Some(CompareOp::LessOrEqual),
+        CompareOp::GreaterOrEqual if exact(y) => Some(CompareOp::Less),
+        CompareOp::Less if exact(x) => Some(CompareOp::GreaterOrEqual),
+        CompareOp::LessOrEqual if exact(x) => Some(CompareOp::Greater),
+        _ => None,
+    };
+    if let Some(op) = opposite.filter(|_| common == LogicalType::Double) {
+        let kind = ExprKind::Compare { op, left: Box::new(a.cast(common)), right: Box::new(b.cast(common)) };
+        return Ok(not(Expr { kind, data_type }));
     }
     let kind = ExprKind::Compare { op, left: Box::new(a.cast(common)), right: Box::new(b.cast(common)) };
     Ok(Expr { kind, data_type })

@@ -109,9 +109,22 @@ const fn holds(text: LogicalType, width: u32) -> bool {
     }
 }
 
-/// `x = x` of a constant DOUBLE, NaN included: the planner sees the same thing twice.
-pub(super) fn same_twice(op: CompareOp, a: &Expr, b: &Expr) -> bool {
-    let equal = matches!(op, CompareOp::Equal | CompareOp::LessOrEqual | CompareOp::GreaterOrEqual);
-    let sure = a.data_type.kind.is_approximate() && !a.data_type.nullable && a.is_constant() && b.is_constant();
-    equal && sure && format!("{a:?}") == format!("{b:?}")
+/// Whether both sides of a comparison are the same FLOAT or DOUBLE, of which NaN is not equal to itself.
+pub(super) fn same_twice(a: &Expr, b: &Expr) -> bool {
+    let steady = |expr: &Expr| expr.is_steady();
+    a.data_type.kind.is_approximate() && a.data_type == b.data_type && steady(a) && format!("{a:?}") == format!("{b:?}")
+}
+
+/// `x = x` and its like, which the planner decides by whether there is an `x`: TRUE or FALSE, or NULL.
+pub(super) fn of_itself(op: CompareOp, x: Expr) -> Expr {
+    let holds = matches!(op, CompareOp::Equal | CompareOp::LessOrEqual | CompareOp::GreaterOrEqual);
+    let answer = Expr::literal(arrow::array::BooleanArray::from(vec![holds]), LogicalType::Boolean.nullable(false));
+    if !x.data_type.nullable {
+        return answer;
+    }
+    let boolean = LogicalType::Boolean.nullable(true);
+    let missing = Expr { kind: ExprKind::IsNull(Box::new(x)), data_type: LogicalType::Boolean.nullable(false) };
+    let kind =
+        ExprKind::Case { branches: vec![(missing, Expr::null(LogicalType::Boolean))], otherwise: Box::new(answer) };
+    Expr { kind, data_type: boolean }
 }

@@ -1,7 +1,6 @@
 //! Intervals and units of time: literals, arithmetic of times and intervals, EXTRACT, FLOOR and CEIL to a unit.
 
 use arrow::array::{Array, AsArray, Int32Array, Int64Array};
-use arrow::datatypes::Int64Type;
 use sqlparser::ast::{
     BinaryOperator, Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned, Value,
 };
@@ -191,31 +190,10 @@ const fn is_time(kind: LogicalType) -> bool {
     kind.is_timestamp() || matches!(kind, LogicalType::Date | LogicalType::Time(_))
 }
 
-/// A DATE gets a time if the interval is not of whole days.
+/// A DATE stays one, whatever the interval: parts of days are cut.
 fn plus(time: Expr, interval: Expr) -> SqlResult<Expr> {
-    let nullable = time.data_type.nullable || interval.data_type.nullable;
-    let kind = time.data_type.kind;
-    let whole = match &interval.kind {
-        ExprKind::Literal(array) if interval.data_type.kind == LogicalType::IntervalSecond => {
-            array.as_primitive::<Int64Type>().value(0) % 86_400_000 == 0
-        }
-        _ => interval.is_constant() && whole_days(&interval),
-    };
-    let kind = match kind {
-        LogicalType::Date if interval.data_type.kind == LogicalType::IntervalSecond && !whole => {
-            LogicalType::Timestamp(6)
-        }
-        other => other,
-    };
-    Ok(call("PLUS INTERVAL", vec![time, interval], kind.nullable(nullable)))
-}
-
-fn whole_days(interval: &Expr) -> bool {
-    let input = crate::expr::Input::new(&[], 1);
-    interval.data_type.kind == LogicalType::IntervalMonth
-        || interval.evaluate(&input).is_ok_and(|array| {
-            array.as_primitive_opt::<Int64Type>().is_some_and(|millis| millis.value(0) % 86_400_000 == 0)
-        })
+    let data_type = time.data_type.kind.nullable(time.data_type.nullable || interval.data_type.nullable);
+    Ok(call("PLUS INTERVAL", vec![time, interval], data_type))
 }
 
 /// `TIMESTAMPADD(UNIT, count, time)`
@@ -407,7 +385,7 @@ mod tests {
 
     fn millis(text: &str, units: &str) -> Option<i64> {
         match read(text, units).ok()?.kind {
-            ExprKind::Literal(array) => array.as_primitive_opt::<Int64Type>().map(|array| array.value(0)),
+            ExprKind::Literal(array) => array.as_primitive_opt::<arrow::datatypes::Int64Type>().map(|array| array.value(0)),
             _ => None,
         }
     }

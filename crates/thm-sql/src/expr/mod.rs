@@ -363,6 +363,17 @@ impl Expr {
         self.children().into_iter().for_each(Self::restart);
     }
 
+    /// Whether it gives the same for the same row.
+    #[must_use]
+    pub fn is_steady(&self) -> bool {
+        let stays = match &self.kind {
+            ExprKind::Sequenced(..) => false,
+            ExprKind::Call { function, .. } => function.changes == Changes::Never,
+            _ => true,
+        };
+        stays && self.children().into_iter().all(Self::is_steady)
+    }
+
     /// Adds the columns it reads.
     pub fn columns(&self, out: &mut Vec<usize>) {
         if let ExprKind::Column(index) = &self.kind {

@@ -54,13 +54,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("ARRAY_EXCEPT", "Write ARRAY_EXCEPT(array, array).", bind_arrays, |call| {
         combined(call, |found, first| {
             let others = found.places.split_off(first);
-            found.without(others)
+            found.only(&others, false)?;
+            found.distinct()
         })
     }),
     Function::new("ARRAY_INTERSECT", "Write ARRAY_INTERSECT(array, array).", bind_arrays, |call| {
         combined(call, |found, first| {
             let others = found.places.split_off(first);
-            found.only(&others)?;
+            found.only(&others, true)?;
             found.distinct()
         })
     }),
@@ -268,34 +269,15 @@ impl Chosen<'_> {
         Ok(())
     }
 
-    /// Removes each of `others` as often as it stands there.
-    fn without(&mut self, others: Vec<usize>) -> Result<(), EvalError> {
-        let mut left = others;
-        let mut kept = Vec::with_capacity(self.places.len());
-        for place in std::mem::take(&mut self.places) {
-            let mut at = None;
-            for (position, other) in left.iter().enumerate() {
-                if at.is_none() && self.same(*other, place)? {
-                    at = Some(position);
-                }
-            }
-            match at {
-                Some(position) => drop(left.remove(position)),
-                None => kept.push(place),
-            }
-        }
-        self.places = kept;
-        Ok(())
-    }
-
-    fn only(&mut self, others: &[usize]) -> Result<(), EvalError> {
+    /// Keeps what is among `others`, or what is not.
+    fn only(&mut self, others: &[usize], wanted: bool) -> Result<(), EvalError> {
         let mut kept = Vec::new();
         for place in std::mem::take(&mut self.places) {
             let mut known = false;
             for other in others {
                 known = known || self.same(*other, place)?;
             }
-            if known {
+            if known == wanted {
                 kept.push(place);
             }
         }

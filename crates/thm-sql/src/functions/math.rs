@@ -3,7 +3,7 @@
 use arrow::datatypes::{Float64Type, Int32Type};
 
 use super::bind::{Bound, never, strict, take};
-use super::{Call, Changes, Function};
+use super::{Call, Changes, Function, java_math};
 use crate::expr::sequence::Sequence;
 use crate::expr::{EvalError, Expr, Vector, counts};
 use crate::types::LogicalType;
@@ -19,15 +19,16 @@ macro_rules! of_one {
 }
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    of_one!("SQRT", f64::sqrt),
+    // A power of one half, which of -Infinity is Infinity and of -0 is 0.
+    of_one!("SQRT", |x| if x == f64::NEG_INFINITY { f64::INFINITY } else { x.sqrt() + 0.0 }),
     of_one!("EXP", f64::exp),
     of_one!("LN", f64::ln),
     of_one!("LOG10", f64::log10),
     of_one!("LOG2", |x| x.ln() / std::f64::consts::LN_2),
     of_one!("SIN", f64::sin),
-    of_one!("SINH", f64::sinh),
+    of_one!("SINH", java_math::sinh),
     of_one!("COS", f64::cos),
-    of_one!("COSH", f64::cosh),
+    of_one!("COSH", java_math::cosh),
     of_one!("TAN", f64::tan),
     of_one!("TANH", f64::tanh),
     of_one!("COT", |x| 1.0 / x.tan()),

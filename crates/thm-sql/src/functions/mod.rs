@@ -13,6 +13,7 @@ mod collection;
 mod collection_types;
 mod extreme;
 mod hash;
+mod java_math;
 pub mod java_regex;
 mod java_time;
 mod json;

@@ -125,9 +125,10 @@ fn to_digits(
     let [value, digits] = call.values else { return Err(wrong_count()) };
     let (kind, rows, scalar) = (call.to, call.input.rows, call.scalar);
     macro_rules! integers {
-        ($kind:ty) => {
+        ($kind:ty, $native:ty) => {
             Arc::new(binary::<$kind, Int32Type, $kind>(value, digits, rows, |_, number, digits| {
-                Ok(exact(i128::from(number), 0, digits).and_then(|wide| wide.try_into().ok()))
+                // What is rounded up beyond its type wraps, as in Java.
+                Ok(exact(i128::from(number), 0, digits).map(|wide| wide as $native))
             })?) as _
         };
     }
@@ -140,10 +141,10 @@ fn to_digits(
                 })?;
             typed(array, (precision, scale))
         }
-        LogicalType::TinyInt => integers!(Int8Type),
-        LogicalType::SmallInt => integers!(Int16Type),
-        LogicalType::Int => integers!(Int32Type),
-        LogicalType::BigInt => integers!(Int64Type),
+        LogicalType::TinyInt => integers!(Int8Type, i8),
+        LogicalType::SmallInt => integers!(Int16Type, i16),
+        LogicalType::Int => integers!(Int32Type, i32),
+        LogicalType::BigInt => integers!(Int64Type, i64),
         LogicalType::Float => {
             Arc::new(binary::<Float32Type, Int32Type, Float32Type>(value, digits, rows, |_, x, d| {
                 // A FLOAT is widened first: -2.675 is a little less than that.

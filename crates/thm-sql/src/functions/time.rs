@@ -159,15 +159,20 @@ fn to_timestamp(call: &Call<'_>) -> Result<Vector, EvalError> {
     moments(call, |row| {
         let text = call.text(0, row);
         if call.len() == 1 {
-            let date = || {
-                Some(text).filter(|text| text.matches('-').count() == 2 && text.len() >= 8).and_then(time::parse_date)
-            };
-            let whole = time::parse_timestamp(text, b" ", Width::Any);
-            return Ok(whole.or_else(|| date().filter(|_| !text.contains([' ', 'T'])).map(Moment::midnight)));
+            return Ok(plain_timestamp(text));
         }
         let Some(pattern) = patterns.of(row)? else { return Ok(None) };
-        Ok(pattern.read(text, true).map(|(moment, _)| moment))
+        // Flink reads a text that does not fit the pattern as if there were none.
+        Ok(pattern.read(text, true).map(|(moment, _)| moment).or_else(|| plain_timestamp(text.trim())))
     })
+}
+
+/// `2020-2-29 12:34:56.789`, or the day alone.
+fn plain_timestamp(text: &str) -> Option<Moment> {
+    let date =
+        || Some(text).filter(|text| text.matches('-').count() == 2 && text.len() >= 8).and_then(time::parse_date);
+    let whole = time::parse_timestamp(text, b" ", Width::Any);
+    whole.or_else(|| date().filter(|_| !text.contains([' ', 'T'])).map(Moment::midnight))
 }
 
 fn to_date(call: &Call<'_>) -> Result<Vector, EvalError> {
@@ -210,7 +215,9 @@ fn to_ltz(call: &Call<'_>) -> Result<Vector, EvalError> {
                 });
             }
         };
-        Ok(millis.map(|millis| Moment::of(millis, arrow::datatypes::TimeUnit::Millisecond)))
+        // From the year 1 to the year 9999.
+        let known = millis.filter(|millis| (-62_135_596_800_000..253_402_300_800_000).contains(millis));
+        Ok(known.map(|millis| Moment::of(millis, arrow::datatypes::TimeUnit::Millisecond)))
     })
 }
 

@@ -238,9 +238,17 @@ fn to_unit(call: &Call<'_>, up: bool) -> Result<Vector, EvalError> {
     let zone = call.input.zone;
     let zoned = matches!(call.to, LogicalType::TimestampLtz(_));
     moments(call, |row| {
-        let (unit, at) = (call.text(0, row), point(call, 1, row));
+        let (unit, mut at) = (call.text(0, row), point(call, 1, row));
+        // CEIL is Calcite's: days and longer units look at the date alone, and some always go on to the next.
+        if up && matches!(unit, "WEEK" | "MONTH" | "QUARTER" | "YEAR") {
+            at = Moment { seconds: at.seconds.div_euclid(86_400) * 86_400, nanos: 0 };
+        }
+        let always = match unit {
+            "DAY" => call.kind(1) == LogicalType::Date,
+            unit => matches!(unit, "DECADE" | "CENTURY" | "MILLENNIUM"),
+        };
         let start = floor(unit, at);
-        let found = if up && start != Some(at) { start.and_then(|start| next(unit, start)) } else { start };
+        let found = if up && (always || start != Some(at)) { start.and_then(|start| next(unit, start)) } else { start };
         let utc = |local: Moment| Moment { seconds: zone.to_utc(local.seconds), nanos: local.nanos };
         Ok(if zoned { found.map(utc) } else { found })
     })
@@ -266,7 +274,9 @@ fn plus(call: &Call<'_>) -> Result<Vector, EvalError> {
             return Ok(if zoned { local.map(utc) } else { local });
         }
         let at = if zoned { call.moment(0, row) } else { point(call, 0, row) };
-        Ok(add_millis(at, call.long(1, row)))
+        let millis = call.long(1, row);
+        // Parts of days do not touch a DATE.
+        Ok(add_millis(at, if call.to == LogicalType::Date { millis / 86_400_000 * 86_400_000 } else { millis }))
     })
 }
 
@@ -282,19 +292,25 @@ fn millis_between(from: Moment, to: Moment) -> i64 {
     millis(to).wrapping_sub(millis(from))
 }
 
-/// Whole months between two moments: the last one counts once its day and time are reached.
+/// Whole months between two moments, the last day of a shorter month counting as the same day.
 fn months_between(from: Moment, to: Moment) -> i64 {
-    let parts = |at: Moment| {
-        let (year, month, day) = civil_from_days(at.seconds.div_euclid(86_400));
-        (year * 12 + i64::from(month), (day, at.seconds.rem_euclid(86_400), at.nanos / 1_000_000))
+    let of_day = |at: Moment| (at.seconds.rem_euclid(86_400), at.nanos / 1_000_000);
+    let day = |at: Moment| Moment { seconds: at.seconds.div_euclid(86_400) * 86_400, nanos: 0 };
+    let (first, last) = (day(from), day(to));
+    let months = if last < first { -months_up(last, first) } else { months_up(first, last) };
+    let same_day = add_months(first, months) == Some(last);
+    // Calcite's rule, also backwards.
+    if same_day && of_day(to) < of_day(from) { months - 1 } else { months }
+}
+
+/// Most months that can be added to an earlier day without passing a later one.
+fn months_up(first: Moment, last: Moment) -> i64 {
+    let month = |at: Moment| {
+        let (year, month, _) = civil_from_days(at.seconds.div_euclid(86_400));
+        year * 12 + i64::from(month)
     };
-    let ((from_month, from_rest), (to_month, to_rest)) = (parts(from), parts(to));
-    let months = to_month - from_month;
-    match months {
-        months if months > 0 && to_rest < from_rest => months - 1,
-        months if months < 0 && to_rest > from_rest => months + 1,
-        months => months,
-    }
+    let months = month(last) - month(first);
+    if add_months(first, months).is_some_and(|reached| reached > last) { months - 1 } else { months }
 }
 
 /// Whole units between two moments, cut towards zero.

@@ -4,6 +4,12 @@ use sqlparser::ast::Ident;
 
 use crate::error::{SqlDiagnostic, SqlResult};
 
+/// The words, in upper case and sorted.
+#[must_use]
+pub const fn words() -> &'static [&'static str] {
+    RESERVED
+}
+
 /// In upper case, sorted.
 const RESERVED: &[&str] = &[
     "ABS",

@@ -236,6 +236,10 @@ pub fn compare(a: i128, s1: u8, b: i128, s2: u8) -> std::cmp::Ordering {
 #[must_use]
 pub fn parse(text: &str, precision: u8, scale: u8) -> Option<i128> {
     let text = text.trim();
+    // Java reads other scripts' digits where a long does not hold the number.
+    if !text.is_ascii() && (precision > 18 || text.len() > 18) {
+        return parse(&western(text)?, precision, scale);
+    }
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
         None => (text, 0),
@@ -271,6 +275,18 @@ pub fn parse(text: &str, precision: u8, scale: u8) -> Option<i128> {
         value += 1;
     }
     fits(if negative { -value } else { value }, precision)
+}
+
+/// First digits of the scripts whose digits Java reads too.
+const ZEROS: [char; 12] = ['٠', '۰', '०', '০', '੦', '૦', '୦', '௦', '౦', '೦', '൦', '０'];
+
+/// A number with digits of another script in Western ones.
+fn western(text: &str) -> Option<String> {
+    let digit = |letter: char| {
+        let of = |zero: &char| (letter as u32).checked_sub(*zero as u32).filter(|digit| *digit < 10);
+        ZEROS.iter().find_map(of).and_then(|digit| char::from_digit(digit, 10))
+    };
+    text.chars().map(|letter| if letter.is_ascii() { Some(letter) } else { digit(letter) }).collect()
 }
 
 /// Longest plain form: sign, `0.`, 38 digits, and one to spare.

@@ -36,6 +36,7 @@ const DEVIATIONS: &[(&str, Theirs, &str)] = &[
         Fails("Year out of range"),
         "there is no year 0 in a DATE: NULL for TRY_CAST, no failure of the planner",
     ),
+    (" IN (1, 7.5, 9)", Gives("true"), "an integer is not equal to a fraction that is cut to it"),
     (
         "ADD JAR",
         Fails("not found"),
@@ -71,6 +72,8 @@ const CRASHES: &[&str] = &[
     "AssertionError",
     "IndexOutOfBoundsException",
     "NumberFormatException: Infinite or NaN",
+    "NumberFormatException: Character",
+    "DateTimeException: Invalid value for HourOfDay",
     "IllegalArgumentException: Type mismatch",
 ];
 

@@ -84,6 +84,9 @@ fn to_text(value: &Vector, context: &Context<'_>) -> ArrayRef {
         }
         buffer.clear();
         text::write_in(&mut buffer, &value.array, row, context.from, context.input.zone);
+        if context.from.is_binary() {
+            cut_units(&mut buffer, context.to);
+        }
         fit(&mut buffer, context.to);
         out.append_value(&buffer);
     }
@@ -103,6 +106,20 @@ fn fit(text: &mut String, to: LogicalType) {
     } else if pads {
         let missing = length - text.chars().count();
         text.extend(std::iter::repeat_n(' ', missing));
+    }
+}
+
+/// Bytes are cut as Java's texts, whose length counts characters beyond the basic plane twice.
+fn cut_units(text: &mut String, to: LogicalType) {
+    let (LogicalType::Char(length) | LogicalType::VarChar(length)) = to else { return };
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let mut units = 0;
+    let end = text.char_indices().find(|(_, letter)| {
+        units += letter.len_utf16();
+        units > length
+    });
+    if let Some((end, _)) = end {
+        text.truncate(end);
     }
 }
 

@@ -98,12 +98,16 @@ fn in_range(wide: i64, to: LogicalType) -> bool {
     }
 }
 
-/// An integer with optional sign and a fraction that is cut: `+5`, ` 12 `, `1.9`.
+/// An integer with optional sign and a fraction that is cut: `+5`, ` 12 `, `1.9`, `.5`.
 fn integer_word(word: &str) -> Option<i64> {
     let word = word.trim();
+    let pointed = word.contains('.');
     let (whole, fraction) = word.split_once('.').unwrap_or((word, ""));
     let fine = fraction.bytes().all(|byte| byte.is_ascii_digit());
     let digits = whole.strip_prefix(['+', '-']).unwrap_or(whole);
+    if fine && pointed && digits.is_empty() {
+        return Some(0);
+    }
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     if fine && plain { whole.parse().ok() } else { None }
 }
