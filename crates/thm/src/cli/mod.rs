@@ -8,5 +8,6 @@ pub mod output;
 pub mod run;
 pub mod smoke;
 pub mod sql;
+mod sql_shell;
 mod sql_table;
 pub mod topic;

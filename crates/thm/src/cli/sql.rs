@@ -1,4 +1,4 @@
-//! `thm sql`: a Flink SQL file checked, explained or tried, and a plain shell.
+//! `thm sql`: a Flink SQL file checked, explained or tried; the shell is in `sql_shell.rs`.
 //!
 //! Nothing is written anywhere: queries run on copies of what the topics hold now, in memory.
 //!
@@ -6,8 +6,7 @@
 //!   topics over the Kafka protocol ──copy──▶ log in memory ──▶ the job as it is, its rows collected ──▶ table
 //! ```
 
-use std::io::{BufRead, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,7 +54,7 @@ pub struct SqlArgs {
 
 /// Runs the subcommand.
 pub async fn run(args: SqlArgs) -> Result<ExitCode> {
-    let Some(file) = &args.file else { return shell(&args.bootstrap).await };
+    let Some(file) = &args.file else { return super::sql_shell::run(&args.bootstrap).await };
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let name = file.display().to_string();
     if !args.check && !args.explain && args.dry_run.is_none() {
@@ -92,7 +91,7 @@ async fn preview(job: JobPlan, rows: usize, bootstrap: &str) -> Result<()> {
 }
 
 /// Statements of a file or of a shell's input, one after the other; ends at the first error.
-async fn statements(session: &mut Session, name: &str, text: &str, bootstrap: &str) -> Result<ExitCode> {
+pub(super) async fn statements(session: &mut Session, name: &str, text: &str, bootstrap: &str) -> Result<ExitCode> {
     let source = Arc::new(text.to_owned());
     let wrong = |error: SqlDiagnostic| SqlFailure(error.in_text(name, &source));
     for parsed in parse_script(text).map_err(wrong)? {
@@ -194,8 +193,8 @@ async fn copy(client: &mut KafkaClient, log: &MemoryLog, topic: &str, partition:
 
 /// Runs a job to its end.
 async fn finish(log: &Arc<MemoryLog>, job: JobPlan) -> Result<()> {
-    let folder = std::env::temp_dir().join(format!("thm-sql-{}", std::process::id()));
-    let state: Arc<dyn StateStore> = Arc::new(FileStateStore::open(&folder)?);
+    let folder = Scratch(std::env::temp_dir().join(format!("thm-sql-{}", std::process::id())));
+    let state: Arc<dyn StateStore> = Arc::new(FileStateStore::open(&folder.0)?);
     let manager = JobManager::new(JobManagerOptions {
         log: Arc::clone(log) as Arc<dyn Log>,
         completeness: Arc::clone(log) as Arc<dyn Completeness>,
@@ -205,9 +204,16 @@ async fn finish(log: &Arc<MemoryLog>, job: JobPlan) -> Result<()> {
         groups: None,
         hosts: thm_api::Hosts::default(),
     });
-    let ended = wait(&manager, job).await;
-    let _ = std::fs::remove_dir_all(&folder);
-    ended
+    wait(&manager, job).await
+}
+
+/// A folder that is removed also when its query is cancelled.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 async fn wait(manager: &JobManager, job: JobPlan) -> Result<()> {
@@ -230,55 +236,4 @@ async fn wait(manager: &JobManager, job: JobPlan) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Reads statements from the standard input, up to a semicolon each.
-async fn shell(bootstrap: &str) -> Result<ExitCode> {
-    let mut session = Session::new(CompileContext::default());
-    let terminal = std::io::stdin().is_terminal();
-    if terminal {
-        note("Flink SQL on what the topics hold now. End statements with a semicolon; QUIT; leaves.");
-    }
-    let history = std::env::var_os("HOME").map(|home| Path::new(&home).join(".thm-sql-history"));
-    let mut pending = String::new();
-    loop {
-        if terminal {
-            print_prompt(if pending.is_empty() { "thm SQL> " } else { "> " })?;
-        }
-        let mut read = String::new();
-        if std::io::stdin().lock().read_line(&mut read)? == 0 {
-            break;
-        }
-        pending.push_str(&read);
-        let whole = pending.trim();
-        if whole.is_empty() || !whole.ends_with(';') {
-            continue;
-        }
-        let text = std::mem::take(&mut pending);
-        let word = text.trim().trim_end_matches(';').to_ascii_uppercase();
-        if word == "QUIT" || word == "EXIT" {
-            break;
-        }
-        if let (true, Some(history)) = (terminal, &history) {
-            remember(history, &text);
-        }
-        if let Err(error) = statements(&mut session, "shell", &text, bootstrap).await {
-            crate::show_error(error);
-        }
-    }
-    Ok(ExitCode::Ok)
-}
-
-fn print_prompt(prompt: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(prompt.as_bytes())?;
-    Ok(out.flush()?)
-}
-
-/// Appends to the history; a history that cannot be written costs nobody anything.
-fn remember(history: &Path, text: &str) {
-    let opened = std::fs::OpenOptions::new().create(true).append(true).open(history);
-    if let Ok(mut file) = opened {
-        let _ = file.write_all(text.as_bytes());
-    }
 }

@@ -1,0 +1,204 @@
+//! `thm sql` without a file: statements are read up to a semicolon, run, and shown.
+//!
+//! ```text
+//!   terminal ─▶ line editor (history file, completion, several lines) ─┐
+//!   pipe ─▶ lines ─────────────────────────────────────────────────────┴─▶ statement ─▶ rows │ Ctrl-C cancels
+//! ```
+//! An error ends its statement, not the shell; Ctrl-C at the prompt empties the line, Ctrl-D or `QUIT;` leaves.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Config, Context, Editor, Helper};
+use thm_api::ExitCode;
+use thm_sql::CompileContext;
+use thm_sql::parser::{parse_script, reserved};
+use thm_sql::planner::{Outcome, Session};
+
+use super::output::{line, note};
+use super::sql::statements;
+
+/// Statements that are remembered: more than anybody scrolls through.
+const DEFAULT_HISTORY_LENGTH: usize = 1_000;
+/// Where they are, in the home folder.
+const HISTORY_FILE: &str = ".thm-sql-history";
+/// What the shell itself understands.
+const HELP: &str = "\
+QUIT; or EXIT;   leaves (also Ctrl-D)
+CLEAR;           clears the screen
+SET 'sql-client.execution.result-mode' = 'table' | 'changelog';   final rows, or each change
+Statements end with a semicolon and may have several lines. Tab completes words and tables, Ctrl-C cancels a query.";
+
+/// Runs until the input ends.
+pub async fn run(bootstrap: &str) -> Result<ExitCode> {
+    let mut session = Session::new(CompileContext::default());
+    if !std::io::stdin().is_terminal() {
+        return piped(&mut session, bootstrap).await;
+    }
+    note("Flink SQL on what the topics hold now. End statements with a semicolon; HELP; says more.");
+    let config = Config::builder().max_history_size(DEFAULT_HISTORY_LENGTH)?.auto_add_history(true).build();
+    let mut editor: Editor<Words, FileHistory> = Editor::with_config(config)?;
+    let history = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(HISTORY_FILE));
+    if let Some(history) = &history {
+        let _ = editor.load_history(history);
+    }
+    loop {
+        editor.set_helper(Some(Words::of(&mut session)));
+        match editor.readline("thm SQL> ") {
+            Ok(text) => {
+                // A history that cannot be written costs nobody anything.
+                if let Some(history) = &history {
+                    let _ = editor.append_history(history);
+                }
+                if !one(&mut session, &text, bootstrap).await {
+                    break;
+                }
+            }
+            Err(ReadlineError::Interrupted) => {}
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(ExitCode::Ok)
+}
+
+async fn piped(session: &mut Session, bootstrap: &str) -> Result<ExitCode> {
+    let mut pending = String::new();
+    for read in std::io::stdin().lock().lines() {
+        pending.push_str(&read?);
+        pending.push('\n');
+        if ended(&pending) && !one(session, &std::mem::take(&mut pending), bootstrap).await {
+            return Ok(ExitCode::Ok);
+        }
+    }
+    if !pending.trim().is_empty() {
+        one(session, &pending, bootstrap).await;
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// Runs what was entered; false if it was to leave.
+async fn one(session: &mut Session, text: &str, bootstrap: &str) -> bool {
+    match text.trim().trim_end_matches(';').trim().to_ascii_uppercase().as_str() {
+        "QUIT" | "EXIT" => return false,
+        "HELP" => line(HELP),
+        "CLEAR" => line("\u{1b}[H\u{1b}[2J"),
+        _ => {
+            let run = statements(session, "shell", text, bootstrap);
+            tokio::select! {
+                ended = run => if let Err(error) = ended {
+                    crate::show_error(error);
+                },
+                _ = tokio::signal::ctrl_c() => note("Query has been cancelled."),
+            }
+        }
+    }
+    true
+}
+
+/// Whether the text ends with a semicolon that stands neither in quotes nor in a comment.
+fn ended(text: &str) -> bool {
+    let (mut quote, mut comment, mut last) = (None, None, ' ');
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let next = letters.peek().copied();
+        match (quote, comment, letter) {
+            (Some(open), _, _) => {
+                if letter == open {
+                    quote = None;
+                }
+                last = letter;
+            }
+            (_, Some('-'), '\n') => comment = None,
+            (_, Some('*'), '*') if next == Some('/') => {
+                letters.next();
+                comment = None;
+            }
+            (_, Some(_), _) => {}
+            (_, _, '-') if next == Some('-') => comment = Some('-'),
+            (_, _, '/') if next == Some('*') => {
+                letters.next();
+                comment = Some('*');
+            }
+            _ => {
+                if matches!(letter, '\'' | '`' | '"') {
+                    quote = Some(letter);
+                }
+                if !letter.is_whitespace() {
+                    last = letter;
+                }
+            }
+        }
+    }
+    quote.is_none() && comment != Some('*') && last == ';'
+}
+
+/// Completes words of the language and names of tables.
+struct Words(Vec<String>);
+
+impl Words {
+    fn of(session: &mut Session) -> Self {
+        let mut words: Vec<String> = reserved::words().iter().map(|word| (*word).to_owned()).collect();
+        words.extend(thm_sql::functions::all().map(|function| function.name.to_owned()));
+        let shown = parse_script("SHOW TABLES").ok().and_then(|mut parsed| parsed.pop());
+        if let Some(Ok(Outcome::Table(tables))) = shown.map(|shown| session.execute(&shown, None)) {
+            words.extend(tables.rows.iter().filter_map(|row| row.first()?.as_str().map(str::to_owned)));
+        }
+        words.sort();
+        words.dedup();
+        Self(words)
+    }
+}
+
+impl Completer for Words {
+    type Candidate = String;
+
+    fn complete(&self, text: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        let before = text.get(..at).unwrap_or_default();
+        let begin = before
+            .rfind(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .map_or(0, |found| found + before[found..].chars().next().map_or(0, char::len_utf8));
+        let begun = &before[begin..];
+        if begun.is_empty() {
+            return Ok((begin, Vec::new()));
+        }
+        let fits = |word: &&String| word.get(..begun.len()).is_some_and(|start| start.eq_ignore_ascii_case(begun));
+        Ok((begin, self.0.iter().filter(fits).cloned().collect()))
+    }
+}
+
+impl Validator for Words {
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        let text = context.input();
+        let whole = text.trim().is_empty() || ended(text);
+        Ok(if whole { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
+    }
+}
+
+impl Hinter for Words {
+    type Hint = String;
+}
+impl Highlighter for Words {}
+impl Helper for Words {}
+
+#[cfg(test)]
+mod tests {
+    use super::ended;
+
+    #[test]
+    fn a_semicolon_in_quotes_or_comments_ends_nothing() {
+        for text in [";", "SELECT 1;", "SELECT ';';\n", "SELECT 1; -- done;", "/* ; */ SELECT 1;", "SELECT 'it''s';"] {
+            assert!(ended(text), "{text}");
+        }
+        for text in ["SELECT 1", "SELECT 'a;", "SELECT 1 -- ;", "SELECT 1; /* ;", "SELECT `a;", "SELECT ';'"] {
+            assert!(!ended(text), "{text}");
+        }
+    }
+}
