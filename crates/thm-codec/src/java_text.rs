@@ -50,6 +50,23 @@ fn write(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a value as Connect's `SimpleHeaderConverter` writes it, made from its JSON: in texts only quotes and backslashes
+/// are escaped. What is no JSON stays as it is.
+pub fn write_header_value(json: &[u8], out: &mut Vec<u8>) {
+    let mut rest = json;
+    while let Some(start) = rest.iter().position(|byte| *byte == b'"') {
+        let (before, text) = rest.split_at(start);
+        out.extend_from_slice(before);
+        let mut read = serde_json::Deserializer::from_slice(text).into_iter::<String>();
+        let Some(Ok(plain)) = read.next() else { return out.extend_from_slice(text) };
+        out.push(b'"');
+        out.extend_from_slice(plain.replace('\\', "\\\\").replace('"', "\\\"").as_bytes());
+        out.push(b'"');
+        rest = &text[read.byte_offset()..];
+    }
+    out.extend_from_slice(rest);
+}
+
 /// Sorts entries into the order in which Java's `HashMap` gives them back; those of one bucket keep the order in which
 /// they came.
 pub fn sort_as_hash_map<T>(entries: &mut [T], key: impl Fn(&T) -> &str) {
@@ -67,6 +84,13 @@ pub fn sort_as_hash_map<T>(entries: &mut [T], key: impl Fn(&T) -> &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_value_as_connect_prints_it() {
+        let mut out = Vec::new();
+        write_header_value(br#"{"id":"a\"b\\c\n\uD83D\uDE00/","x":[null,""],"n":1.5}"#, &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), "{\"id\":\"a\\\"b\\\\c\n😀/\",\"x\":[null,\"\"],\"n\":1.5}");
+    }
 
     #[test]
     fn a_struct_as_java_prints_it() {

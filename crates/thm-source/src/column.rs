@@ -186,6 +186,15 @@ impl Column {
         Ok(())
     }
 
+    /// Writes a value of a key as a header has it.
+    pub(crate) fn write_header(&self, datum: Datum<'_>, image: Image, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        match (datum, &self.kind) {
+            (Datum::Binary(bytes), Some(kind)) => kind.write_header(bytes, out),
+            (Datum::Text(bytes), Some(kind)) if kind.reads_text() => kind.write_header(bytes, out),
+            (datum, _) => self.write_plain(datum, image, Cell { json: out, column: None }),
+        }
+    }
+
     fn write_masked(&self, mask: &Mask, datum: Datum<'_>, image: Image, cell: Cell<'_>) -> Result<(), ValueError> {
         let texts = self.kind.as_ref().is_some_and(|kind| kind.is_plain_text());
         let maskable = texts || (matches!(mask, Mask::Cut(_)) && self.column_kind() == Some(ColumnKind::Utf8));

@@ -429,16 +429,18 @@ impl Output {
         new: &Tuple<'_>,
         origin: &RowOrigin<'_>,
     ) -> Result<()> {
+        let mut other = std::mem::take(&mut scratch.old_key);
         if !rules.skips(b'd') {
-            let new_key = std::mem::take(&mut scratch.key);
-            self.delete(scratch, headers.with_new_key(&new_key), rules, old, origin)?;
-            scratch.key = new_key;
+            other.clear();
+            self.table.write_header_key(new, Image::Whole, &mut other)?;
+            self.delete(scratch, headers.with_new_key(&other), rules, old, origin)?;
         }
         if !rules.skips(b'c') {
-            let old_key = std::mem::take(&mut scratch.old_key);
-            self.write(scratch, headers.with_old_key(&old_key), Op::Create, Some(old), Some(new), origin)?;
-            scratch.old_key = old_key;
+            other.clear();
+            self.table.write_header_key(old.1, old.0.into(), &mut other)?;
+            self.write(scratch, headers.with_old_key(&other), Op::Create, Some(old), Some(new), origin)?;
         }
+        scratch.old_key = other;
         Ok(())
     }
 

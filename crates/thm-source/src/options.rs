@@ -18,6 +18,7 @@ use crate::output::Output;
 use crate::replica_identity::Wanted;
 
 use crate::toast::ToastOptions;
+use crate::types::Placeholder;
 
 /// What to do when the publication is not there (`publication.autocreate.mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +109,7 @@ pub struct Options {
     /// `tombstones.on.delete`
     pub tombstones: bool,
     /// `unavailable.value.placeholder`
-    pub placeholder: String,
+    pub placeholder: Placeholder,
     /// `skipped.operations`, by letter.
     pub skipped: Vec<u8>,
     /// Handling modes.
@@ -196,7 +197,7 @@ impl Options {
             snapshot: choose(config, "snapshot.mode", "initial", SnapshotMode::parse)?,
             filter: TableFilter::parse(config)?,
             tombstones: config.parse("tombstones.on.delete", true)?,
-            placeholder: config.text("unavailable.value.placeholder", "__debezium_unavailable_value").to_owned(),
+            placeholder: placeholder(config)?,
             skipped: skipped_operations(config)?,
             modes: TypeModes { older: envelope == EnvelopeVersion::V2_7, ..type_modes(config)? },
             columns: ColumnRules::parse(config)?,
@@ -290,6 +291,12 @@ fn type_modes(config: &ConnectorConfig) -> Result<TypeModes> {
         unknown: config.parse("include.unknown.datatypes", false)?,
         older: false,
     })
+}
+
+fn placeholder(config: &ConnectorConfig) -> Result<Placeholder> {
+    const OPTION: &str = "unavailable.value.placeholder";
+    let text = config.text(OPTION, "__debezium_unavailable_value");
+    Placeholder::parse(text).ok_or_else(|| invalid(OPTION, text))
 }
 
 fn start_mode(config: &ConnectorConfig) -> Result<Option<(StartMode, String)>> {

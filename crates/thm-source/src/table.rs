@@ -14,6 +14,7 @@ use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
 use thm_api::{Error, ErrorKind, Position, Result, Superseded, Supersession, TopicSpec};
 use thm_codec::debezium::{Change, Envelope, Schema, SchemaKind, envelope_schema};
 use thm_codec::java_json::write_string;
+use thm_codec::java_text::write_header_value;
 
 pub use crate::column::{Column, ColumnDefault, ColumnFacts, Image};
 use crate::columns::ColumnBuilder;
@@ -266,6 +267,22 @@ impl Table {
         }
         key.push(b'}');
         Ok(true)
+    }
+
+    /// Appends the key of a row as the headers have it that name another row's key.
+    ///
+    /// # Errors
+    /// A value is not of its column's type.
+    pub fn write_header_key(&self, tuple: &Tuple<'_>, image: Image, out: &mut Vec<u8>) -> Result<()> {
+        for (rank, index) in self.key.iter().enumerate() {
+            out.push(if rank == 0 { b'{' } else { b',' });
+            let column = &self.columns[*index];
+            write_header_value(&column.field, out);
+            let datum = tuple.values().nth(*index).unwrap_or(Datum::Null);
+            column.write_header(datum, image, out).map_err(|problem| self.bad_value(column, problem))?;
+        }
+        out.push(b'}');
+        Ok(())
     }
 }
 

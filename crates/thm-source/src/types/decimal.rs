@@ -96,6 +96,16 @@ pub(super) fn money(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Don
     Ok(())
 }
 
+/// Plain text with that many digits behind the point.
+pub(super) fn money_text(bytes: &[u8], digits: u32) -> Result<String, ValueError> {
+    let unscaled = rescale(i64::from_be_bytes(fixed(bytes, "money")?), digits);
+    let (sign, magnitude) = (if unscaled < 0 { "-" } else { "" }, unscaled.unsigned_abs().to_string());
+    let digits = digits as usize;
+    let padded = format!("{magnitude:0>width$}", width = digits + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - digits);
+    Ok(if digits == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
+}
+
 /// Hundredths as a count of another number of digits, half up (away from zero).
 fn rescale(cents: i64, digits: u32) -> i128 {
     let cents = i128::from(cents);

@@ -13,6 +13,7 @@
 //! | [`container`] | arrays, composites, ranges, hstore |
 //! | [`search`], [`print`] | PostgreSQL's own text of a value |
 //! | [`shape`] | schema, fallback and placeholder |
+//! | [`header`] | keys in headers |
 //!
 //! Invariants: one pass gives JSON and column, without an allocation per value; snapshot and stream share it, for both
 //! give the binary form; bytes that are not of the type are an error, never a NULL. A new type is one row in [`rules`].
@@ -21,6 +22,7 @@ mod basic;
 mod container;
 mod decimal;
 mod geometry;
+mod header;
 mod network;
 mod print;
 mod resolve;
@@ -36,6 +38,7 @@ mod tests;
 pub use basic::write_bytes;
 pub use resolve::{Kind, PgType, Types};
 pub use rules::RULES;
+pub use shape::Placeholder;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -122,7 +125,9 @@ impl ColumnType {
     /// Digits of a fraction of a second.
     fn fraction_digits(&self) -> usize {
         // An interval's modifier also tells its fields, in the upper half.
-        usize::try_from(self.modifier).map_or(6, |digits| digits.min(6))
+        let digits =
+            if self.modifier >= 0 && self.rule.name == "interval" { self.modifier & 0xFFFF } else { self.modifier };
+        usize::try_from(digits).map_or(6, |digits| digits.min(6))
     }
 
     /// Declared precision and scale of a numeric; the scale may be negative.

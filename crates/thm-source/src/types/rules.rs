@@ -108,7 +108,7 @@ pub(super) fn rule_of(oid: u32) -> Option<&'static TypeRule> {
 
 /// Types of the extensions that come with PostgreSQL, by name.
 pub(super) static EXTENSIONS: &[TypeRule] = &[
-    TypeRule { toast: Toast::Null, ..text(0, "citext", basic::text, basic::print_text, STRING) },
+    text(0, "citext", basic::text, basic::print_text, STRING),
     TypeRule {
         toast: Toast::Null,
         ..text(0, "ltree", basic::versioned, basic::print_versioned, Shape::Named("string", "io.debezium.data.Ltree"))

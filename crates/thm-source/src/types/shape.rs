@@ -49,6 +49,25 @@ pub(super) enum Toast {
     Null,
 }
 
+/// What stands for an unchanged TOASTed value (`unavailable.value.placeholder`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placeholder {
+    text: String,
+    bytes: Vec<u8>,
+}
+
+impl Placeholder {
+    /// From the option's value: a text, or `hex:` and the digits of its bytes. `None` for digits that are none.
+    #[must_use]
+    pub fn parse(option: &str) -> Option<Self> {
+        let bytes = match option.strip_prefix("hex:") {
+            Some(digits) => hex::decode(digits).ok()?,
+            None => option.as_bytes().to_vec(),
+        };
+        Some(Self { text: String::from_utf8_lossy(&bytes).into_owned(), bytes })
+    }
+}
+
 impl TimeMode {
     fn of_time(self, digits: usize) -> (&'static str, &'static str) {
         match self {
@@ -286,17 +305,22 @@ impl ColumnType {
 
     /// JSON of an unchanged TOASTed value, and its text for the Arrow column.
     #[must_use]
-    pub fn placeholder(&self, text: &str) -> (Vec<u8>, Option<String>) {
-        let mut json = Vec::new();
+    pub fn placeholder(&self, placeholder: &Placeholder) -> (Vec<u8>, Option<String>) {
+        let (text, mut json) = (placeholder.text.as_str(), Vec::new());
         match self.rule.toast {
             Toast::Null => return (b"null".to_vec(), None),
+            Toast::Bytes if self.rule.shape == Shape::Bytes && self.modes.binary == BinaryMode::Hex => {
+                // Where bytes show as hexadecimal digits, the real connector shows the text itself.
+                write_string(&mut json, text);
+                return (json, Some(text.to_owned()));
+            }
             Toast::Text => {
                 write_string(&mut json, text);
                 return (json, Some(text.to_owned()));
             }
             Toast::Bytes => {
                 let mut shown = Vec::new();
-                super::basic::write_bytes(&mut shown, text.as_bytes(), self.modes.binary);
+                super::basic::write_bytes(&mut shown, &placeholder.bytes, self.modes.binary);
                 let shown = String::from_utf8(shown).unwrap_or_default();
                 write_string(&mut json, &shown);
                 return (json, Some(shown));
@@ -305,13 +329,14 @@ impl ColumnType {
                 let mut cell = Cell { json: &mut json, column: None };
                 container::write_pairs(&[(text, Some(text))], self.modes.hstore, &mut cell);
             }
-            Toast::Array => self.array_placeholder(text, &mut json),
+            Toast::Array => self.array_placeholder(placeholder, &mut json),
         }
         let shown = (json != b"null").then(|| String::from_utf8_lossy(&json).into_owned());
         (json, shown)
     }
 
-    fn array_placeholder(&self, text: &str, json: &mut Vec<u8>) {
+    fn array_placeholder(&self, placeholder: &Placeholder, json: &mut Vec<u8>) {
+        let Placeholder { text, bytes } = placeholder;
         let one = |json: &mut Vec<u8>, write: &dyn Fn(&mut Vec<u8>)| {
             json.push(b'[');
             write(json);
@@ -319,18 +344,18 @@ impl ColumnType {
         };
         match self.parts.first().map(|(_, part)| part.rule.name) {
             Some("text" | "varchar" | "bpchar" | "json" | "jsonb") => one(json, &|out| write_string(out, text)),
-            Some("bytea") => one(json, &|out| {
+            Some("bytea") if self.modes.binary == BinaryMode::Bytes => one(json, &|out| {
                 out.push(b'"');
-                write_base64(out, text.as_bytes());
+                write_base64(out, bytes);
                 out.push(b'"');
             }),
-            Some("uuid") => one(json, &|out| write_string(out, &name_uuid(text))),
+            Some("uuid") => one(json, &|out| write_string(out, &name_uuid(bytes))),
             Some("int4" | "int8" | "date") => one(json, &|out| {
-                for (place, byte) in text.bytes().enumerate() {
+                for (place, byte) in bytes.iter().enumerate() {
                     if place > 0 {
                         out.push(b',');
                     }
-                    write_int(out, byte as i8);
+                    write_int(out, byte.cast_signed());
                 }
             }),
             _ => json.extend_from_slice(b"null"),
@@ -339,8 +364,8 @@ impl ColumnType {
 }
 
 /// The uuid of a name, version 3 without a namespace, as Java's `nameUUIDFromBytes` makes it.
-fn name_uuid(text: &str) -> String {
-    let mut hash: [u8; 16] = md5::Md5::digest(text.as_bytes()).into();
+fn name_uuid(bytes: &[u8]) -> String {
+    let mut hash: [u8; 16] = md5::Md5::digest(bytes).into();
     hash[6] = hash[6] & 0x0F | 0x30;
     hash[8] = hash[8] & 0x3F | 0x80;
     let mut out = Vec::with_capacity(36);

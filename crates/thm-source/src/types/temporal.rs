@@ -236,7 +236,8 @@ pub(super) fn interval(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> 
             Ok(())
         });
     }
-    let seconds = parts.micros as f64 / 1e6;
+    // Summed as the JDBC driver does, whose last bit shows in the result.
+    let seconds = (parts.micros / 1_000_000) as f64 + (parts.micros % 1_000_000) as f64 / 1e6;
     match kind.modes.interval {
         IntervalMode::Numeric => {
             let months = parts.years.saturating_mul(12).saturating_add(parts.months);

@@ -42,7 +42,11 @@ fn rules_are_sorted_and_unique() {
 #[test]
 fn what_stands_for_no_value_is_json() {
     for kind in all(-1) {
-        for json in [kind.fallback(), kind.placeholder("__gone").0, kind.generated_default().unwrap_or_default()] {
+        for json in [
+            kind.fallback(),
+            kind.placeholder(&Placeholder::parse("__gone").unwrap()).0,
+            kind.generated_default().unwrap_or_default(),
+        ] {
             let read = serde_json::from_slice::<serde_json::Value>(&json);
             assert!(json.is_empty() || read.is_ok(), "{}: {}", kind.rule.name, String::from_utf8_lossy(&json));
         }
