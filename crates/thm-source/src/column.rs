@@ -58,6 +58,8 @@ pub struct Column {
     pub kind: Option<ColumnType>,
     /// It is in the rows of records, not in the key alone.
     pub in_rows: bool,
+    /// NOT NULL, in a handling mode that shows some values as NULL.
+    required: bool,
     mask: Option<Mask>,
     /// `"name":`
     pub(crate) field: Vec<u8>,
@@ -83,6 +85,7 @@ impl Column {
         let mut column = Self {
             field: write_field_name(&shown_name),
             in_rows: kind.is_some() && options.columns.shows(table, &name),
+            required: facts.not_null && kind.as_ref().is_some_and(ColumnType::loses_values),
             mask: options.columns.mask(table, &name).cloned(),
             shown_name,
             schema: None,
@@ -166,7 +169,13 @@ impl Column {
         let mut cell = cell;
         let Some(kind) = &self.kind else { return Ok(()) };
         match datum {
-            Datum::Binary(bytes) => return kind.write(bytes, &mut cell),
+            Datum::Binary(bytes) => {
+                let start = cell.json.len();
+                kind.write(bytes, &mut cell)?;
+                // Where the mode has no form for a value it shows NULL, which a required field cannot be.
+                let lost = self.required && &cell.json[start..] == b"null";
+                return if lost { Err(ValueError("value that the handling mode can show")) } else { Ok(()) };
+            }
             // The server sends text where a type has no binary form.
             Datum::Text(bytes) if kind.reads_text() => return kind.write(bytes, &mut cell),
             Datum::Text(_) => return Err(ValueError("value: the server sent text")),
@@ -262,14 +271,9 @@ fn default_of(kind: &ColumnType, facts: &ColumnFacts) -> Option<Vec<u8>> {
 /// `column.propagate.source.type`: where the column comes from.
 fn origin(kind: &ColumnType, facts: &ColumnFacts, name: &str) -> Vec<(String, String)> {
     let (length, scale) = kind.declared_size();
-    let mut found = vec![
-        ("type", facts.type_name.to_uppercase()),
-        ("length", length.to_string()),
-        ("scale", scale.to_string()),
-        ("name", name.to_owned()),
-    ];
-    if let Some(comment) = &facts.comment {
-        found.insert(3, ("comment", comment.clone()));
-    }
+    let mut found = vec![("type", facts.type_name.to_uppercase()), ("length", length.to_string())];
+    found.extend(scale.map(|scale| ("scale", scale.to_string())));
+    found.extend(facts.comment.clone().map(|comment| ("comment", comment)));
+    found.push(("name", name.to_owned()));
     found.into_iter().map(|(part, value)| (format!("__debezium.source.column.{part}"), value)).collect()
 }

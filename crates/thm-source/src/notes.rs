@@ -112,7 +112,8 @@ impl NoteWriter {
             transactions: options.transactions.then(|| kind(&options.transaction_topic, &key, &value)),
             messages: kind("message", &message_key, &message),
             filter: options.messages.clone(),
-            envelope: Envelope::new(options.envelope, &options.prefix, &options.database, "", ""),
+            envelope: Envelope::new(options.envelope, &options.prefix, &options.database, "", "")
+                .with_null_markers(options.output.tells_nulls),
             binary: options.modes.binary,
             older: options.modes.older,
             key: Vec::new(),

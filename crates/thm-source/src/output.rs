@@ -32,6 +32,8 @@ pub struct Output {
     pub key_defaults: bool,
     /// The same of values.
     pub value_defaults: bool,
+    /// Whether values are to show NULL where even the envelope has a default: the option says false, in so many words.
+    pub tells_nulls: bool,
 }
 
 impl Output {
@@ -52,14 +54,39 @@ impl Output {
                     .with_hint(format!("`{other}` is not supported here; use JsonConverter or StringConverter."))),
             }
         };
+        for side in ["key", "value"] {
+            refuse_other_forms(config, side)?;
+        }
         let defaults = |side: &str| config.parse(&format!("{side}.converter.replace.null.with.default"), false);
         Ok(Self {
             key: form("key")?,
             value: form("value")?,
             key_defaults: defaults("key")?,
             value_defaults: defaults("value")?,
+            tells_nulls: config.get("value.converter.replace.null.with.default").is_some() && !defaults("value")?,
         })
     }
+}
+
+/// Options of converters that change bytes, with the one value that is supported. The size of a cache changes none.
+const OTHER_FORMS: [(&str, &str); 4] = [
+    ("decimal.format", "base64"),
+    ("converter.encoding", "utf-8"),
+    ("converter.encoding", "utf8"),
+    ("schema.content", ""),
+];
+
+fn refuse_other_forms(config: &ConnectorConfig, side: &str) -> Result<()> {
+    for (name, _) in OTHER_FORMS {
+        let option = format!("{side}.converter.{name}");
+        let Some(value) = config.get(&option) else { continue };
+        let mut supported = OTHER_FORMS.iter().filter(|(other, _)| *other == name).map(|(_, value)| *value);
+        if !supported.any(|supported| supported.eq_ignore_ascii_case(value)) {
+            let hint = format!("`{value}` is not supported for \"{option}\" here; leave the option out.");
+            return Err(Error::new(ErrorKind::InvalidConfig, "reading the connector's options", option).with_hint(hint));
+        }
+    }
+    Ok(())
 }
 
 /// What stands around the JSON of one kind of record.

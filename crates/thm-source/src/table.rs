@@ -107,7 +107,8 @@ impl Table {
         });
         Ok(Self {
             topic: Arc::new(TopicSpec::new(topic)),
-            envelope: Envelope::new(options.envelope, &options.prefix, &options.database, schema, name),
+            envelope: Envelope::new(options.envelope, &options.prefix, &options.database, schema, name)
+                .with_null_markers(options.output.tells_nulls),
             key_frame: Frame::new(options.output.key, &key_schema),
             value_frame: Frame::new(options.output.value, &value_schema),
             schema: Arc::new(ArrowSchema::new(fields)),
@@ -150,9 +151,7 @@ impl Table {
             let name = identifier(&column.name);
             match &column.kind {
                 None => "NULL::text".to_owned(),
-                Some(kind) if kind.reads_text() && kind.rule.oid == 0 && kind.labels.is_empty() => {
-                    format!("{name}::text")
-                }
+                Some(kind) if kind.has_only_text() => format!("{name}::text"),
                 Some(_) => name,
             }
         };

@@ -111,9 +111,10 @@ pub struct EventTime(pub i64);
 #[derive(Clone, Debug)]
 pub struct Envelope {
     version: EnvelopeVersion,
+    null_markers: bool,
     /// From `,"source":{` to `"ts_ms":`.
     to_source_time: Vec<u8>,
-    /// From `","db":` to `"sequence":"[`.
+    /// From `,"db":` to `"sequence":"[`.
     to_sequence: Vec<u8>,
     /// From `,"schema":` to `"txId":`.
     to_tx_id: Vec<u8>,
@@ -128,7 +129,7 @@ impl Envelope {
         to_source_time.extend_from_slice(b",\"connector\":\"postgresql\",\"name\":");
         write_string(&mut to_source_time, name);
         to_source_time.extend_from_slice(b",\"ts_ms\":");
-        let mut to_sequence = b"\",\"db\":".to_vec();
+        let mut to_sequence = b",\"db\":".to_vec();
         write_string(&mut to_sequence, database);
         to_sequence.extend_from_slice(b",\"sequence\":\"[");
         let mut to_tx_id = b",\"schema\":".to_vec();
@@ -136,7 +137,14 @@ impl Envelope {
         to_tx_id.extend_from_slice(b",\"table\":");
         write_string(&mut to_tx_id, table);
         to_tx_id.extend_from_slice(b",\"txId\":");
-        Self { version, to_source_time, to_sequence, to_tx_id }
+        Self { version, null_markers: false, to_source_time, to_sequence, to_tx_id }
+    }
+
+    /// Whether `source.snapshot` of a streamed row is null, as it is behind its default `false`.
+    #[must_use]
+    pub fn with_null_markers(mut self, null_markers: bool) -> Self {
+        self.null_markers = null_markers;
+        self
     }
 
     /// Writes up to where the `before` row (or `null`) belongs.
@@ -205,8 +213,14 @@ impl Envelope {
     fn source_to_lsn(&self, out: &mut Vec<u8>, change: &Change<'_>) {
         out.extend_from_slice(&self.to_source_time);
         write_int(out, change.commit_us.div_euclid(1_000));
-        out.extend_from_slice(b",\"snapshot\":\"");
-        out.extend_from_slice(change.snapshot.as_str().as_bytes());
+        match change.snapshot {
+            SnapshotMarker::False if self.null_markers => out.extend_from_slice(b",\"snapshot\":null"),
+            marker => {
+                out.extend_from_slice(b",\"snapshot\":\"");
+                out.extend_from_slice(marker.as_str().as_bytes());
+                out.push(b'"');
+            }
+        }
         out.extend_from_slice(&self.to_sequence);
         write_sequence_number(out, change.last_commit);
         out.extend_from_slice(b",\\\"");

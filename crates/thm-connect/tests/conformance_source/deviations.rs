@@ -30,9 +30,29 @@ const ARRAY_EXTREMES: &str = "array-extremes";
 /// The time 24:00 as a struct.
 const END_OF_DAY: &str = "structured-end-of-day";
 
+/// Precision of an interval that is declared with fields alone.
+const INTERVAL_FIELDS: &str = "interval-fields";
+/// The vectors of the catalog.
+const VECTORS: &str = "catalog-vectors";
+/// Arrays of bits and boxes, which the recorded connector gives up on.
+const ARRAYS_LOST: &str = "arrays-lost";
+
 /// All of them.
-pub const ALL: &[&str] =
-    &[SURVIVES, DIMENSIONS, DATES, SCALE, LEFT_OUT, ENUM_NULLS, OLDER, ARRAY_TIMES, ARRAY_EXTREMES, END_OF_DAY];
+pub const ALL: &[&str] = &[
+    SURVIVES,
+    DIMENSIONS,
+    DATES,
+    SCALE,
+    LEFT_OUT,
+    ENUM_NULLS,
+    OLDER,
+    ARRAY_TIMES,
+    ARRAY_EXTREMES,
+    END_OF_DAY,
+    INTERVAL_FIELDS,
+    VECTORS,
+    ARRAYS_LOST,
+];
 
 /// Types of columns, by `schema.table` and column: kind and name, as in `b int4`; of arrays as in `ab _int4`.
 #[derive(Clone, Copy)]
@@ -73,8 +93,21 @@ pub fn explain(place: Place<'_>, path: &str, theirs: Option<&Json>, ours: Option
         return Some(name);
     }
     match (theirs, ours) {
+        (Some(theirs), Some(_)) if row && kind == "b name" && theirs.is_null() => Some(LEFT_OUT),
         (Some(theirs), Some(ours)) if row && kind == "b time" && theirs.is_null() => {
             (ours.get("hour").map(Json::exact).as_deref() == Some("24")).then_some(END_OF_DAY)
+        }
+        (Some(theirs), Some(_)) if row && path.ends_with(".precision") && theirs.exact() == "65535" => {
+            Some(INTERVAL_FIELDS)
+        }
+        (Some(Json::List(none)), Some(Json::Text(_)) | None) if row && kind.ends_with("vector") && none.is_empty() => {
+            Some(VECTORS)
+        }
+        (Some(theirs), None) if row && kind.ends_with("vector") && theirs.is_null() => Some(VECTORS),
+        (Some(theirs), Some(Json::List(_)))
+            if row && theirs.is_null() && matches!(kind, "ab _bit" | "ab _varbit" | "ab _box") =>
+        {
+            Some(ARRAYS_LOST)
         }
         // Under base64 an unchanged bytea is null there, and breaks the task where it is NOT NULL.
         (Some(theirs), Some(Json::Text(_))) if row && kind == "b bytea" && theirs.is_null() => Some(SURVIVES),

@@ -59,12 +59,6 @@ impl Types {
         found.is_shown().then_some(found)
     }
 
-    /// Whether the server is to be asked for the type's text: it has no binary form, or one that we do not know.
-    #[must_use]
-    pub fn wants_text(&self, oid: u32, modes: TypeModes) -> bool {
-        self.find(oid, -1, modes, 0).is_none_or(|found| std::ptr::eq(found.rule, &AS_TEXT))
-    }
-
     fn find(&self, oid: u32, modifier: i32, modes: TypeModes, depth: usize) -> Option<ColumnType> {
         if depth > MAX_DEPTH {
             return None;
@@ -96,10 +90,12 @@ impl Types {
                 let field = |(name, oid, modifier): &(String, u32, i32)| Some((name.clone(), part(*oid, *modifier)?));
                 made(&COMPOSITE, fields.iter().map(field).collect::<Option<_>>()?, Vec::new())
             }
-            Kind::Base => {
-                let named = EXTENSIONS.iter().find(|rule| rule.name == told.name);
-                made(named.unwrap_or(&AS_TEXT), Vec::new(), Vec::new())
-            }
+            Kind::Base => match EXTENSIONS.iter().find(|rule| rule.name == told.name) {
+                Some(named) => made(named, Vec::new(), Vec::new()),
+                // The stream would give a binary form that nobody here can read.
+                None if told.has_binary => return None,
+                None => made(&AS_TEXT, Vec::new(), Vec::new()),
+            },
         })
     }
 }

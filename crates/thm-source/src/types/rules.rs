@@ -113,6 +113,8 @@ pub(super) static EXTENSIONS: &[TypeRule] = &[
         toast: Toast::Null,
         ..text(0, "ltree", basic::versioned, basic::print_versioned, Shape::Named("string", "io.debezium.data.Ltree"))
     },
+    unknown(0, "lquery", basic::print_versioned),
+    unknown(0, "ltxtquery", basic::print_versioned),
     TypeRule {
         toast: Toast::Hstore,
         ..rule(0, "hstore", ColumnKind::Utf8, container::hstore, container::print_hstore, Shape::Hstore)
@@ -133,5 +135,5 @@ pub(super) static COMPOSITE: TypeRule =
 pub(super) static RANGE: TypeRule = printed(0, "range", container::print_range);
 /// Sets of ranges.
 pub(super) static MULTIRANGE: TypeRule = printed(0, "multirange", container::print_multirange);
-/// A type without a binary form, or of which we only know that its binary form is text: the server sends its text.
+/// A type without a binary form: the server sends its text.
 pub(super) static AS_TEXT: TypeRule = unknown(0, "unknown", basic::print_text);

@@ -422,14 +422,38 @@ impl ColumnType {
     /// Whether the server may send its text: it has no binary form, or its binary form is its text.
     #[must_use]
     pub fn reads_text(&self) -> bool {
-        self.rule.shape == Shape::Enum || (self.rule.shape == Shape::Unknown && self.rule.oid == 0)
+        self.rule.shape == Shape::Enum || self.has_only_text()
     }
 
-    /// Length and scale as the JDBC driver tells them.
+    /// Whether the handling mode shows some values as NULL: NaN where digits are wanted, times beyond 64 bits.
     #[must_use]
-    pub fn declared_size(&self) -> (i64, i64) {
+    pub fn loses_values(&self) -> bool {
+        match self.rule.shape {
+            Shape::Numeric => self.modes.decimal == DecimalMode::Precise,
+            Shape::Timestamp => self.modes.time == TimeMode::Nanos,
+            _ => false,
+        }
+    }
+
+    /// Whether the server has no other form of it than its text.
+    #[must_use]
+    pub fn has_only_text(&self) -> bool {
+        std::ptr::eq(self.rule, &super::rules::AS_TEXT)
+    }
+
+    /// Length and scale as the JDBC driver tells them; a numeric without a declared one has no scale.
+    #[must_use]
+    pub fn declared_size(&self) -> (i64, Option<i64>) {
+        if self.rule.shape == Shape::Numeric && self.precision_and_scale().is_none() {
+            return (0, None);
+        }
+        let (length, scale) = self.size_and_scale();
+        (length, Some(scale))
+    }
+
+    fn size_and_scale(&self) -> (i64, i64) {
         if let (Shape::Array, Some((_, element))) = (self.rule.shape, self.parts.first()) {
-            return element.declared_size();
+            return element.size_and_scale();
         }
         let unknown = i64::from(i32::MAX);
         let modifier = i64::from(self.modifier);
