@@ -37,6 +37,9 @@ const VECTORS: &str = "catalog-vectors";
 /// Arrays of bits and boxes, which the recorded connector gives up on.
 const ARRAYS_LOST: &str = "arrays-lost";
 
+/// Infinite intervals.
+const INFINITE_INTERVALS: &str = "infinite-intervals";
+
 /// All of them.
 pub const ALL: &[&str] = &[
     SURVIVES,
@@ -52,6 +55,7 @@ pub const ALL: &[&str] = &[
     INTERVAL_FIELDS,
     VECTORS,
     ARRAYS_LOST,
+    INFINITE_INTERVALS,
 ];
 
 /// Types of columns, by `schema.table` and column: kind and name, as in `b int4`; of arrays as in `ab _int4`.
@@ -108,6 +112,11 @@ pub fn explain(place: Place<'_>, path: &str, theirs: Option<&Json>, ours: Option
             if row && theirs.is_null() && matches!(kind, "ab _bit" | "ab _varbit" | "ab _box") =>
         {
             Some(ARRAYS_LOST)
+        }
+        (Some(theirs), Some(ours)) if row && kind == "b interval" => {
+            let zero = theirs.exact() == "0" || theirs.plain().as_deref() == Some("P0Y0M0DT0H0M0S");
+            let ends = ["9223372036854775807", "-9223372036854775808", "\"infinity\"", "\"-infinity\""];
+            (zero && ends.contains(&ours.exact().as_str())).then_some(INFINITE_INTERVALS)
         }
         // Under base64 an unchanged bytea is null there, and breaks the task where it is NOT NULL.
         (Some(theirs), Some(Json::Text(_))) if row && kind == "b bytea" && theirs.is_null() => Some(SURVIVES),

@@ -166,9 +166,11 @@ impl ColumnType {
         self.modes.time == TimeMode::Structured && NAMES.contains(&self.rule.name)
     }
 
-    /// Debezium forgot to say that elements of an enum's array may be NULL.
+    /// Debezium forgot to say of some arrays that their elements may be NULL.
     fn has_optional_items(&self) -> bool {
-        self.parts.first().is_none_or(|(_, part)| part.rule.shape != Shape::Enum)
+        let forgotten =
+            |part: &Self| matches!(part.rule.shape, Shape::Enum | Shape::Unknown) || part.rule.name == "tsvector";
+        self.parts.first().is_none_or(|(_, part)| !forgotten(part))
     }
 
     fn numeric_schema(&self) -> Schema {

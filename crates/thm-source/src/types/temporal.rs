@@ -24,6 +24,7 @@ const INFINITE_DAYS: [i64; 2] = [2_146_033_979, -2_147_472_691];
 /// The JDBC driver's infinite timestamps: milliseconds since 1970.
 const INFINITE_MILLIS: [i64; 2] = [9_223_372_036_825_200_000, -9_223_372_036_832_400_000];
 const INFINITE_ISO: [&str; 2] = ["+292278994-08-16T23:00:00Z", "-292275055-05-16T23:00:00Z"];
+const INFINITE_INTERVALS: [&[u8]; 2] = [b"infinity", b"-infinity"];
 const INFINITE_ISO_DATE: [&str; 2] = ["+5877611-06-21Z", "-5877611-06-22Z"];
 
 pub(super) fn date(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Done {
@@ -209,19 +210,26 @@ pub(super) struct Interval {
     pub(super) hours: i64,
     pub(super) minutes: i64,
     pub(super) micros: i64,
+    /// Index of an infinity, which PostgreSQL has from release 17 on.
+    infinite: Option<usize>,
 }
 
 impl Interval {
     /// No time at all.
-    pub(super) const ZERO: Self = Self { years: 0, months: 0, days: 0, hours: 0, minutes: 0, micros: 0 };
+    pub(super) const ZERO: Self =
+        Self { years: 0, months: 0, days: 0, hours: 0, minutes: 0, micros: 0, infinite: None };
 
     fn parse(bytes: &[u8]) -> Result<Self, ValueError> {
         let mut fields = Fields::new(bytes, "interval");
         let (micros, days, months) = (fields.i64()?, fields.i32()?, fields.i32()?);
         fields.end()?;
+        let infinite = infinite(
+            (micros, days, months) == (i64::MAX, i32::MAX, i32::MAX),
+            (micros, days, months) == (i64::MIN, i32::MIN, i32::MIN),
+        );
         let (hour, minute) = (3_600_000_000, 60_000_000);
         let (hours, minutes, micros) = (micros / hour, micros % hour / minute, micros % minute);
-        Ok(Self { years: months / 12, months: months % 12, days, hours, minutes, micros })
+        Ok(Self { years: months / 12, months: months % 12, days, hours, minutes, micros, infinite })
     }
 }
 
@@ -231,6 +239,9 @@ const DAYS_PER_MONTH: f64 = 365.25 / 12.0;
 pub(super) fn interval(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Done {
     let parts = Interval::parse(bytes)?;
     if kind.modes.time == TimeMode::Structured {
+        if parts.infinite.is_some() {
+            return Err(ValueError("interval that time.precision.mode=structured can show"));
+        }
         return cell.json(|out| {
             structured::write_interval(out, &parts, kind.fraction_digits());
             Ok(())
@@ -243,6 +254,7 @@ pub(super) fn interval(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> 
             let months = parts.years.saturating_mul(12).saturating_add(parts.months);
             let days = f64::from(months) * DAYS_PER_MONTH + f64::from(parts.days);
             let total = ((days * 24.0 + parts.hours as f64) * 60.0 + parts.minutes as f64) * 60.0 + seconds;
+            // An infinite one, too long for 64 bits, stops at their ends.
             let micros = (total * 1e6) as i64;
             write_int(cell.json, micros);
             if let Some(column) = &mut cell.column {
@@ -250,7 +262,10 @@ pub(super) fn interval(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> 
             }
         }
         IntervalMode::String => cell.plain_text(|out| {
-            let Interval { years, months, days, hours, minutes, micros } = parts;
+            if let Some(end) = parts.infinite {
+                return out.extend_from_slice(INFINITE_INTERVALS[end]);
+            }
+            let Interval { years, months, days, hours, minutes, micros, .. } = parts;
             let _ = write!(out, "P{years}Y{months}M{days}DT{hours}H{minutes}M");
             write_seconds(out, micros);
             out.push(b'S');
@@ -342,6 +357,10 @@ pub(super) fn print_timestamp(bytes: &[u8], kind: &ColumnType, out: &mut Vec<u8>
 /// `1 year 2 mons 3 days 04:05:06.789`, PostgreSQL's default style.
 pub(super) fn print_interval(bytes: &[u8], _: &ColumnType, out: &mut Vec<u8>) -> Done {
     let parts = Interval::parse(bytes)?;
+    if let Some(end) = parts.infinite {
+        out.extend_from_slice(INFINITE_INTERVALS[end]);
+        return Ok(());
+    }
     let (mut first, mut negative) = (true, false);
     for (count, unit) in [(parts.years, "year"), (parts.months, "mon"), (parts.days, "day")] {
         if count != 0 {
