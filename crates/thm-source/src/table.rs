@@ -280,6 +280,10 @@ impl Table {
             let datum = tuple.values().nth(*index).unwrap_or(Datum::Null);
             column.write_header(datum, image, out).map_err(|problem| self.bad_value(column, problem))?;
         }
+        if let Some(field) = &self.key_field {
+            out.push(if self.key.is_empty() { b'{' } else { b',' });
+            write_header_value(field, out);
+        }
         out.push(b'}');
         Ok(())
     }
