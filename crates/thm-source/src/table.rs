@@ -278,7 +278,7 @@ impl Table {
             let column = &self.columns[*index];
             write_header_value(&column.field, out);
             let datum = tuple.values().nth(*index).unwrap_or(Datum::Null);
-            column.write_header(datum, image, out).map_err(|problem| self.bad_value(column, problem))?;
+            column.write_header(datum, image, out).map_err(|problem| self.bad_value(tuple, column, problem))?;
         }
         if let Some(field) = &self.key_field {
             out.push(if self.key.is_empty() { b'{' } else { b',' });
