@@ -35,8 +35,11 @@ pub struct Sample {
     frames: Vec<u8>,
 }
 
-/// A column: name, type, and a row's value in binary form.
-type SampleColumn = (String, u32, fn(u64) -> Option<Vec<u8>>);
+/// A row's value in binary form.
+type Value = fn(u64) -> Option<Vec<u8>>;
+
+/// A column: name, type, and its values.
+type SampleColumn = (String, u32, Value);
 
 impl Sample {
     /// The events of the demo.
@@ -48,7 +51,7 @@ impl Sample {
     /// Fifty columns: those of the events, and again and again the types that tables are mostly made of.
     #[must_use]
     pub fn wide(rows: u64) -> Self {
-        let kinds: [(u32, fn(u64) -> Option<Vec<u8>>); 6] =
+        let kinds: [(u32, Value); 6] =
             [(23, duration), (25, device), (1184, moment), (20, number), (1700, price), (16, flag)];
         let more = (0..42).map(|index| {
             let (oid, value) = kinds[index % kinds.len()];
@@ -110,7 +113,7 @@ fn push_frame(out: &mut Vec<u8>, columns: &[SampleColumn], row: u64) {
 }
 
 fn event_columns() -> Vec<SampleColumn> {
-    let columns: [(&str, u32, fn(u64) -> Option<Vec<u8>>); 8] = [
+    let columns: [(&str, u32, Value); 8] = [
         ("id", 20, number),
         ("content_id", 2950, |row| identity(row % 20)),
         ("user_id", 2950, identity),
@@ -219,7 +222,7 @@ impl Stages {
     pub fn envelope(&mut self) -> Result<()> {
         while let Some((lsn, bytes)) = self.buffer.peek()? {
             let message = Message::decode(bytes).map_err(malformed)?;
-            if self.position.ordinal % 100 == 0 {
+            if self.position.ordinal.is_multiple_of(100) {
                 self.commits += 1;
                 self.position = Position::new(Lsn(0x0171_4000_0000 + self.commits * 20_000), 0);
             }

@@ -385,7 +385,9 @@ mod tests {
 
     fn millis(text: &str, units: &str) -> Option<i64> {
         match read(text, units).ok()?.kind {
-            ExprKind::Literal(array) => array.as_primitive_opt::<arrow::datatypes::Int64Type>().map(|array| array.value(0)),
+            ExprKind::Literal(array) => {
+                array.as_primitive_opt::<arrow::datatypes::Int64Type>().map(|array| array.value(0))
+            }
             _ => None,
         }
     }

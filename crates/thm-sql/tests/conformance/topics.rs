@@ -12,8 +12,11 @@ const ONE_RECORD: &str = "an update is one record of its key, without a tombston
 /// What has never passed a filter has nothing to be deleted, but that is not known without keeping every key.
 const FILTER: &str = "an update that does not pass is a tombstone, whatever was there before";
 
-/// Name of a case, what our topic holds then (key and value of each record), and why.
-const NAMED: &[(&str, &[(&str, Option<&str>)], &str)] = &[
+/// Key and value of each record of a topic.
+type Held<'a> = &'a [(&'a str, Option<&'a str>)];
+
+/// Name of a case, what our topic holds then, and why.
+const NAMED: &[(&str, Held<'_>, &str)] = &[
     (
         "update whose before is absent",
         &[
