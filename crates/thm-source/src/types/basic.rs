@@ -203,19 +203,33 @@ pub(super) fn print_bits(bytes: &[u8], _: &ColumnType, out: &mut Vec<u8>) -> Don
 pub(super) fn print_float4(bytes: &[u8], _: &ColumnType, out: &mut Vec<u8>) -> Done {
     let value = f32::from_be_bytes(fixed(bytes, "real")?);
     let shortest = ryu::Buffer::new().format_finite(if value.is_finite() { value } else { 0.0 }).to_owned();
-    print_float(out, f64::from(value), &shortest, 6);
+    let gap = f64::from(value.abs().next_up()) - f64::from(value.abs());
+    print_float(out, (f64::from(value), gap), &shortest, 6);
     Ok(())
 }
 
 pub(super) fn print_float8(bytes: &[u8], _: &ColumnType, out: &mut Vec<u8>) -> Done {
     let value = f64::from_be_bytes(fixed(bytes, "double precision")?);
     let shortest = ryu::Buffer::new().format_finite(if value.is_finite() { value } else { 0.0 }).to_owned();
-    print_float(out, value, &shortest, 15);
+    print_float(out, (value, value.abs().next_up() - value.abs()), &shortest, 15);
     Ok(())
 }
 
-/// PostgreSQL's layout of the shortest digits: plain from 10^-4 up to 10^`widest`, else as `1.5e+20`.
-fn print_float(out: &mut Vec<u8>, value: f64, shortest: &str, widest: i32) {
+/// Whether digits, the first of which stands for 10^`exponent`, lie exactly between a value and its neighbour. They would
+/// be read as the value, being the even one of the two, but PostgreSQL takes only digits that are nearer.
+fn is_halfway(value: f64, gap: f64, digits: &str, exponent: i32) -> bool {
+    // Below, half a gap is a fraction, and so much is never printed; above, no short digits hit the middle.
+    if gap < 2.0 || value >= 2f64.powi(120) {
+        return false;
+    }
+    let zeros = u32::try_from(exponent + 1 - digits.len() as i32).ok();
+    let shown = || digits.parse::<u128>().ok()?.checked_mul(10u128.checked_pow(zeros?)?);
+    shown().is_some_and(|shown| shown.abs_diff(value as u128) as f64 * 2.0 == gap)
+}
+
+/// PostgreSQL's layout of the shortest digits: plain from 10^-4 up to 10^`widest`, else as `1.5e+20`. `gap` is the distance
+/// to the next value.
+fn print_float(out: &mut Vec<u8>, (value, gap): (f64, f64), shortest: &str, widest: i32) {
     if !value.is_finite() {
         out.extend_from_slice(if value.is_nan() {
             b"NaN"
@@ -241,6 +255,12 @@ fn print_float(out: &mut Vec<u8>, value: f64, shortest: &str, widest: i32) {
     }
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let exponent = whole.len() as i32 - leading as i32 + exponent - 1;
+    if is_halfway(value.abs(), gap, significant, exponent) {
+        let longer = (significant.len()..).map(|places| format!("{:.*e}", places, value.abs()));
+        // One more digit may be a zero.
+        let longer = longer.take(3).find(|text| !text.split('e').next().unwrap_or_default().ends_with('0'));
+        return print_float(out, (value.abs(), 0.0), &longer.unwrap_or_default(), widest);
+    }
     if (-4..widest).contains(&exponent) {
         if exponent < 0 {
             out.extend_from_slice(b"0.");

@@ -82,8 +82,15 @@ async fn refused_over_rest(bare: &Bare, server: &Postgres) {
 async fn failed_or_waiting(bare: &Bare, server: &Postgres) {
     execute(&server.url(), "CREATE PUBLICATION pub_others FOR TABLE content").await;
     let named = |name: &str, options| with(&postgres(server.port(), name), options);
-    bare.create("slot", &named("slot", json!({"slot.name": "slot_source"}))).await;
-    bare.create("others", &named("others", json!({}))).await;
+    // Two on one slot are refused where it shows. By another name of the server it only shows when the slot is taken.
+    let same = json!({"slot.name": "slot_source"});
+    let (status, body) = bare.post("slot", &named("slot", same.clone())).await;
+    let message = body["message"].as_str().unwrap_or_default();
+    assert_eq!(status, 409, "{body}");
+    assert!(["slot", "source", "slot_source", "choose another slot.name"].iter().all(|word| message.contains(word)));
+    let elsewhere = json!({"database.hostname": "localhost", "errors.max.retries": "-1"});
+    bare.create("slot", &with(&named("slot", same), elsewhere)).await;
+    bare.create("others", &named("others", json!({"publication.autocreate.mode": "disabled"}))).await;
     let weak = json!({"database.user": "weak", "database.password": "weak"});
     bare.create("weak", &named("weak", weak)).await;
     bare.create("disabled", &named("disabled", json!({"publication.autocreate.mode": "disabled"}))).await;
