@@ -158,7 +158,7 @@ async fn every_type_is_the_same_in_snapshot_and_stream() {
     bench.postgres.psql(&format!("INSERT INTO t VALUES (1, {row}); INSERT INTO t VALUES (2)"));
     let mut task = bench.start().await.unwrap();
     bench.catch_up(&mut *task).await;
-    bench.postgres.psql(&format!("INSERT INTO t VALUES (1001, {row}); INSERT INTO t VALUES (1002)"));
+    bench.postgres.psql(&format!("BEGIN; INSERT INTO t VALUES (1001, {row}); INSERT INTO t VALUES (1002); COMMIT"));
     bench.catch_up(&mut *task).await;
     let after: Vec<String> =
         bench.stored.iter().map(|record| record.rows_text().1.replace("\"id\":100", "\"id\":")).collect();
