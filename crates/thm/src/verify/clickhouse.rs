@@ -8,6 +8,8 @@ use super::expected::EnrichedRow;
 const COLUMNS: &str = "id, content_id, user_id, event_type, toUnixTimestamp64Milli(event_ts), device, content_type, \
     length_seconds, toInt64(engagement_seconds * 100), toInt64(engagement_pct * 100), raw_payload";
 const TABLE: &str = "thm.enriched_events FINAL";
+/// Ids that one query asks for: some 100 KiB of text, where ClickHouse refuses a query above 256 KiB unless told otherwise.
+const IDS_PER_QUERY: usize = 5_000;
 
 /// A client of the HTTP interface.
 pub struct ClickHouse {
@@ -96,10 +98,14 @@ impl ClickHouse {
         self.rows(&format!("id BETWEEN {from} AND {to}")).await
     }
 
-    /// Rows by id.
+    /// Rows by id, however many there are.
     pub async fn rows_of(&self, ids: &[i64]) -> Result<Vec<EnrichedRow>> {
-        let list: Vec<String> = ids.iter().map(i64::to_string).collect();
-        self.rows(&format!("id IN ({})", list.join(","))).await
+        let mut rows = Vec::new();
+        for some in ids.chunks(IDS_PER_QUERY) {
+            let list: Vec<String> = some.iter().map(i64::to_string).collect();
+            rows.extend(self.rows(&format!("id IN ({})", list.join(","))).await?);
+        }
+        Ok(rows)
     }
 
     /// Number of rows.
