@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::BytesMut;
 use futures::TryStreamExt;
 use thm_api::{Error, ErrorKind, Lsn, Result};
 use tokio_postgres::{Row, SimpleQueryMessage, SimpleQueryRow};
@@ -413,13 +412,11 @@ async fn evaluate(session: &Session, constant: &str, type_name: &str) -> Result<
     let sql = format!("COPY (SELECT CAST({constant} AS {type_name})) TO STDOUT (FORMAT binary)");
     let failed = |error| from_sql(error, "reading a column's default", constant.to_owned());
     let Ok(stream) = session.copy_out(&sql).await else { return Ok(None) };
-    let mut all = BytesMut::new();
+    let mut reader = CopyReader::default();
     let mut stream = std::pin::pin!(stream);
     while let Some(chunk) = stream.try_next().await.map_err(failed)? {
-        all.extend_from_slice(&chunk);
+        reader.push(&chunk);
     }
-    let mut reader = CopyReader::default();
-    reader.push(all.freeze());
     let row = reader.next_row().ok().flatten();
     let value = row.and_then(|row| {
         row.tuple().values().next().map(|datum| match datum {

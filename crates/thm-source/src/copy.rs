@@ -5,93 +5,92 @@
 //!   row:    n i16 │ n × (length i32, -1 for NULL │ bytes)             trailer: -1 i16
 //! ```
 //!
-//! Rows may be cut anywhere between chunks; the reader keeps the beginning of a row until its end comes. A server sends a
-//! row as one chunk, and then nothing is copied: the row is a slice of it. It is given as a tuple, so that snapshot and
-//! stream share one way to JSON.
+//! Rows may be cut anywhere between chunks; the reader keeps the beginning of a row until its end comes. A row is given as a
+//! tuple, so that snapshot and stream share one way to JSON. Memory: what was pushed and not read, and nothing is allocated
+//! for a row.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Buf;
 
 use crate::pgoutput::{DecodeError, Tuple};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
-/// A row, owned: it outlives the chunk it came in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CopyRow {
+/// A row, where the reader holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyRow<'a> {
     columns: u16,
     /// Its values with their lengths.
-    bytes: Bytes,
+    bytes: &'a [u8],
 }
 
-impl CopyRow {
+impl<'a> CopyRow<'a> {
     /// As a tuple; a row is well formed once it was returned.
+    #[must_use]
+    pub const fn tuple(&self) -> Tuple<'a> {
+        Tuple::of_copied(self.columns, self.bytes)
+    }
+}
+
+/// A row that was kept, in memory that is used for one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct KeptRow {
+    columns: u16,
+    bytes: Vec<u8>,
+}
+
+impl KeptRow {
+    /// Keeps this one instead.
+    pub fn keep(&mut self, row: CopyRow<'_>) {
+        self.columns = row.columns;
+        self.bytes.clear();
+        self.bytes.extend_from_slice(row.bytes);
+    }
+
+    /// As a tuple.
     #[must_use]
     pub fn tuple(&self) -> Tuple<'_> {
         Tuple::of_copied(self.columns, &self.bytes)
-    }
-
-    /// Bytes it holds.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether it holds nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
     }
 }
 
 /// Reads rows from chunks.
 #[derive(Debug, Default)]
 pub struct CopyReader {
-    /// What came and is not read yet.
-    chunk: Bytes,
+    /// What came.
+    bytes: Vec<u8>,
+    /// How much of it is read.
+    at: usize,
     in_rows: bool,
     ended: bool,
 }
 
 impl CopyReader {
     /// Appends a chunk.
-    pub fn push(&mut self, chunk: Bytes) {
-        if self.chunk.is_empty() {
-            self.chunk = chunk;
-            return;
-        }
-        let mut joined = BytesMut::with_capacity(self.chunk.len() + chunk.len());
-        joined.extend_from_slice(&self.chunk);
-        joined.extend_from_slice(&chunk);
-        self.chunk = joined.freeze();
+    pub fn push(&mut self, chunk: &[u8]) {
+        // A server sends a row as one chunk: then all that came before is read, and nothing is moved.
+        self.bytes.drain(..std::mem::take(&mut self.at));
+        self.bytes.extend_from_slice(chunk);
     }
 
     /// The next whole row; `None` until more comes, or at the end.
-    pub fn next_row(&mut self) -> Result<Option<CopyRow>, DecodeError> {
+    pub fn next_row(&mut self) -> Result<Option<CopyRow<'_>>, DecodeError> {
         if self.ended || !self.skip_header()? {
             return Ok(None);
         }
-        let mut rest = &self.chunk[..];
-        if rest.len() < 2 {
-            return Ok(None);
-        }
-        let Ok(columns) = u16::try_from(rest.get_i16()) else {
+        let Some((columns, mut rest)) = self.bytes[self.at..].split_first_chunk::<2>() else { return Ok(None) };
+        let Ok(columns) = u16::try_from(i16::from_be_bytes(*columns)) else {
             self.ended = true;
             return Ok(None);
         };
+        let start = self.at + 2;
         for _ in 0..columns {
-            if rest.len() < 4 {
-                return Ok(None);
-            }
-            let length = usize::try_from(rest.get_i32()).unwrap_or(0);
-            if rest.len() < length {
-                return Ok(None);
-            }
-            rest.advance(length);
+            let Some((length, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+            let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
+            let Some(after) = after.get(length..) else { return Ok(None) };
+            rest = after;
         }
-        let used = self.chunk.len() - rest.len();
-        let mut bytes = self.chunk.split_to(used);
-        bytes.advance(2);
-        Ok(Some(CopyRow { columns, bytes }))
+        self.at = self.bytes.len() - rest.len();
+        Ok(Some(CopyRow { columns, bytes: &self.bytes[start..self.at] }))
     }
 
     /// Whether the trailer was read.
@@ -105,17 +104,17 @@ impl CopyReader {
             return Ok(true);
         }
         let fixed = SIGNATURE.len() + 8;
-        if self.chunk.len() < fixed {
+        if self.bytes.len() < fixed {
             return Ok(false);
         }
-        if !self.chunk.starts_with(SIGNATURE) {
+        if !self.bytes.starts_with(SIGNATURE) {
             return Err(DecodeError::new("COPY does not begin with its signature"));
         }
-        let extension = (&self.chunk[SIGNATURE.len() + 4..fixed]).get_u32() as usize;
-        if self.chunk.len() < fixed.saturating_add(extension) {
+        let extension = (&self.bytes[SIGNATURE.len() + 4..fixed]).get_u32() as usize;
+        if self.bytes.len() < fixed.saturating_add(extension) {
             return Ok(false);
         }
-        self.chunk.advance(fixed + extension);
+        self.at = fixed + extension;
         self.in_rows = true;
         Ok(true)
     }
@@ -158,7 +157,7 @@ mod tests {
             let mut reader = CopyReader::default();
             let mut read = Vec::new();
             for chunk in stream(&rows).chunks(step) {
-                reader.push(Bytes::copy_from_slice(chunk));
+                reader.push(chunk);
                 while let Some(row) = reader.next_row().unwrap() {
                     let value = |datum| match datum { Datum::Binary(bytes) => Some(Vec::from(bytes)), _ => None };
                     read.push(row.tuple().values().map(value).collect::<Vec<_>>());
@@ -172,9 +171,9 @@ mod tests {
         fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..80), signed: bool) {
             let mut reader = CopyReader::default();
             if signed {
-                reader.push(Bytes::copy_from_slice(&stream(&[])[..19]));
+                reader.push(&stream(&[])[..19]);
             }
-            reader.push(bytes.into());
+            reader.push(&bytes);
             while let Ok(Some(_)) = reader.next_row() {}
         }
     }

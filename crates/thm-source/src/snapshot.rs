@@ -10,23 +10,20 @@
 //! one is, so that its acknowledgement says "the whole snapshot is durable".
 
 use std::collections::{HashSet, VecDeque};
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use metrics::Gauge;
 use thm_api::{
-    Error, ErrorKind, LogBatch, Lsn, Op, Position, Progress, Result, SourceAppend, SourceBatch, Superseded,
+    Error, ErrorKind, Hosts, LogBatch, Lsn, Op, Position, Progress, Result, SourceAppend, SourceBatch, Superseded,
     Supersession, TopicSpec,
 };
-use thm_codec::debezium::{Change, SnapshotMarker};
+use thm_codec::debezium::{Change, EventTime, SnapshotMarker};
 use tokio::time::Instant;
-use tokio_postgres::CopyOutStream;
 
 use crate::catalog::{self, TableName};
-use crate::copy::{CopyReader, CopyRow};
+use crate::copy::{CopyReader, CopyRow, KeptRow};
 use crate::encoder::{Encoder, RowChange, RowOrigin};
 use crate::failure::from_sql;
 use crate::notifications::{Event, Notifier};
@@ -36,20 +33,21 @@ use crate::session::{Session, identifier, literal};
 use crate::stream::{DEFAULT_POLL_BYTES, now};
 use crate::table::Table;
 use crate::toast::{TableStorage, table_storage};
+use crate::transport::{CopyPart, CopySession};
 
 /// A running snapshot.
 pub struct Snapshot {
     session: Arc<Session>,
     options: Arc<Options>,
-    consistent_point: Lsn,
-    taken_us: i64,
-    tx_id: u64,
+    taken: Taken,
+    /// Present between tables.
+    copying: Option<CopySession>,
     waiting: VecDeque<TableName>,
     /// Tables whose rows may be used before all of them are there: they refer to others, and none refers to them.
     facts: HashSet<u32>,
     /// A table that is being opened, kept so that a dropped poll does not begin its `COPY` twice.
-    opening: Option<BoxFuture<'static, Result<Option<Current>>>>,
-    current: Option<Current>,
+    opening: Option<BoxFuture<'static, Result<Opened>>>,
+    current: Option<Box<Current>>,
     /// Topics of tables that had no row: they are created all the same.
     empty: Vec<Arc<TopicSpec>>,
     /// Tables whose rows are all read: what their topics held before is superseded.
@@ -61,9 +59,46 @@ pub struct Snapshot {
     done: bool,
 }
 
+/// When and where the snapshot was taken.
+#[derive(Clone, Copy)]
+struct Taken {
+    consistent_point: Lsn,
+    taken_us: i64,
+    tx_id: u64,
+}
+
+impl Taken {
+    /// Of every row.
+    const fn position(&self) -> Position {
+        Position::snapshot(self.consistent_point)
+    }
+
+    /// What `source` says.
+    fn change(&self, snapshot: SnapshotMarker) -> Change<'static> {
+        let Self { consistent_point, taken_us, tx_id } = *self;
+        Change { commit_us: taken_us, snapshot, lsn: consistent_point.0, tx_id, ..Change::default() }
+    }
+
+    /// Gives a row.
+    fn give(&self, encoder: &mut Encoder, held: &Held, marker: SnapshotMarker, now: EventTime) -> Result<()> {
+        let origin = RowOrigin { position: self.position(), change: self.change(marker), now };
+        let (relation, tuple) = (held.table.relation.oid, held.row.tuple());
+        if let Some(toast) = encoder.toast() {
+            toast.insert(relation, &tuple, origin.position)?;
+        }
+        encoder.push(relation, RowChange::Insert(Op::Read, tuple), &origin).map(drop)
+    }
+}
+
+/// A table whose `COPY` has begun; or none, and the session for the next.
+enum Opened {
+    Table(Box<Current>),
+    Gone(CopySession),
+}
+
 struct Current {
     table: Arc<Table>,
-    stream: Pin<Box<CopyOutStream>>,
+    session: CopySession,
     reader: CopyReader,
     rows: u64,
     progress: SnapshotMeters,
@@ -99,15 +134,42 @@ impl SnapshotMeters {
 /// The last row read: whether it is its table's last is not known yet.
 struct Held {
     table: Arc<Table>,
-    row: CopyRow,
+    row: KeptRow,
     first_of_table: bool,
     first_table: bool,
+}
+
+impl Held {
+    fn new(table: &Arc<Table>, row: CopyRow<'_>, first_table: bool) -> Self {
+        let mut held = Self { table: Arc::clone(table), row: KeptRow::default(), first_of_table: true, first_table };
+        held.row.keep(row);
+        held
+    }
+
+    /// Holds the next row instead.
+    fn replace(&mut self, table: &Arc<Table>, row: CopyRow<'_>, first_of_table: bool, first_table: bool) {
+        if first_of_table {
+            self.table = Arc::clone(table);
+        }
+        self.row.keep(row);
+        (self.first_of_table, self.first_table) = (first_of_table, first_table);
+    }
+
+    /// Where it stands among the rows, now that its successor is known: the first row of the next table, or one of its own.
+    const fn marker(&self, last_of_table: bool) -> SnapshotMarker {
+        match (self.first_of_table, last_of_table) {
+            (true, _) if self.first_table => SnapshotMarker::First,
+            (_, true) => SnapshotMarker::LastInDataCollection,
+            (true, false) => SnapshotMarker::FirstInDataCollection,
+            (false, false) => SnapshotMarker::True,
+        }
+    }
 }
 
 impl Snapshot {
     /// Opens the exported snapshot. From then on the session that exported it may go on.
     pub async fn open(
-        session: Session,
+        (session, hosts): (Session, &Hosts),
         options: Arc<Options>,
         snapshot: &str,
         consistent_point: Lsn,
@@ -120,6 +182,8 @@ impl Snapshot {
         let begin =
             format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}", literal(snapshot));
         session.batch_execute(&begin).await.map_err(failed)?;
+        let mut copying = CopySession::connect(&options, hosts).await?;
+        copying.command(&begin, snapshot).await?;
         let notifier = Notifier::new(&options, tables.iter().map(TableName::to_string).collect());
         let among = |oid: &u32| tables.iter().any(|table| table.oid == *oid);
         let referenced: HashSet<u32> = references.iter().filter(|(from, _)| among(from)).map(|(_, to)| *to).collect();
@@ -129,9 +193,8 @@ impl Snapshot {
             waiting: catalog::snapshot_order(&tables, &references, &options.snapshot_order).into(),
             session: Arc::new(session),
             options,
-            consistent_point,
-            taken_us: now().0.div_euclid(1_000),
-            tx_id,
+            taken: Taken { consistent_point, taken_us: now().0.div_euclid(1_000), tx_id },
+            copying: Some(copying),
             opening: None,
             current: None,
             empty: Vec::new(),
@@ -158,118 +221,117 @@ impl Snapshot {
         }
         while encoder.bytes() < DEFAULT_POLL_BYTES {
             if self.current.is_none() {
-                let Some(name) = self.waiting.front() else { return self.finish(encoder) };
-                let (session, options, name) = (Arc::clone(&self.session), Arc::clone(&self.options), name.clone());
-                let opening = self.opening.get_or_insert_with(|| Box::pin(open_table(session, options, name)));
-                let opened = opening.await;
-                self.opening = None;
-                self.current = opened?;
-                self.waiting.pop_front();
-                self.tables_opened += 1;
-                if let Some(table) = self.current.as_ref().map(|current| current.table.full_name()) {
-                    self.tell(Event::InProgress(&table), encoder)?;
+                if self.waiting.is_empty() {
+                    return self.finish(encoder);
                 }
-                if let Some(current) = &self.current {
-                    encoder.set_table(Arc::clone(&current.table))?;
-                    if let (Some(storage), Some(toast)) = (&current.storage, encoder.toast()) {
-                        toast.meet(&streamed(&current.table.relation, storage), Some(storage), None)?;
-                    }
-                }
+                self.open_next(encoder).await?;
+            }
+            if self.give_rows(encoder)? {
                 continue;
             }
             let Some(current) = &mut self.current else { continue };
-            if let Some(row) = current.reader.next_row().map_err(|error| decode(&current.table, error))? {
-                let first_of_table = current.rows == 0;
-                current.rows += 1;
-                let first_table = self.tables_opened == 1;
-                let held = Held { table: Arc::clone(&current.table), row, first_of_table, first_table };
-                self.give_held(encoder, first_of_table)?;
-                self.held = Some(held);
-                continue;
-            }
-            let table = &current.table;
-            match tokio::time::timeout_at(deadline, current.stream.try_next()).await {
+            match tokio::time::timeout_at(deadline, current.session.fill(&current.table.full_name)).await {
                 Err(_late) => break,
-                Ok(chunk) => match chunk.map_err(|error| from_sql(error, "copying a table", table.full_name()))? {
-                    Some(chunk) => current.reader.push(chunk),
-                    None => self.end_table(encoder)?,
-                },
+                Ok(filled) => filled?,
             }
         }
-        self.batch(encoder, Position::snapshot(self.consistent_point))
+        self.batch(encoder, self.taken.position())
+    }
+
+    /// Begins the next table. Cancel-safe: one that is being opened is kept.
+    async fn open_next(&mut self, encoder: &mut Encoder) -> Result<()> {
+        let Some(name) = self.waiting.front() else { return Ok(()) };
+        if let Some(copying) = self.copying.take() {
+            let (session, options, name) = (Arc::clone(&self.session), Arc::clone(&self.options), name.clone());
+            self.opening = Some(Box::pin(open_table(session, copying, options, name)));
+        }
+        let Some(opening) = &mut self.opening else {
+            return Err(Error::new(ErrorKind::Internal, "copying a table", name.to_string()));
+        };
+        let opened = opening.await;
+        self.opening = None;
+        self.waiting.pop_front();
+        self.tables_opened += 1;
+        let current = match opened? {
+            Opened::Gone(copying) => {
+                self.copying = Some(copying);
+                return Ok(());
+            }
+            Opened::Table(current) => current,
+        };
+        self.tell(Event::InProgress(&current.table.full_name), encoder)?;
+        encoder.set_table(Arc::clone(&current.table))?;
+        if let (Some(storage), Some(toast)) = (&current.storage, encoder.toast()) {
+            toast.meet(&streamed(&current.table.relation, storage), Some(storage), None)?;
+        }
+        self.current = Some(current);
+        Ok(())
+    }
+
+    /// Gives rows until the batch is full or the table ends (true), or more must be read first (false).
+    fn give_rows(&mut self, encoder: &mut Encoder) -> Result<bool> {
+        let now = now();
+        while encoder.bytes() < DEFAULT_POLL_BYTES {
+            let Some(current) = &mut self.current else { break };
+            let Current { table, session, reader, rows, .. } = &mut **current;
+            if let Some(row) = reader.next_row().map_err(|error| decode(table, error))? {
+                let first_of_table = *rows == 0;
+                *rows += 1;
+                let first_table = self.tables_opened == 1;
+                let Some(held) = &mut self.held else {
+                    self.held = Some(Held::new(table, row, first_table));
+                    continue;
+                };
+                self.taken.give(encoder, held, held.marker(first_of_table), now)?;
+                held.replace(table, row, first_of_table, first_table);
+                continue;
+            }
+            match session.part(&table.full_name)? {
+                Some(CopyPart::Chunk(chunk)) => reader.push(chunk),
+                Some(CopyPart::End) => self.end_table(encoder)?,
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     fn tell(&mut self, event: Event<'_>, encoder: &mut Encoder) -> Result<()> {
-        let (here, now) = (Position::snapshot(self.consistent_point), now());
+        let (here, now) = (self.taken.position(), now());
         let note = self.notifier.as_mut().and_then(|notifier| notifier.tell(event, now));
         note.map_or(Ok(()), |note| encoder.push_note_in_order(note, here, now))
     }
 
     fn end_table(&mut self, encoder: &mut Encoder) -> Result<()> {
         let Some(current) = self.current.take() else { return Ok(()) };
-        if !current.reader.ended() {
-            let error = Error::new(ErrorKind::SourceUnreachable, "copying a table", current.table.full_name());
+        let Current { table, session, reader, rows, progress, .. } = *current;
+        if !reader.ended() {
+            let error = Error::new(ErrorKind::SourceUnreachable, "copying a table", table.full_name());
             return Err(error.with_source("it ended without its trailer"));
         }
-        if current.rows == 0 {
-            self.empty.push(Arc::clone(&current.table.topic));
+        if rows == 0 {
+            self.empty.push(Arc::clone(&table.topic));
         }
-        self.ended.push(Arc::clone(&current.table));
-        current.progress.end(current.rows);
-        tracing::info!(table = current.table.full_name(), rows = current.rows, "snapshot of table ends");
-        self.tell(Event::TableScanCompleted { table: &current.table.full_name, rows: current.rows }, encoder)
-    }
-
-    /// Gives the held row, now that its successor is known: the first row of the next table, or one of its own.
-    fn give_held(&mut self, encoder: &mut Encoder, last_of_table: bool) -> Result<()> {
-        let Some(held) = self.held.take() else { return Ok(()) };
-        let marker = match (held.first_of_table, last_of_table) {
-            (true, _) if held.first_table => SnapshotMarker::First,
-            (_, true) => SnapshotMarker::LastInDataCollection,
-            (true, false) => SnapshotMarker::FirstInDataCollection,
-            (false, false) => SnapshotMarker::True,
-        };
-        self.give(encoder, held, marker)
-    }
-
-    fn give(&mut self, encoder: &mut Encoder, held: Held, marker: SnapshotMarker) -> Result<()> {
-        let change = Change {
-            commit_us: self.taken_us,
-            snapshot: marker,
-            last_commit: None,
-            lsn: self.consistent_point.0,
-            tx_id: self.tx_id,
-            order: None,
-            origin: None,
-        };
-        let origin = RowOrigin { position: Position::snapshot(self.consistent_point), change, now: now() };
-        let relation = held.table.relation.oid;
-        if let Some(toast) = encoder.toast() {
-            toast.insert(relation, &held.row.tuple(), origin.position)?;
-        }
-        encoder.push(relation, RowChange::Insert(Op::Read, held.row.tuple()), &origin)?;
+        progress.end(rows);
+        tracing::info!(table = table.full_name, rows, "snapshot of table ends");
+        self.tell(Event::TableScanCompleted { table: &table.full_name, rows }, encoder)?;
+        self.ended.push(table);
+        self.copying = Some(session);
         Ok(())
     }
 
     /// The whole table has been given, so what its topic held before is no longer true.
     fn supersedes(&self, table: &Table) -> Superseded {
-        let change = Change {
-            commit_us: self.taken_us,
-            snapshot: SnapshotMarker::True,
-            lsn: self.consistent_point.0,
-            tx_id: self.tx_id,
-            ..Change::default()
-        };
-        table.superseded(&self.options, Position::snapshot(self.consistent_point), Supersession::Snapshot, &change)
+        let change = self.taken.change(SnapshotMarker::True);
+        table.superseded(&self.options, self.taken.position(), Supersession::Snapshot, &change)
     }
 
     fn finish(&mut self, encoder: &mut Encoder) -> Result<SourceBatch> {
         if let Some(held) = self.held.take() {
-            self.give(encoder, held, SnapshotMarker::Last)?;
+            self.taken.give(encoder, &held, SnapshotMarker::Last, now())?;
         }
         self.tell(Event::Completed, encoder)?;
         self.done = true;
-        self.batch(encoder, Position::end_of(self.consistent_point))
+        self.batch(encoder, Position::end_of(self.taken.consistent_point))
     }
 
     fn batch(&mut self, encoder: &mut Encoder, complete: Position) -> Result<SourceBatch> {
@@ -301,7 +363,7 @@ impl Snapshot {
         ended.retain(|table| seen.insert(table.topic.name.clone()));
         let superseded = ended.iter().map(|table| self.supersedes(table)).collect();
         let mut appends = encoder.cut()?;
-        let here = Position::snapshot(self.consistent_point);
+        let here = self.taken.position();
         appends.extend(self.empty.drain(..).map(|topic| no_records(topic, here)));
         Ok(SourceBatch { appends, complete: Some(complete), incomplete, superseded })
     }
@@ -314,8 +376,15 @@ pub fn no_records(topic: Arc<TopicSpec>, position: Position) -> SourceAppend {
     SourceAppend { topic, partition: 0, batch, progress: Progress::at(position) }
 }
 
-async fn open_table(session: Arc<Session>, options: Arc<Options>, name: TableName) -> Result<Option<Current>> {
-    let Some((mut relation, facts)) = catalog::table(&session, &name).await? else { return Ok(None) };
+async fn open_table(
+    session: Arc<Session>,
+    mut copying: CopySession,
+    options: Arc<Options>,
+    name: TableName,
+) -> Result<Opened> {
+    let Some((mut relation, facts)) = catalog::table(&session, &name).await? else {
+        return Ok(Opened::Gone(copying));
+    };
     let filter = narrow(&session, &options, &name, &mut relation).await?;
     let table = Arc::new(Table::new(relation, &facts, &options)?);
     let place = format!("{}.{}", identifier(&name.schema), identifier(&name.name));
@@ -331,11 +400,10 @@ async fn open_table(session: Arc<Session>, options: Arc<Options>, name: TableNam
         true => table_storage(&session, name.oid).await?,
         false => None,
     };
-    let stream = session.copy_out(&sql).await;
-    let stream = stream.map_err(|error| from_sql(error, "copying a table", table.full_name()))?;
-    tracing::info!(table = table.full_name(), "snapshot of table begins");
+    copying.copy(&sql, &table.full_name).await?;
+    tracing::info!(table = table.full_name, "snapshot of table begins");
     let reader = CopyReader::default();
-    Ok(Some(Current { table, stream: Box::pin(stream), reader, rows: 0, progress, storage }))
+    Ok(Opened::Table(Box::new(Current { table, session: copying, reader, rows: 0, progress, storage })))
 }
 
 /// Takes away what the publication leaves out of the table, if that is wanted, and gives the condition on its rows.

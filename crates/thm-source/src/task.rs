@@ -258,9 +258,10 @@ impl Opening<'_> {
         let toast = self.hydrator(&mut state)?;
         let snapshot = match &created.snapshot {
             Some(name) => {
-                let session = Session::connect(&options, &self.context.hosts).await?;
-                let tables = std::mem::take(&mut self.tables);
-                Some(Snapshot::open(session, Arc::clone(&options), name, created.consistent_point, tables).await?)
+                let hosts = &self.context.hosts;
+                let session = Session::connect(&options, hosts).await?;
+                let (tables, point) = (std::mem::take(&mut self.tables), created.consistent_point);
+                Some(Snapshot::open((session, hosts), Arc::clone(&options), name, point, tables).await?)
             }
             None => {
                 self.transport.start().await?;

@@ -37,6 +37,11 @@ impl HeaderBlock {
     }
 }
 
+/// A new buffer is larger than the batch before it by so much of that: rows of a table differ in length.
+const SPARE_PART: usize = 8;
+/// No more is reserved before a record comes: writers cut batches at a megabyte, and one huge record is no rule.
+const MOST_SPARE_BYTES: usize = (1 << 20) + (1 << 18);
+
 fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         None => write_varint(out, -1),
@@ -125,7 +130,9 @@ impl BatchWriter {
         if self.records == 0 {
             return Bytes::new();
         }
-        let next = Vec::with_capacity(self.buffer.len().min(1 << 20));
+        // Batches of a flood are of one size: the next buffer has room for one like this, as a buffer that is outgrown is
+        // copied, here and once more by a log that does not keep memory of which half is used.
+        let next = Vec::with_capacity((self.buffer.len() + self.buffer.len() / SPARE_PART).min(MOST_SPARE_BYTES));
         let mut batch = std::mem::replace(&mut self.buffer, next);
         self.buffer.resize(HEADER_BYTES, 0);
         seal(&mut batch, 0, self.records, self.base_timestamp, self.max_timestamp);

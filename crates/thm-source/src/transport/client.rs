@@ -58,22 +58,7 @@ pub struct ReplicationClient {
 impl ReplicationClient {
     /// Connects and logs in.
     pub async fn connect(options: &Options, hosts: &Hosts) -> Result<Self> {
-        let (host, port) = hosts.resolve(&options.host, options.port);
-        let login = Login {
-            user: &options.user,
-            password: options.password.expose(),
-            database: &options.database,
-            settings: SESSION_SETTINGS,
-        };
-        let connecting = async {
-            let mut connection = Connection::connect(&host, port).await?;
-            handshake::log_in(&mut connection, login).await?;
-            Ok(connection)
-        };
-        let connected = timeout(DEFAULT_CONNECT_TIMEOUT, connecting).await;
-        let connection = connected.unwrap_or(Err(WireError::Late(DEFAULT_CONNECT_TIMEOUT))).map_err(|error| {
-            from_replication(error, "connecting for replication", format!("{host}:{port}/{}", options.database))
-        })?;
+        let connection = connect(options, hosts, true, "connecting for replication").await?;
         Ok(Self {
             connection,
             phase: Phase::Gated,
@@ -153,6 +138,31 @@ impl ReplicationClient {
     fn failed(&self, error: WireError, doing: &'static str) -> Error {
         from_replication(error, doing, &self.slot)
     }
+}
+
+/// Connects and logs in.
+pub(super) async fn connect(
+    options: &Options,
+    hosts: &Hosts,
+    replication: bool,
+    doing: &'static str,
+) -> Result<Connection> {
+    let (host, port) = hosts.resolve(&options.host, options.port);
+    let login = Login {
+        user: &options.user,
+        password: options.password.expose(),
+        database: &options.database,
+        settings: SESSION_SETTINGS,
+        replication,
+    };
+    let connecting = async {
+        let mut connection = Connection::connect(&host, port).await?;
+        handshake::log_in(&mut connection, login).await?;
+        Ok(connection)
+    };
+    let connected = timeout(DEFAULT_CONNECT_TIMEOUT, connecting).await;
+    let connected = connected.unwrap_or(Err(WireError::Late(DEFAULT_CONNECT_TIMEOUT)));
+    connected.map_err(|error| from_replication(error, doing, format!("{host}:{port}/{}", options.database)))
 }
 
 /// A message of the stream, and where its bytes lie.

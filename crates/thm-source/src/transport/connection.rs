@@ -97,6 +97,24 @@ impl Connection {
         }
     }
 
+    /// The same of a sender that is mostly faster than we are: what is there is read at once, without a wait for it.
+    /// Cancel-safe.
+    pub async fn fill_at_once(&mut self) -> Result<(), WireError> {
+        loop {
+            let read = match self.read_now()? {
+                None => self.read_when_ready().await?,
+                read => read,
+            };
+            // Registered, it would wake a worker for each message.
+            self.watch = None;
+            match read {
+                Some(ReadSize { bytes: 0, .. }) => return Err(WireError::Ended),
+                Some(_) => return Ok(()),
+                None => {}
+            }
+        }
+    }
+
     /// `None`: nothing was there.
     fn read_now(&mut self) -> io::Result<Option<ReadSize>> {
         would_block(self.buffer.read(|free| self.channel.read(free)))

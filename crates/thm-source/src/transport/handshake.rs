@@ -28,6 +28,8 @@ pub struct Login<'a> {
     pub database: &'a str,
     /// Settings of the session, as command-line switches.
     pub settings: &'a str,
+    /// For replication; else the session takes SQL alone.
+    pub replication: bool,
 }
 
 /// Numbers of the authentication messages.
@@ -46,7 +48,7 @@ pub async fn log_in(connection: &mut Connection, login: Login<'_>) -> Result<(),
     let parameters = [
         ("user", login.user),
         ("database", login.database),
-        ("replication", "database"),
+        ("replication", if login.replication { "database" } else { "false" }),
         ("client_encoding", "UTF8"),
         ("application_name", "thm source"),
         ("options", login.settings),
@@ -168,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    const LOGIN: Login<'_> = Login { user: "u", password: "p", database: "d", settings: "" };
+    const LOGIN: Login<'_> = Login { user: "u", password: "p", database: "d", settings: "", replication: true };
 
     fn answer(number: u32, rest: &[u8]) -> Result<bool, WireError> {
         let body = [&number.to_be_bytes(), rest].concat();

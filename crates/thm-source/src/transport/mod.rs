@@ -10,6 +10,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`client`] | the session: commands, stream, end |
+//! | [`copy_session`] | a SQL session beside it, for the snapshot's `COPY` |
 //! | [`handshake`] | startup and authentication |
 //! | [`connection`], [`read_buffer`], [`pace`] | reads of many messages at once, waits in between |
 //! | [`frame`] | the protocol's bytes, pure |
@@ -18,6 +19,7 @@
 pub mod channel;
 pub mod client;
 pub mod connection;
+pub mod copy_session;
 pub mod frame;
 pub mod handshake;
 pub mod pace;
@@ -29,6 +31,7 @@ use async_trait::async_trait;
 use thm_api::{Lsn, Result};
 
 pub use client::ReplicationClient;
+pub use copy_session::{CopyPart, CopySession};
 pub use wire_error::WireError;
 
 /// A slot that was just made.

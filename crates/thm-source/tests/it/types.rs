@@ -155,7 +155,7 @@ async fn binary(session: &Session, query: &str) -> Vec<Vec<u8>> {
     let copy = session.copy_out(&format!("COPY ({query}) TO STDOUT (FORMAT binary)")).await.unwrap();
     let chunks: Vec<bytes::Bytes> = copy.try_collect().await.unwrap();
     let mut reader = CopyReader::default();
-    chunks.into_iter().for_each(|chunk| reader.push(chunk));
+    chunks.iter().for_each(|chunk| reader.push(chunk));
     let mut rows = Vec::new();
     while let Some(row) = reader.next_row().unwrap() {
         let Some(Datum::Binary(bytes)) = row.tuple().values().next() else { panic!("{query}: no value") };
