@@ -177,6 +177,13 @@ impl Error {
         self
     }
 
+    /// With another name of the object, where more of it is known than where it failed.
+    #[must_use]
+    pub fn with_object(mut self, object: impl Into<String>) -> Self {
+        self.0.object = object.into();
+        self
+    }
+
     /// With the records it is about.
     #[must_use]
     pub fn with_rejected(mut self, rejected: Vec<RejectedRecord>) -> Self {

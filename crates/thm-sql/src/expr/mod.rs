@@ -13,6 +13,7 @@ pub mod cast;
 pub mod logic;
 pub mod nested;
 pub mod sequence;
+pub mod shown;
 pub mod text;
 
 use std::cell::{Cell, OnceCell};

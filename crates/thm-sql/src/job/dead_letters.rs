@@ -35,8 +35,7 @@ impl DeadLetters {
         if self.log.progress(&self.queue, &producer)?.is_some_and(|told| told.offset >= offset) {
             return Ok(());
         }
-        let Some((key, value, timestamp_ms)) = self.record(from, offset).await? else { return Ok(()) };
-        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        let Some((key, value, timestamp_ms)) = record(&*self.log, from, offset).await? else { return Ok(()) };
         let (partition, at) = (from.partition.to_string(), offset.to_string());
         let headers = [
             ("__connect.errors.topic", &*from.topic),
@@ -47,7 +46,7 @@ impl DeadLetters {
             ("__connect.errors.stage", "TRANSFORMATION"),
             ("__connect.errors.class.name", "thamanya.sql"),
             ("__connect.errors.exception.class.name", error.kind().code()),
-            ("__connect.errors.exception.message", &format!("{error}: {cause}")),
+            ("__connect.errors.exception.message", &error.to_string()),
         ];
         let mut block = HeaderBlock::default();
         headers.iter().for_each(|(name, value)| block.push(name, Some(value.as_bytes())));
@@ -58,22 +57,22 @@ impl DeadLetters {
         let append = Append { batch: Some(batch), progress: Some((producer, progress)) };
         self.log.append(&self.queue, append).await?.durable.await
     }
+}
 
-    /// Key, value and timestamp of a record.
-    async fn record(&self, from: &TopicPartition, offset: i64) -> Result<Option<Found>> {
-        let limits = ReadLimits { max_bytes: 1, max_wait: Duration::ZERO };
-        let read = self.log.read(from, Offset(offset), limits).await?;
-        for fetched in &read.batches {
-            let bytes = decode::unpacked(from, fetched)?;
-            let records = record_batch::records(&bytes).map_err(|error| decode::broken(from, fetched, error))?;
-            for record in records.flatten() {
-                if fetched.base_offset.0 + i64::from(record.offset_delta) == offset {
-                    return Ok(Some((record.key, record.value, record.timestamp_ms)));
-                }
+/// Key, value and timestamp of a record.
+pub(super) async fn record(log: &dyn Log, from: &TopicPartition, offset: i64) -> Result<Option<Found>> {
+    let limits = ReadLimits { max_bytes: 1, max_wait: Duration::ZERO };
+    let read = log.read(from, Offset(offset), limits).await?;
+    for fetched in &read.batches {
+        let bytes = decode::unpacked(from, fetched)?;
+        let records = record_batch::records(&bytes).map_err(|error| decode::broken(from, fetched, error))?;
+        for record in records.flatten() {
+            if fetched.base_offset.0 + i64::from(record.offset_delta) == offset {
+                return Ok(Some((record.key, record.value, record.timestamp_ms)));
             }
         }
-        Ok(None)
     }
+    Ok(None)
 }
 
 type Found = (Option<bytes::Bytes>, Option<bytes::Bytes>, i64);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::decode::{Chunk, Decoder};
 use super::feed::Feed;
 use super::merge::{Bound, View};
+use crate::operator::Rows;
 
 /// Ranks of stream partitions begin here, so that all look-ups come before them whatever the plan.
 pub(super) const STREAM_RANK: u32 = 1 << 16;
@@ -44,11 +45,11 @@ pub(super) struct Input {
     pub end: Option<i64>,
     next_read: i64,
     chunks: VecDeque<Chunk>,
-    rows: Rows,
+    from: From,
 }
 
 /// Where an input's rows come from.
-pub(super) enum Rows {
+pub(super) enum From {
     /// Records of a partition.
     Topic(Box<Decoder>),
     /// Rows that are made or read here; the partition is a name for the checkpoint.
@@ -60,7 +61,7 @@ impl Input {
         (partition, topic_uuid): (TopicPartition, Uuid),
         (rank, role): (u32, Role),
         (offset, place, end): (i64, Position, Option<i64>),
-        rows: Rows,
+        from: From,
         complete: watch::Receiver<Option<Arc<Complete>>>,
     ) -> Self {
         Self {
@@ -76,7 +77,7 @@ impl Input {
             end,
             next_read: offset,
             chunks: VecDeque::new(),
-            rows,
+            from,
         }
     }
 
@@ -92,20 +93,20 @@ impl Input {
 
     /// Columns that have been seen, and those that could be read, for a checkpoint.
     pub fn shape(&self) -> (Vec<String>, Vec<String>) {
-        match &self.rows {
-            Rows::Topic(decoder) => decoder.shape(),
-            Rows::Feed(_) => (Vec::new(), Vec::new()),
+        match &self.from {
+            From::Topic(decoder) => decoder.shape(),
+            From::Feed(_) => (Vec::new(), Vec::new()),
         }
     }
 
     /// Whether it reads a topic.
     pub const fn is_topic(&self) -> bool {
-        matches!(self.rows, Rows::Topic(_))
+        matches!(self.from, From::Topic(_))
     }
 
     /// Takes the next rows of a feed.
     pub fn feed(&mut self) -> Result<()> {
-        let Rows::Feed(feed) = &mut self.rows else { return Ok(()) };
+        let From::Feed(feed) = &mut self.from else { return Ok(()) };
         let Some(rows) = feed.next(self.next_read, DEFAULT_CHUNK_ROWS)? else {
             self.end = Some(self.next_read);
             return Ok(());
@@ -128,7 +129,7 @@ impl Input {
     /// Takes what a read gave.
     pub fn take(&mut self, found: ReadResult) -> Result<()> {
         self.high_watermark = found.high_watermark.0;
-        let Rows::Topic(decoder) = &mut self.rows else { return Ok(()) };
+        let From::Topic(decoder) = &mut self.from else { return Ok(()) };
         let mut small: Vec<Chunk> = Vec::new();
         let mut rows = 0;
         for fetched in &found.batches {
@@ -199,6 +200,11 @@ impl Input {
         let left = &chunk.rows.meta[chunk.at..];
         let count = left.iter().take(most).take_while(|meta| admits(meta.position)).count();
         Some((chunk, chunk.at, chunk.at + count))
+    }
+
+    /// Rows of the chunk at hand.
+    pub fn rows(&self, from: usize, to: usize) -> Rows {
+        self.chunks.front().map(|chunk| chunk.rows.slice(from, to - from)).unwrap_or_default()
     }
 
     /// Consumes rows up to `to` of the chunk at hand.

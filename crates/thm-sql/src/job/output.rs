@@ -32,16 +32,17 @@ use crate::planner::{Graph, SinkKind, SourceKind, TopicSink};
 
 /// Size at which an output batch is cut: large enough to make the fsync cheap, small enough for the tail cache.
 const DEFAULT_BATCH_BYTES: usize = 1 << 20;
+/// Characters of an expression or a key in an error: several lines of a terminal.
+const DEFAULT_SHOWN_CHARS: usize = 400;
 /// Pause between appends of progress alone, while a filter drops everything.
 const DEFAULT_PROGRESS_PAUSE: Duration = Duration::from_secs(1);
 
 struct Partition {
     at: TopicPartition,
-    /// By input, progress before this run: rows at or below it are in the topic already.
-    resumed: Vec<Option<Progress>>,
     writer: BatchWriter,
     rows: Vec<u32>,
-    /// By input.
+    /// By input, what the partition has been told: rows at or below it are in the topic already, of a run before or of
+    /// this one.
     told: Vec<Option<Progress>>,
 }
 
@@ -68,7 +69,6 @@ pub(super) struct Output {
     schema: Arc<Schema>,
     key: Option<Writer>,
     value: Writer,
-    next_partition: u32,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     max_pending_bytes: usize,
@@ -105,9 +105,8 @@ impl Output {
         let topic: Arc<str> = to.topic.as_str().into();
         let of = |partition| {
             let at = TopicPartition::new(Arc::clone(&topic), partition);
-            let resumed: Result<Vec<_>> = producers.iter().map(|(_, name)| log.progress(&at, name)).collect();
-            let resumed = resumed?;
-            Ok(Partition { at, told: resumed.clone(), resumed, writer: BatchWriter::new(), rows: Vec::new() })
+            let told: Result<Vec<_>> = producers.iter().map(|(_, name)| log.progress(&at, name)).collect();
+            Ok(Partition { at, told: told?, writer: BatchWriter::new(), rows: Vec::new() })
         };
         let partitions: Result<Vec<Partition>> = (0..partitions.max(1)).map(of).collect();
         let fields: Vec<ArrowField> = sink
@@ -123,7 +122,6 @@ impl Output {
             schema: Arc::new(Schema::new(fields)),
             key,
             value,
-            next_partition: 0,
             graph: Arc::clone(&graph),
             log,
             producers: producers.into_iter().map(producer).collect(),
@@ -155,13 +153,24 @@ impl Output {
         let rows = rows.into_iter().filter(|rows| !rows.is_empty()).reduce(joined);
         if let Some(rows) = rows {
             let evaluated = self.evaluate(branch, producer, &rows)?;
-            self.encode(&evaluated).await?;
+            if let Err(error) = self.encode(&evaluated).await {
+                self.drop_unwritten();
+                return Err(error);
+            }
             for partition in 0..self.partitions.len() {
                 self.flush(partition, &evaluated, last).await?;
             }
         }
         self.producers[producer].last = Some(last);
         Ok(())
+    }
+
+    /// Forgets records that have not been appended: their rows come again, one by one, or never.
+    fn drop_unwritten(&mut self) {
+        for partition in self.partitions.iter_mut().filter(|partition| !partition.rows.is_empty()) {
+            partition.rows.clear();
+            drop(partition.writer.finish());
+        }
     }
 
     fn evaluate(&mut self, branch: usize, producer: usize, rows: &Rows) -> Result<Evaluated> {
@@ -178,11 +187,7 @@ impl Output {
         let mut columns = Vec::with_capacity(node.values.len());
         for (index, value) in node.values.iter().enumerate() {
             let mask = any_deleted.then_some(&counted);
-            let failed = |error: EvalError| {
-                let name = &graph.sink.columns[index].name;
-                let what = format!("{}, column '{name}' of {}", at(error.row), graph.sink.path);
-                Error::new(ErrorKind::Evaluation, "evaluating a row", what).with_source(error).with_hint(ERRORS_HINT)
-            };
+            let failed = |error: EvalError| not_evaluated(&graph, (branch, index), &at(error.row), error);
             let array = value.eval(&input, mask).map_err(failed)?.into_column(rows.len());
             // Of a deleted row only the key is known.
             let blank = any_deleted && !graph.sink.key.contains(&index);
@@ -245,10 +250,10 @@ impl Output {
                     continue;
                 }
             }
-            let index = self.partition_of(topic, &key);
+            let index = self.partition_of(topic, &key, meta.offset);
             let here = Progress { position: meta.position, input: evaluated.rank, offset: meta.offset };
-            let resumed = self.partitions[index].resumed[evaluated.producer];
-            if resumed.is_some_and(|resumed| meta.offset <= resumed.offset) {
+            let told = self.partitions[index].told[evaluated.producer];
+            if told.is_some_and(|told| meta.offset <= told.offset) {
                 continue;
             }
             let before = row.checked_sub(1).map(|before| evaluated.meta[before]);
@@ -287,16 +292,14 @@ impl Output {
         Ok(())
     }
 
-    fn partition_of(&mut self, topic: &TopicSink, key: &[u8]) -> usize {
+    /// The same partition at every run: what is there already is told by partition.
+    fn partition_of(&self, topic: &TopicSink, key: &[u8], offset: i64) -> usize {
         let count = u32::try_from(self.partitions.len()).unwrap_or(1);
         match topic.partitioner {
             _ if count == 1 => 0,
             Partitioner::Default if self.key.is_some() => thm_codec::murmur2::partition_for_key(key, count) as usize,
             Partitioner::Default | Partitioner::Fixed => 0,
-            Partitioner::RoundRobin => {
-                self.next_partition = (self.next_partition + 1) % count;
-                self.next_partition as usize
-            }
+            Partitioner::RoundRobin => usize::try_from(offset.rem_euclid(i64::from(count))).unwrap_or(0),
         }
     }
 
@@ -430,6 +433,22 @@ fn joined(mut first: Rows, second: Rows) -> Rows {
 /// What to do about a row that cannot be evaluated.
 pub(super) const ERRORS_HINT: &str = "Correct the expression (TRY_CAST gives NULL where CAST fails), or go on with the next row: \
     SET 'errors.tolerance' = 'all', and 'errors.deadletterqueue.topic.name' to keep such records.";
+
+/// A value of a branch's n-th column that cannot be computed, with its expression.
+pub(super) fn not_evaluated(graph: &Graph, (branch, index): (usize, usize), at: &str, error: EvalError) -> Error {
+    let value = shortened(graph.branches[branch].values[index].sql(&graph.names(branch)));
+    let what = format!("{at}, column '{}' of {} = {value}", graph.sink.columns[index].name, graph.sink.path);
+    Error::new(ErrorKind::Evaluation, "evaluating a row", what).with_source(error).with_hint(ERRORS_HINT)
+}
+
+/// As much of an expression or a key as helps to find it.
+pub(super) fn shortened(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(DEFAULT_SHOWN_CHARS) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
 
 /// Flink's words for a NULL where none may be.
 pub(super) fn null_in(column: &str, at: String) -> Error {

@@ -17,15 +17,25 @@ use crate::planner::{Feed, Graph, LookupNode, StepNode};
 /// Why rows cannot pass.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// A row cannot be evaluated.
-    Row(EvalError),
+    /// A row cannot be evaluated, by the n-th step.
+    Row(EvalError, usize),
     /// Something outside failed.
     Outside(Error),
 }
 
 impl From<EvalError> for Failure {
     fn from(error: EvalError) -> Self {
-        Self::Row(error)
+        Self::Row(error, 0)
+    }
+}
+
+impl Failure {
+    /// Of the n-th step.
+    fn of_step(self, step: usize) -> Self {
+        match self {
+            Self::Row(error, _) => Self::Row(error, step),
+            outside @ Self::Outside(_) => outside,
+        }
     }
 }
 
@@ -80,14 +90,15 @@ impl Pipeline {
     /// Rows of a branch's source → rows before the sink's values. Dropping the future gives the rows up, and nothing else.
     pub async fn process(&mut self, branch: usize, rows: Rows) -> Result<Vec<Rows>, Failure> {
         let mut current = vec![rows];
-        for step in &mut self.branches[branch] {
+        for (at, step) in self.branches[branch].iter_mut().enumerate() {
             let mut next = Vec::with_capacity(current.len());
             for rows in current {
-                match step {
-                    _ if rows.is_empty() => {}
-                    Step::Compute(operator) => operator.process(STREAM, rows, &mut next)?,
-                    Step::Ask(ask) => ask.process(rows, &mut next).await?,
-                }
+                let done = match step {
+                    _ if rows.is_empty() => Ok(()),
+                    Step::Compute(operator) => operator.process(STREAM, rows, &mut next).map_err(Failure::from),
+                    Step::Ask(ask) => ask.process(rows, &mut next).await,
+                };
+                done.map_err(|failure| failure.of_step(at))?;
             }
             current = next;
         }

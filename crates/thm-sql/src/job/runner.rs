@@ -23,7 +23,7 @@ use thm_api::{
 use tokio::sync::watch;
 
 use super::checkpoint::{Checkpoint, InputState, LookupState, Store};
-use super::dead_letters::DeadLetters;
+use super::dead_letters::{self, DeadLetters};
 use super::input::{Input, Role};
 use super::merge;
 use super::output;
@@ -155,13 +155,12 @@ impl Runner {
         match input.role {
             Role::Lookup(index) => self.pipeline.change(index, chunk, from, to)?,
             Role::Stream(branch) => {
-                let rows = chunk.rows.slice(from, to - from);
-                let last = rows.meta.last().copied();
+                let last = chunk.rows.meta[from..to].last().copied();
                 let rank = input.rank;
-                self.records_in += rows.len() as u64;
+                self.records_in += (to - from) as u64;
                 if let Some(last) = last {
                     let progress = Progress { position: last.position, input: rank, offset: last.offset };
-                    if !self.through(chosen, branch, rows, progress).await? {
+                    if !self.through(chosen, branch, (from, to), progress).await? {
                         return Ok(false);
                     }
                     self.measure(last);
@@ -180,16 +179,21 @@ impl Runner {
         }
     }
 
-    /// Rows of a branch through its operators into the sink. With `errors.tolerance` = `all` a row that cannot be evaluated
-    /// costs nobody else anything. False if a command came first: then the rows stay where they are.
-    async fn through(&mut self, input: usize, branch: usize, rows: operator::Rows, last: Progress) -> Result<bool> {
-        if !self.plan.graph.errors.tolerate {
-            return self.write(branch, rows, last).await;
-        }
-        match self.write(branch, rows.clone(), last).await {
+    /// Rows of a branch through its operators into the sink. Where one cannot be evaluated they go one by one, so that it
+    /// is told by its key; with `errors.tolerance` = `all` it costs nobody else anything. False if a command came first:
+    /// then the rows stay where they are.
+    async fn through(
+        &mut self,
+        input: usize,
+        branch: usize,
+        (from, to): (usize, usize),
+        last: Progress,
+    ) -> Result<bool> {
+        match self.write(branch, self.inputs[input].rows(from, to), last).await {
             Err(error) if error.kind() == ErrorKind::Evaluation => {}
             done => return done,
         }
+        let rows = self.inputs[input].rows(from, to);
         let mut from = 0;
         while let Some(first) = rows.meta.get(from).copied() {
             // The old and the new row of an update stay together.
@@ -197,6 +201,10 @@ impl Runner {
             let here = Progress { position: first.position, input: last.input, offset: first.offset };
             match self.write(branch, rows.slice(from, count), here).await {
                 Err(error) if error.kind() == ErrorKind::Evaluation => {
+                    let error = self.with_key(input, first.offset, error).await;
+                    if !self.plan.graph.errors.tolerate {
+                        return Err(error);
+                    }
                     self.dead_letter(input, first.offset, &error).await?;
                 }
                 Ok(true) => {}
@@ -207,14 +215,30 @@ impl Runner {
         Ok(true)
     }
 
+    /// An error with the key of the record that it is about, if that has one.
+    async fn with_key(&self, input: usize, offset: i64, error: Error) -> Error {
+        let input = &self.inputs[input];
+        let found = if input.is_topic() {
+            dead_letters::record(&*self.environment.log, &input.partition, offset).await
+        } else {
+            Ok(None)
+        };
+        let Ok(Some((Some(key), ..))) = found else { return error };
+        let key = output::shortened(String::from_utf8_lossy(&key).into_owned());
+        let object = format!("{}, key {key}", error.object());
+        error.with_object(object)
+    }
+
     /// False if a command came while the rows waited for a database.
     async fn write(&mut self, branch: usize, rows: operator::Rows, last: Progress) -> Result<bool> {
         let offset = rows.meta.first().map_or(0, |meta| meta.offset);
-        let source = &self.plan.graph.branches[branch].source;
+        let graph = &self.plan.graph;
+        let source = &graph.branches[branch].source;
         let failed = |failure| match failure {
             Failure::Outside(error) => error,
-            Failure::Row(error) => {
-                let at = format!("{} {}, offsets from {offset}", source.table, source.place());
+            Failure::Row(error, step) => {
+                let step = output::shortened(graph.step(branch, step));
+                let at = format!("{} {}, offset {offset}, {step}", source.table, source.place());
                 Error::new(ErrorKind::Evaluation, "evaluating rows", at)
                     .with_source(error)
                     .with_hint(output::ERRORS_HINT)

@@ -1,18 +1,21 @@
 //! Where a job's rows go: a topic, exactly once, or as text to files and the standard output, at least once.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use thm_api::{Error, ErrorKind, Progress, Result, RowKind};
 
-use super::output::Output;
+use super::output::{Output, not_evaluated, null_in};
 use crate::expr::{EvalError, Input, text};
 use crate::format::write::Writer;
 use crate::operator::Rows;
 use crate::planner::{Collected, CollectedRows, Graph, SinkKind};
+
+/// Bytes that are looked at for a line's end at once.
+const DEFAULT_TAIL_BYTES: u64 = 64 << 10;
 
 /// The sink of a job.
 pub(super) enum Sink {
@@ -103,8 +106,15 @@ impl TextSink {
         for rows in all.iter().filter(|rows| !rows.is_empty()) {
             let input = Input::new(&rows.columns, rows.len());
             let values = &self.graph.branches[branch].values;
-            let columns: Result<Vec<ArrayRef>, EvalError> = values.iter().map(|value| value.evaluate(&input)).collect();
-            let columns = columns.map_err(failed)?;
+            let of_column = |(index, value): (usize, &crate::expr::Expr)| {
+                value.evaluate(&input).map_err(|error| {
+                    let offset = rows.meta.get(error.row).map_or(0, |meta| meta.offset);
+                    let source = &self.graph.branches[branch].source;
+                    let at = format!("{} {}, offset {offset}", source.table, source.place());
+                    not_evaluated(&self.graph, (branch, index), &at, error)
+                })
+            };
+            let columns: Vec<ArrayRef> = values.iter().enumerate().map(of_column).collect::<Result<_>>()?;
             self.overflows += input.overflows.get();
             for (row, meta) in rows.meta.iter().enumerate() {
                 if !crate::operator::is_key_only(meta) && self.has_null(&columns, row)? {
@@ -167,7 +177,7 @@ impl TextSink {
         match wrong {
             None => Ok(false),
             Some(_) if sink.drop_nulls => Ok(true),
-            Some((column, _)) => Err(super::output::null_in(&column.name, sink.path.clone())),
+            Some((column, _)) => Err(null_in(&column.name, sink.path.clone())),
         }
     }
 
@@ -184,7 +194,8 @@ impl TextSink {
     }
 }
 
-/// A file of the job's own in the folder, to which runs append.
+/// A file of the job's own in the folder, to which runs append. A line that a crash has cut is taken off: its row comes
+/// again.
 fn open(folder: &Path, job: &str) -> Result<File> {
     let failed = |error| {
         Error::new(ErrorKind::InvalidConfig, "opening a file", folder.display().to_string())
@@ -195,5 +206,25 @@ fn open(folder: &Path, job: &str) -> Result<File> {
     let digest: String =
         <sha2::Sha256 as sha2::Digest>::digest(job).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let path = folder.join(format!("part-{digest}-0"));
-    OpenOptions::new().create(true).append(true).open(path).map_err(failed)
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(failed)?;
+    let whole = whole_lines(&mut file).map_err(failed)?;
+    file.set_len(whole).map_err(failed)?;
+    Ok(file)
+}
+
+/// Length of a file up to behind its last line end.
+fn whole_lines(file: &mut File) -> std::io::Result<u64> {
+    let mut end = file.metadata()?.len();
+    let mut block = Vec::new();
+    while end > 0 {
+        let begin = end.saturating_sub(DEFAULT_TAIL_BYTES);
+        file.seek(SeekFrom::Start(begin))?;
+        block.clear();
+        file.take(end - begin).read_to_end(&mut block)?;
+        if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(begin + at as u64 + 1);
+        }
+        end = begin;
+    }
+    Ok(0)
 }

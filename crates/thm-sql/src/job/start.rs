@@ -10,7 +10,7 @@ use super::checkpoint::{Checkpoint, InputState, Store};
 use super::dead_letters::DeadLetters;
 use super::decode::{Decoder, ReadSpec};
 use super::feed::{self, Feed};
-use super::input::{Input, Role, Rows, STREAM_RANK};
+use super::input::{From as RowsFrom, Input, Role, STREAM_RANK};
 use super::output::Output;
 use super::pipeline::Pipeline;
 use super::places;
@@ -202,7 +202,7 @@ impl Start<'_> {
             (partition, uuid::Uuid::nil()),
             (rank, Role::Stream(branch)),
             place,
-            Rows::Feed(Box::new(feed)),
+            RowsFrom::Feed(Box::new(feed)),
             complete,
         )
     }
@@ -243,7 +243,13 @@ impl Start<'_> {
             }
             let complete = self.environment.completeness.watch(&topic.spec.name);
             let ranked = (*rank, Role::Stream(branch));
-            inputs.push(Input::new((partition, topic.uuid), ranked, place, Rows::Topic(Box::new(decoder)), complete));
+            inputs.push(Input::new(
+                (partition, topic.uuid),
+                ranked,
+                place,
+                RowsFrom::Topic(Box::new(decoder)),
+                complete,
+            ));
             *rank += 1;
         }
         Ok(inputs)
@@ -271,7 +277,13 @@ impl Start<'_> {
             }
             let complete = self.environment.completeness.watch(&topic.spec.name);
             let ranked = (rank, Role::Lookup(index));
-            inputs.push(Input::new((partition, topic.uuid), ranked, place, Rows::Topic(Box::new(decoder)), complete));
+            inputs.push(Input::new(
+                (partition, topic.uuid),
+                ranked,
+                place,
+                RowsFrom::Topic(Box::new(decoder)),
+                complete,
+            ));
         }
         Ok(inputs)
     }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use thm_api::{Error, ErrorKind, Result};
 
 use super::checkpoint::Checkpoint;
-use crate::planner::JobPlan;
+use crate::planner::{JobPlan, form};
 
 /// Where a job starts by order, whatever its checkpoint says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,9 @@ impl FromStr for From {
 
 /// Whether a plan can go on from what another left.
 pub(super) fn check_resume(plan: &JobPlan, checkpoint: &Checkpoint) -> Result<()> {
+    if !form::is_current(&checkpoint.key) {
+        return Err(other(plan, "the last checkpoint is of a version that knew keys and look-ups in another form"));
+    }
     if checkpoint.key != plan.key_hash() {
         return Err(other(plan, "the sink's topic or key has changed since the last checkpoint"));
     }

@@ -132,6 +132,45 @@ impl SourceNode {
 }
 
 impl Graph {
+    /// Names of the columns that expressions of a branch read, for people.
+    pub fn names(&self, branch: usize) -> Vec<String> {
+        let branch = &self.branches[branch];
+        let mut names: Vec<String> = branch.source.fields.iter().map(|field| field.name.clone()).collect();
+        for step in &branch.steps {
+            match step {
+                StepNode::Filter(_) => {}
+                StepNode::Lookup(index) => {
+                    let node = &self.lookups[*index];
+                    names.extend(node.fields.iter().map(|field| format!("{}.{}", node.table, field.name)));
+                }
+                StepNode::Unnest { types, .. } => names.extend((1..=types.len()).map(|at| format!("element{at}"))),
+            }
+        }
+        names
+    }
+
+    /// What a step computes, for people.
+    pub fn step(&self, branch: usize, step: usize) -> String {
+        let names = self.names(branch);
+        let both = |(key, own): (&Expr, &Expr), table: &str| {
+            let own_names: Vec<String> =
+                names.iter().filter_map(|name| name.strip_prefix(table)).map(str::to_owned).collect();
+            format!("{} = {table}{}", key.sql(&names), own.sql(&own_names))
+        };
+        match self.branches[branch].steps.get(step) {
+            Some(StepNode::Filter(condition)) => format!("WHERE {}", condition.sql(&names)),
+            Some(StepNode::Unnest { collection, .. }) => format!("UNNEST({})", collection.sql(&names)),
+            Some(StepNode::Lookup(index)) => {
+                let node = &self.lookups[*index];
+                let table = format!("{}.", node.table);
+                let keys = node.keys.iter().zip(&node.table_keys).map(|pair| both(pair, &table));
+                let residual = node.residual.iter().map(|residual| residual.sql(&names));
+                format!("ON {}", keys.chain(residual).collect::<Vec<_>>().join(" AND "))
+            }
+            None => String::new(),
+        }
+    }
+
     /// The same with the session's time zone in every expression.
     pub fn in_zone(mut self, zone: Zone) -> Self {
         let set = |expr: &mut Expr| {

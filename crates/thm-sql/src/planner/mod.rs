@@ -10,6 +10,7 @@
 pub mod bounded;
 mod execute;
 mod flatten;
+pub(crate) mod form;
 mod graph;
 mod insert;
 mod plan;

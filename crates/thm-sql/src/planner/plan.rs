@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::form;
 use super::graph::{Branch, Feed, Graph, SinkKind, StepNode};
 use crate::analyzer::LookupHint;
 use crate::catalog::PhysicalColumn;
@@ -34,10 +35,11 @@ impl JobPlan {
         hex::encode(&digest[..16])
     }
 
-    /// Changes when the plan does anything else than before.
+    /// Changes when the plan does anything else than before. Known to one run of the program only.
     #[must_use]
     pub fn hash(&self) -> String {
-        digest(&self.graph)
+        // Plans are plain data: what `Debug` shows is all of them.
+        hex::encode(&Sha256::digest(format!("{:?}", self.graph))[..16])
     }
 
     /// The same job with an end where its topics end now, its rows collected instead of written.
@@ -58,24 +60,14 @@ impl JobPlan {
         (plan, collected, columns)
     }
 
-    /// Changes when a look-up's state no longer fits.
+    /// Changes when a look-up's state no longer fits. Kept in checkpoints.
     pub(crate) fn lookup_hash(&self, index: usize) -> String {
-        let node = &self.graph.lookups[index];
-        digest(&(node.topic(), &node.fields, &node.table_keys))
+        form::hash(&form::lookup(&self.graph.lookups[index]))
     }
 
-    /// Changes when the records' keys mean something else.
+    /// Changes when the records' keys mean something else. Kept in checkpoints.
     pub(crate) fn key_hash(&self) -> String {
-        let sink = &self.graph.sink;
-        let mut key: Vec<usize> = sink.key.clone();
-        if let SinkKind::Topic(topic) = &sink.kind {
-            key.extend(topic.key.iter().flat_map(|(_, fields)| fields.iter().map(|(index, _)| *index)));
-        }
-        let of_branch = |branch: &Branch| {
-            let part = |index: &usize| format!("{:?} {:?}", sink.columns[*index], branch.values[*index]);
-            key.iter().map(part).collect::<Vec<_>>()
-        };
-        digest(&(sink.place(), self.graph.branches.iter().map(of_branch).collect::<Vec<_>>()))
+        form::hash(&form::key(&self.graph))
     }
 
     /// Name of the sink's producer in the log.
@@ -186,9 +178,4 @@ fn asks(jdbc: &JdbcTable, hint: &LookupHint) -> String {
 
 fn names(columns: &[PhysicalColumn]) -> String {
     columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-/// Of what `Debug` shows: plans are plain data.
-fn digest(value: &impl std::fmt::Debug) -> String {
-    hex::encode(&Sha256::digest(format!("{value:?}"))[..16])
 }

@@ -148,7 +148,10 @@ async fn a_row_that_cannot_be_evaluated_goes_to_the_dead_letter_queue_alone() {
     let id = manager.submit(plan(&dividing)).unwrap();
     let status = reach(&manager, &id, JobState::Failed).await;
     assert!(status.hint.unwrap().contains("errors.tolerance"));
-    assert!(status.exception.unwrap().contains("column 'device'"));
+    let said = status.exception.unwrap();
+    for part in ["offset 1", "column 'device'", "(CAST(100", "(duration_ms - 7)", "key {\"id\":2}"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
     let tolerant =
         format!("SET 'errors.tolerance' = 'all'; SET 'errors.deadletterqueue.topic.name' = 'dlq.enrich';\n{dividing}");
     for _ in 0..2 {
@@ -165,4 +168,23 @@ async fn a_row_that_cannot_be_evaluated_goes_to_the_dead_letter_queue_alone() {
     assert_eq!(letters[0].key.as_deref(), Some(&b"{\"id\":2}"[..]));
     assert_eq!(letters[0].header("__connect.errors.offset").as_deref(), Some("1"));
     assert!(letters[0].header("__connect.errors.exception.message").unwrap().contains("by zero"));
+    let said = letters[0].header("__connect.errors.exception.message").unwrap();
+    assert!(said.contains("(duration_ms - 7)") && said.contains("key {\"id\":2}"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_written_costs_the_rows_before_it_nothing() {
+    let keyless = OURS
+        .replace("  e.id,\n", "  NULLIF(e.id, 3),\n")
+        .replace("'value.debezium-json.ignore-parse-errors' = 'true',", "");
+    assert_ne!(keyless, OURS);
+    let events: Vec<_> = (1..=4).map(|id| event(10, Op::Create, id, "1", Some(5))).collect();
+    let bench = Bench::new().await;
+    bench.write(&events, true).await;
+    bench.complete_to(10);
+    let manager = bench.manager();
+    manager.submit(plan(&format!("SET 'errors.tolerance' = 'all';\n{keyless}"))).unwrap();
+    let out = texts(&bench.wait_for(3).await);
+    let keys: Vec<&str> = out.iter().map(|record| &record[..8]).collect();
+    assert_eq!(keys, ["{\"id\":1}", "{\"id\":2}", "{\"id\":4}"], "each once, and none of the row without a key");
 }

@@ -1,0 +1,100 @@
+//! What checkpoints keep of a plan, to know later whether their state still fits: a text of our own, then its hash.
+//!
+//! ```text
+//!   key     1 topic; of each branch, the key's columns: name, type, expression
+//!   lookup  1 topic; fields: name, type, whether it is read, where it is; the table's side of the condition
+//! ```
+//! Invariant: the text says what the state means and nothing of how this program is written; a test holds it. A text of
+//! another kind gets another number, and then a checkpoint of before says so by its hash's beginning.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use super::graph::{Graph, LookupNode, SinkKind};
+use crate::format::Place;
+
+/// Number of the form of these texts.
+const VERSION: u32 = 1;
+
+/// Of a text, with the form's number before it.
+pub(super) fn hash(text: &str) -> String {
+    format!("{VERSION}:{}", hex::encode(&Sha256::digest(text)[..16]))
+}
+
+/// Whether a hash is of this form.
+pub(crate) fn is_current(hash: &str) -> bool {
+    hash.split_once(':').is_some_and(|(version, _)| version == VERSION.to_string())
+}
+
+/// What the sink's keys mean.
+pub(super) fn key(graph: &Graph) -> String {
+    let sink = &graph.sink;
+    let mut key: Vec<usize> = sink.key.clone();
+    if let SinkKind::Topic(topic) = &sink.kind {
+        let written = topic.key.iter().flat_map(|(_, fields)| fields.iter().map(|(index, _)| *index));
+        written.for_each(|index| {
+            if !key.contains(&index) {
+                key.push(index)
+            }
+        });
+    }
+    let mut out = sink.place();
+    // Writing to a String never fails.
+    for branch in &graph.branches {
+        let _ = write!(out, "\nbranch");
+        for index in &key {
+            let column = &sink.columns[*index];
+            let _ = write!(out, "\n{} {} = {}", quoted(&column.name), column.data_type, branch.values[*index].form());
+        }
+    }
+    out
+}
+
+fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// What a look-up's state is.
+pub(super) fn lookup(node: &LookupNode) -> String {
+    let mut out = node.topic().unwrap_or("(asked)").to_owned();
+    for field in &node.fields {
+        let place = match &field.place {
+            Place::Value => "value".to_owned(),
+            Place::Key => "key".to_owned(),
+            Place::Metadata(key) => format!("metadata {key}"),
+        };
+        let read = if field.needed { "read" } else { "unread" };
+        let _ = write!(out, "\n{} {} {read} {place}", quoted(&field.name), field.kind);
+    }
+    for key in &node.table_keys {
+        let _ = write!(out, "\nby {}", key.form());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::CompileContext;
+
+    /// These hashes are in users' checkpoints: another one makes their jobs ask where to start.
+    #[test]
+    fn the_forms_of_the_enrichment_stay() {
+        let text = include_str!("../../../../flink/sql/01_enrich.sql");
+        let script = crate::compile("test", text, &CompileContext::default()).unwrap();
+        let plan = &script.jobs[0];
+        assert_eq!(key(&plan.graph), "thm.enriched.events\nbranch\n`id` BIGINT NOT NULL = $0:BIGINT");
+        assert_eq!(
+            lookup(&plan.graph.lookups[0]),
+            "pg.public.content\n`id` STRING read value\n`slug` STRING unread value\n`title` STRING unread value\n\
+             `content_type` STRING read value\n`length_seconds` INT read value\nby $0:STRING NOT NULL"
+        );
+        assert_eq!(
+            (plan.key_hash(), plan.lookup_hash(0)),
+            (hash(&key(&plan.graph)), hash(&lookup(&plan.graph.lookups[0])))
+        );
+        assert!(is_current(&plan.key_hash()) && !is_current("0123456789abcdef0123456789abcdef"));
+    }
+}
