@@ -7,6 +7,8 @@ use thm_connect::Herder;
 use thm_source::options::Options;
 use thm_sql::{Capture, CompileContext};
 
+use crate::connect_client::ConnectClient;
+
 /// What SQL is compiled against while these connectors are there.
 pub fn context(herder: &Herder) -> CompileContext {
     let sources = herder.names().into_iter().filter_map(|name| {
@@ -15,6 +17,17 @@ pub fn context(herder: &Herder) -> CompileContext {
         capture(&thm_connect::resolve_secrets(&written).ok()?)
     });
     CompileContext { sources: sources.collect(), ..CompileContext::default() }
+}
+
+/// The same of an engine that runs elsewhere, asked over its Connect REST API; none if it does not answer.
+pub async fn of_engine(url: &str) -> Option<CompileContext> {
+    let connectors = ConnectClient::new(url).ok()?.get("/connectors?expand=info").await.ok()?;
+    let sources = connectors.as_object()?.values().filter_map(|connector| {
+        let written = connector["info"]["config"].as_object()?.iter();
+        let options = written.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        capture(&ConnectorConfig::new(options.collect()))
+    });
+    Some(CompileContext { sources: sources.collect(), ..CompileContext::default() })
 }
 
 /// What a connector captures, if it is a source; one with wrong options fails elsewhere.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use sqlparser::tokenizer::Span;
 
 use super::{Catalog, ColumnKind, Object, Path, table};
 use crate::error::{SqlDiagnostic, SqlResult};
@@ -46,7 +47,11 @@ pub fn show(catalog: &Catalog, show: &Show) -> SqlResult<TableResult> {
         Shown::CurrentDatabase => names("current database name", vec![catalog.current.1.clone()]),
         Shown::CurrentCatalog => names("current catalog name", vec![catalog.current.0.clone()]),
         Shown::Modules => names("module name", vec!["core".to_owned()]),
-        Shown::Jobs | Shown::Jars => names("job name", Vec::new()),
+        Shown::Jobs => {
+            Err(SqlDiagnostic::new(Span::empty(), "SHOW JOBS is not supported: a session knows of no engine")
+                .with_hint("`thm job list` shows the jobs of one."))
+        }
+        Shown::Jars => names("jars", Vec::new()),
         Shown::Columns(name) => {
             let mut described = describe(catalog, name)?;
             described.rows.retain(|row| row[0].as_str().is_none_or(|name| kept(&name.to_owned())));

@@ -1,8 +1,11 @@
 //! Options of `datagen`: made-up rows, random or in sequence.
 
+use sqlparser::tokenizer::Span;
+
 use super::options::Options;
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::parser::ast::Spanned;
 use crate::types::LogicalType;
 
 /// Flink's `rows-per-second`.
@@ -39,6 +42,8 @@ pub enum Generator {
         max: Option<f64>,
         /// Length of texts and bytes.
         length: usize,
+        /// Whether that is the longest, and each has a length of its own.
+        varies: bool,
         /// Share of NULLs, 0 to 1.
         null_rate: f64,
         /// For times: how long ago at most, milliseconds.
@@ -63,7 +68,7 @@ fn field(options: &mut Options<'_>, column: &PhysicalColumn) -> SqlResult<Genera
     let kind = take("kind");
     let (start, end) = (take("start"), take("end"));
     let (min, max, length) = (take("min"), take("max"), take("length"));
-    let (null_rate, max_past, _) = (take("null-rate"), take("max-past"), take("var-len"));
+    let (null_rate, max_past, varies) = (take("null-rate"), take("max-past"), take("var-len"));
     if data_type.kind.is_nested() {
         return Err(SqlDiagnostic::new(options.span(), format!("datagen cannot make up a {}", data_type.kind))
             .with_hint("Declare columns of plain types."));
@@ -78,17 +83,49 @@ fn field(options: &mut Options<'_>, column: &PhysicalColumn) -> SqlResult<Genera
         };
         return Ok(Generator::Sequence { start, end });
     }
-    let longest = match data_type.kind {
-        LogicalType::Char(n) | LogicalType::Binary(n) => n as usize,
-        LogicalType::VarChar(n) | LogicalType::VarBinary(n) => DEFAULT_LENGTH.min(n as usize),
-        _ => DEFAULT_LENGTH,
-    };
+    let varies = Options::boolean(varies)?;
+    let length = length_of(column, length.as_ref(), varies, options.span())?;
     Ok(Generator::Random {
         min: Options::number(min.as_ref())?,
         max: Options::number(max.as_ref())?,
-        length: Options::number(length.as_ref())?.unwrap_or(longest),
+        length,
+        varies,
         null_rate: Options::number(null_rate.as_ref())?.unwrap_or(0.0),
         max_past_ms: Options::duration(max_past.as_ref())?
             .map_or(0, |past| i64::try_from(past.as_millis()).unwrap_or(i64::MAX)),
     })
+}
+
+/// How long texts and bytes are, by Flink's rules.
+fn length_of(column: &PhysicalColumn, given: Option<&Spanned<String>>, varies: bool, span: Span) -> SqlResult<usize> {
+    let PhysicalColumn { name, data_type } = column;
+    let kind = data_type.kind;
+    let (most, fixed) = match kind {
+        LogicalType::Char(n) | LogicalType::Binary(n) => (n as usize, true),
+        LogicalType::VarChar(n) | LogicalType::VarBinary(n) => (n as usize, false),
+        _ => (usize::MAX, true),
+    };
+    if varies && fixed {
+        let message = format!(
+            "Only supports specifying 'fields.{name}.var-len' option for variable-length types (VARCHAR/STRING/VARBINARY/BYTES). \
+             The type of field '{name}' is not within this range."
+        );
+        return Err(SqlDiagnostic::new(span, message).with_hint("Remove the option."));
+    }
+    let Some(length) = Options::number::<usize>(given)? else {
+        return Ok(if fixed && most < usize::MAX { most } else { DEFAULT_LENGTH.min(most) });
+    };
+    let at = given.map_or(span, |text| text.span);
+    if fixed && most < usize::MAX {
+        let message = format!("Custom length for fixed-length type ({kind}) field '{name}' is not supported.");
+        return Err(SqlDiagnostic::new(at, message).with_hint("Remove the option: the type says the length."));
+    }
+    if length > most {
+        let message = format!(
+            "Custom length '{length}' for variable-length type ({kind}) field '{name}' should be shorter than '{most}' defined in \
+             the schema."
+        );
+        return Err(SqlDiagnostic::new(at, message).with_hint("Write a smaller one, or declare a longer type."));
+    }
+    Ok(length)
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sqlparser::tokenizer::Span;
+
 use super::Usage;
 use super::options::Options;
 use crate::catalog::{Path, PhysicalColumn};
@@ -148,10 +150,30 @@ pub(super) fn read(
     Ok(KafkaTable { topics, value, key, except_key, startup, stop, partitioner })
 }
 
-/// `properties.*`, without the prefix.
+/// Properties of Kafka clients that mean something here.
+const PROPERTIES: [&str; 2] = ["group.id", "auto.offset.reset"];
+/// Properties that load classes which would change records or where they go.
+const CLASSES: [&str; 2] = ["partitioner.class", "interceptor.classes"];
+
+/// `properties.*`, without the prefix. There is no client between a job and the log: what would tune or secure one has no
+/// effect and is reported; what would change the records is refused.
 pub(super) fn properties(options: &mut Options<'_>) -> SqlResult<BTreeMap<String, Spanned<String>>> {
     options.required("properties.bootstrap.servers")?;
-    Ok(options.take_prefix("properties."))
+    let properties = options.take_prefix("properties.");
+    for (key, value) in &properties {
+        if CLASSES.contains(&key.as_str()) {
+            return Err(SqlDiagnostic::new(value.span, format!("'properties.{key}' is not supported"))
+                .with_hint("Remove it: classes of your own cannot be loaded. 'sink.partitioner' chooses partitions."));
+        }
+        if key == "auto.offset.reset" && !["earliest", "latest", "none"].contains(&value.value.as_str()) {
+            let message = format!("'properties.auto.offset.reset' = '{}' is not supported", value.value);
+            return Err(SqlDiagnostic::new(value.span, message).with_hint("Write 'earliest', 'latest' or 'none'."));
+        }
+        if !PROPERTIES.contains(&key.as_str()) {
+            options.note(format!("properties.{key}"));
+        }
+    }
+    Ok(properties)
 }
 
 /// `topic`: one, or several for a source.
@@ -176,18 +198,22 @@ pub(super) fn topics(options: &mut Options<'_>, usage: Usage) -> SqlResult<Vec<S
             .with_hint("Add 'topic' = '…' to its WITH clause."));
     };
     let names: Vec<String> = topic.value.split(';').map(|name| name.trim().to_owned()).collect();
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    for name in &names {
-        if name.is_empty() || name.len() > 249 || !name.bytes().all(legal) {
-            return Err(SqlDiagnostic::new(topic.span, format!("'{name}' is not the name of a topic"))
-                .with_hint("Names are of letters, digits, '.', '_' and '-'; several stand with ';' between them."));
-        }
-    }
+    names.iter().try_for_each(|name| check_topic(name, topic.span))?;
     if usage == Usage::Sink && names.len() > 1 {
         return Err(SqlDiagnostic::new(topic.span, "a sink with several topics is not supported")
             .with_hint("Write one table and one INSERT for each topic."));
     }
     Ok(names)
+}
+
+/// Refuses a name that no topic can have.
+pub(crate) fn check_topic(name: &str, span: Span) -> SqlResult<()> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if name.is_empty() || name.len() > 249 || matches!(name, "." | "..") || !name.bytes().all(legal) {
+        return Err(SqlDiagnostic::new(span, format!("'{name}' is not the name of a topic"))
+            .with_hint("Names are of letters, digits, '.', '_' and '-'; several stand with ';' between them."));
+    }
+    Ok(())
 }
 
 fn key_format(options: &mut Options<'_>, columns: &[PhysicalColumn], usage: Usage) -> SqlResult<Option<KeyFormat>> {
@@ -275,7 +301,7 @@ fn startup(
     }
 }
 
-fn needs(option: &str, mode: &str, span: sqlparser::tokenizer::Span) -> SqlDiagnostic {
+fn needs(option: &str, mode: &str, span: Span) -> SqlDiagnostic {
     let message = format!("'{option}' is required in '{mode}' startup mode but missing.");
     SqlDiagnostic::new(span, message).with_hint(format!("Add '{option}' to the WITH clause."))
 }

@@ -9,7 +9,7 @@ pub mod upsert_kafka;
 
 use crate::catalog::{Path, PhysicalColumn};
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::format::ValueFormat;
+use crate::format::{ValueFormat, csv};
 use crate::parser::ast::CreateTable;
 use crate::types::{DataType, LogicalType};
 use options::Options;
@@ -101,11 +101,30 @@ pub fn of(
             return Err(SqlDiagnostic::new(name.span, message).with_hint(hint));
         }
     };
+    connector.check_csv(columns).map_err(|message| {
+        SqlDiagnostic::new(options.span(), message)
+            .with_hint("Choose the format 'json', or cast such columns to STRING.")
+    })?;
     let notices = options.finish(&name.value)?;
     Ok((connector, notices))
 }
 
 impl Connector {
+    /// Types that lines of separated values have no form for.
+    fn check_csv(&self, columns: &[PhysicalColumn]) -> Result<(), String> {
+        let is_csv = |format: &crate::format::Format| format.kind == ValueFormat::Csv;
+        match self {
+            Self::Kafka(table) if is_csv(&table.value) => csv::check_types(columns.iter()),
+            Self::Kafka(table) => match table.key.as_ref().filter(|key| is_csv(&key.format)) {
+                Some(key) => csv::check_types(key.fields.iter().map(|index| &columns[*index])),
+                None => Ok(()),
+            },
+            Self::UpsertKafka(table) if is_csv(&table.value) || is_csv(&table.key) => csv::check_types(columns.iter()),
+            Self::Filesystem(table) if is_csv(&table.format) => csv::check_types(columns.iter()),
+            _ => Ok(()),
+        }
+    }
+
     /// Metadata keys for a use.
     #[must_use]
     pub fn metadata_keys(&self, usage: Usage) -> Vec<&'static str> {

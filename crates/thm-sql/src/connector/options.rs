@@ -80,6 +80,11 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Says once that an option, which has been taken, cannot change the result here.
+    pub fn note(&mut self, key: String) {
+        self.without_effect.push(key);
+    }
+
     /// A number that fits.
     pub fn number<T: std::str::FromStr>(value: Option<&Spanned<String>>) -> SqlResult<Option<T>> {
         value.map_or(Ok(None), |text| {

@@ -1,22 +1,52 @@
 //! `csv`: one line a row, as Flink's Jackson writes and reads it.
+//!
+//! ```text
+//!   1,"a b",1.5;2.5,,x;7        INT, STRING, ARRAY, NULL, ROW: elements and fields with `array-element-delimiter` between
+//! ```
+//! Which texts get quotes is Jackson's guess without much looking: those of more than 24 characters, and those with a
+//! character up to the delimiter or the quote.
 
 use std::borrow::Cow;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef, AsArray};
 use base64::Engine;
 
 use super::cells::Cell;
-use super::json_read::{self, Dialect};
+use super::json_read::{self, Dialect, Unreadable};
+use super::json_write;
 use super::{CsvOptions, Field, Place, ReadError, TimestampFormat};
 use crate::catalog::PhysicalColumn;
 use crate::expr::{EvalError, text};
 use crate::types::LogicalType;
+
+/// Jackson's `MAX_QUOTE_CHECK`: longer texts are quoted without a look.
+const LONGEST_LOOK: usize = 24;
 
 /// Writes lines.
 #[derive(Clone, Debug)]
 pub struct CsvWriter {
     fields: Vec<(usize, LogicalType)>,
     options: CsvOptions,
+}
+
+/// What the format has no form for, in Flink's words.
+pub fn check_types<'a>(columns: impl Iterator<Item = &'a PhysicalColumn>) -> Result<(), String> {
+    for PhysicalColumn { name, data_type } in columns {
+        let inner: Vec<LogicalType> = match data_type.kind {
+            LogicalType::Array(of) => vec![of.kind],
+            LogicalType::Row(fields) => fields.iter().map(|field| field.data_type.kind).collect(),
+            kind @ (LogicalType::Map(_) | LogicalType::Multiset(_)) => {
+                return Err(format!("Unsupported type '{kind}' for field '{name}'."));
+            }
+            _ => Vec::new(),
+        };
+        if let Some(nested) = inner.into_iter().find(|kind| kind.is_nested()) {
+            return Err(format!(
+                "Only simple types are supported in the second level nesting of fields '{name}' but was: {nested}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl CsvWriter {
@@ -34,42 +64,78 @@ impl CsvWriter {
             if at > 0 {
                 out.extend_from_slice(self.options.delimiter.encode_utf8(&mut [0; 4]).as_bytes());
             }
-            if text::is_null(&columns[*index], row, *kind) {
-                out.extend_from_slice(self.options.null_literal.as_deref().unwrap_or_default().as_bytes());
+            let column = &columns[*index];
+            if text::is_null(column, row, *kind) {
+                out.extend_from_slice(self.null().as_bytes());
                 continue;
             }
             value.clear();
             match kind {
-                LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
-                    let bytes = arrow::array::AsArray::as_binary::<i32>(&columns[*index]).value(row);
-                    value.push_str(&base64::engine::general_purpose::STANDARD.encode(bytes));
+                LogicalType::Array(of) => {
+                    let items = column.as_list::<i32>().value(row);
+                    self.several(&mut value, (0..items.len()).map(|item| (&items, item, of.kind)));
                 }
-                LogicalType::Boolean => {
-                    let yes = arrow::array::AsArray::as_boolean(&columns[*index]).value(row);
-                    value.push_str(if yes { "true" } else { "false" });
+                LogicalType::Row(fields) => {
+                    let parts = column.as_struct().columns();
+                    let parts = fields.iter().zip(parts).map(|(field, part)| (part, row, field.data_type.kind));
+                    self.several(&mut value, parts);
                 }
-                _ => text::write(&mut value, &columns[*index], row, *kind),
+                _ => self.simple(&mut value, column, row, *kind),
             }
-            self.quoted(out, &value, kind.is_text() || kind.is_binary() || kind.is_timestamp());
+            let plain = kind.is_integer() || kind.is_approximate() || *kind == LogicalType::Boolean;
+            if plain { out.extend_from_slice(value.as_bytes()) } else { self.quoted(out, &value) }
         }
         Ok(())
     }
 
-    /// Texts with anything but plain characters are quoted, as Jackson decides it.
-    fn quoted(&self, out: &mut Vec<u8>, value: &str, is_text: bool) {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '/' | '=');
-        let special = |c: char| c == self.options.delimiter || Some(c) == self.options.quote || c < ' ' || c == '\\';
-        let needs = value.chars().any(|c| special(c) || is_text && !plain(c) && c.is_ascii());
-        let Some(quote) = self.options.quote.filter(|_| is_text && (needs || value.is_empty())) else {
+    fn null(&self) -> &str {
+        self.options.null_literal.as_deref().unwrap_or_default()
+    }
+
+    fn several<'a>(&self, out: &mut String, parts: impl Iterator<Item = (&'a ArrayRef, usize, LogicalType)>) {
+        for (at, (array, row, kind)) in parts.enumerate() {
+            if at > 0 {
+                out.push_str(&self.options.array_delimiter);
+            }
+            if text::is_null(array, row, kind) {
+                out.push_str(self.null());
+            } else {
+                self.simple(out, array, row, kind);
+            }
+        }
+    }
+
+    fn simple(&self, out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) {
+        match kind {
+            LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
+                base64::engine::general_purpose::STANDARD.encode_string(array.as_binary::<i32>().value(row), out);
+            }
+            LogicalType::Boolean => out.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+            LogicalType::Decimal { .. } => json_write::decimal_text(out, array, row, kind, !self.options.scientific),
+            LogicalType::Date | LogicalType::Time(_) | LogicalType::Timestamp(_) | LogicalType::TimestampLtz(_) => {
+                json_write::time_text(out, array, row, kind, TimestampFormat::Sql);
+            }
+            _ => text::write(out, array, row, kind),
+        }
+    }
+
+    /// A text, in quotes if Jackson takes it to need them.
+    fn quoted(&self, out: &mut Vec<u8>, value: &str) {
+        let CsvOptions { delimiter, quote, escape, .. } = self.options;
+        let needs = |quote: char| {
+            let safe = delimiter.max(quote);
+            value.encode_utf16().nth(LONGEST_LOOK).is_some()
+                || value.chars().any(|c| c <= safe || c == escape.unwrap_or('\\'))
+        };
+        let Some(quote) = quote.filter(|quote| needs(*quote)) else {
             out.extend_from_slice(value.as_bytes());
             return;
         };
         let mut buffer = [0; 4];
         out.extend_from_slice(quote.encode_utf8(&mut buffer).as_bytes());
         for c in value.chars() {
-            if c == quote {
-                let before = self.options.escape.unwrap_or(quote);
-                out.extend_from_slice(before.encode_utf8(&mut buffer).as_bytes());
+            if c == quote || Some(c) == escape {
+                out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
             }
             out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
         }
@@ -77,14 +143,14 @@ impl CsvWriter {
     }
 }
 
-/// The values of one line; a value keeps whether it was quoted.
-fn split(line: &str, options: &CsvOptions) -> Result<Vec<(String, bool)>, ReadError> {
+/// The values of the first line.
+fn split(line: &str, options: &CsvOptions) -> Result<Vec<String>, ReadError> {
     let mut out = Vec::new();
     let mut chars = line.chars().peekable();
+    let ends = |c: char| c == options.delimiter || matches!(c, '\n' | '\r');
     loop {
         let mut value = String::new();
-        let quoted = options.quote.is_some() && chars.peek().copied() == options.quote;
-        if quoted {
+        if options.quote.is_some() && chars.peek().copied() == options.quote {
             chars.next();
             loop {
                 match chars.next() {
@@ -100,16 +166,23 @@ fn split(line: &str, options: &CsvOptions) -> Result<Vec<(String, bool)>, ReadEr
                     Some(c) => value.push(c),
                 }
             }
-            while chars.peek().is_some_and(|c| *c != options.delimiter) {
-                chars.next();
+            while chars.next_if(|c| *c == ' ' && !ends(*c)).is_some() {}
+            if let Some(other) = chars.peek().filter(|c| !ends(**c)) {
+                return Err(ReadError::Record(format!(
+                    "Unexpected character ('{other}' (code {})): Expected column separator character ('{}' (code {})) or \
+                     end-of-line",
+                    u32::from(*other),
+                    options.delimiter,
+                    u32::from(options.delimiter)
+                )));
             }
         } else {
-            while let Some(c) = chars.next_if(|c| *c != options.delimiter) {
+            while let Some(c) = chars.next_if(|c| !ends(*c)) {
                 if Some(c) == options.escape { value.extend(chars.next()) } else { value.push(c) }
             }
         }
-        out.push((value, quoted));
-        if chars.next().is_none() {
+        out.push(value);
+        if chars.next().is_none_or(|c| c != options.delimiter) {
             return Ok(out);
         }
     }
@@ -129,7 +202,13 @@ pub fn read<'a>(
     }
     let values = split(line, options)?;
     let wanted = fields.iter().filter(|field| field.place == *place).count();
-    if values.len() != wanted && !options.ignore_parse_errors {
+    if let Some(more) = values.get(wanted) {
+        return Err(ReadError::Record(format!(
+            "Too many entries: expected at most {wanted} (value #{wanted} ({} chars) \"{more}\")",
+            more.chars().count()
+        )));
+    }
+    if values.len() < wanted && !options.ignore_parse_errors {
         return Err(ReadError::Record(format!(
             "Row length mismatch. {wanted} fields expected but was {}.",
             values.len()
@@ -142,34 +221,53 @@ pub fn read<'a>(
             cells.push(None);
             continue;
         }
-        let Some((value, quoted)) = next.next().filter(|_| field.needed) else {
+        let Some(value) = next.next().filter(|_| field.needed) else {
             cells.push(None);
             continue;
         };
-        let is_null = match &options.null_literal {
-            Some(literal) => value == *literal,
-            None => value.is_empty() && !quoted && !field.kind.is_text(),
-        };
-        cells.push(if is_null { None } else { cell(value, field, options)? });
+        cells.push(match cell(value, field.kind, options) {
+            Ok(cell) => cell,
+            Err(_) if options.ignore_parse_errors => None,
+            Err(_) => return Err(ReadError::Field(field.name.clone())),
+        });
     }
     Ok(Some(cells))
 }
 
-fn cell<'a>(value: String, field: &Field, options: &CsvOptions) -> Result<Option<Cell<'a>>, ReadError> {
-    if field.kind.is_text() {
-        return Ok(Some(Cell::Text(Cow::Owned(value))));
+fn cell<'a>(value: String, kind: LogicalType, options: &CsvOptions) -> Result<Option<Cell<'a>>, Unreadable> {
+    if options.null_literal.as_ref() == Some(&value) {
+        return Ok(None);
     }
-    // A plain value is read as its JSON text would be.
-    let text = serde_json::Value::from(value.trim()).to_string();
-    match json_read::cell(&text, field.kind, TimestampFormat::Sql, Dialect::Json) {
-        Ok(cell) => Ok(cell.map(owned)),
-        Err(_) if options.ignore_parse_errors => Ok(None),
-        Err(_) => Err(ReadError::Field(field.name.clone())),
+    let parts = || -> Vec<String> {
+        if value.is_empty() || options.array_delimiter.is_empty() {
+            return if value.is_empty() { Vec::new() } else { vec![value.clone()] };
+        }
+        value.split(options.array_delimiter.as_str()).map(str::to_owned).collect()
+    };
+    match kind {
+        LogicalType::Char(_) | LogicalType::VarChar(_) => Ok(Some(Cell::Text(Cow::Owned(value)))),
+        LogicalType::Array(of) => {
+            let items = parts().into_iter().map(|part| cell(part, of.kind, options));
+            items.collect::<Result<_, _>>().map(|items| Some(Cell::List(items)))
+        }
+        LogicalType::Row(fields) => {
+            let parts = parts();
+            if parts.len() < fields.len() {
+                return Err(Unreadable);
+            }
+            let cells = parts.into_iter().zip(fields).map(|(part, field)| cell(part, field.data_type.kind, options));
+            cells.collect::<Result<_, _>>().map(|cells| Some(Cell::Row(cells)))
+        }
+        _ => {
+            // A plain value is read as its JSON text would be.
+            let text = serde_json::Value::from(value.trim()).to_string();
+            json_read::cell(&text, kind, TimestampFormat::Sql, Dialect::Json).map(|cell| cell.and_then(owned))
+        }
     }
 }
 
-fn owned<'a>(cell: Cell<'_>) -> Cell<'a> {
-    match cell {
+fn owned<'a>(cell: Cell<'_>) -> Option<Cell<'a>> {
+    Some(match cell {
         Cell::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
         Cell::Boolean(value) => Cell::Boolean(value),
         Cell::Integer(value) => Cell::Integer(value),
@@ -179,7 +277,10 @@ fn owned<'a>(cell: Cell<'_>) -> Cell<'a> {
         Cell::Date(value) => Cell::Date(value),
         Cell::Time(value) => Cell::Time(value),
         Cell::Moment(value) => Cell::Moment(value),
-        // A line has no nested values.
-        Cell::List(_) | Cell::Entries(_) | Cell::Row(_) => Cell::Boolean(false),
-    }
+        // What is nested has been taken apart before.
+        Cell::List(_) | Cell::Entries(_) | Cell::Row(_) => return None,
+    })
 }
+
+#[cfg(test)]
+mod tests;

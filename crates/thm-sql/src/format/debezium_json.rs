@@ -37,12 +37,16 @@ struct Envelope<'a> {
 }
 
 #[derive(Default, Deserialize)]
-struct Source {
+struct Source<'a> {
     // Flink does not look at them: one that is no number must not cost the record.
     #[serde(default)]
     ts_us: serde_json::Value,
     #[serde(default)]
     ts_ms: serde_json::Value,
+    #[serde(borrow, default)]
+    schema: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    table: Option<&'a RawValue>,
 }
 
 /// One change.
@@ -60,6 +64,8 @@ pub struct Change<'a> {
     pub commit_us: Option<i64>,
     /// The envelope's `source`.
     pub source: Option<&'a str>,
+    /// Its `schema` and `table` as JSON; empty where it says none.
+    pub table: (&'a str, &'a str),
     /// When the connector wrote it, milliseconds since 1970.
     pub ingestion_ms: Option<i64>,
     /// What was found of the row's fields.
@@ -101,7 +107,7 @@ pub fn read<'a>(
         _ => None,
     };
     let op = op.ok_or_else(|| corrupt(format!("unknown \"op\" value \"{letter}\"")))?;
-    let times: Source = envelope.source.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    let times: Source<'a> = envelope.source.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
     let commit_us = times.ts_us.as_i64().or_else(|| times.ts_ms.as_i64()?.checked_mul(1_000));
     let before = present(envelope.before);
     let no_before = |what: &str| {
@@ -132,10 +138,11 @@ pub fn read<'a>(
     };
     let row = row.ok_or_else(|| corrupt(format!("op \"{letter}\" without a row")))?;
     let (source, ingestion_ms) = (envelope.source.map(RawValue::get), envelope.ts_ms.as_i64());
+    let table = (times.schema.map_or("", RawValue::get), times.table.map_or("", RawValue::get));
     let mut marks = Marks::default();
     let found = json_read::object(row, fields)?;
     let cells = json_read::row_marked(&found, fields, options, Dialect::Debezium, &mut marks)?;
-    Ok(Some(Change { cells, before: old, kind, op, commit_us, source, ingestion_ms, marks }))
+    Ok(Some(Change { cells, before: old, kind, op, commit_us, source, table, ingestion_ms, marks }))
 }
 
 fn present(raw: Option<&RawValue>) -> Option<&[u8]> {

@@ -5,7 +5,7 @@ use arrow::datatypes::{Date32Type, Decimal128Type, Float32Type, Float64Type, Tim
 use base64::Engine;
 use thm_codec::java_json;
 
-use super::JsonOptions;
+use super::{JsonOptions, TimestampFormat};
 use crate::catalog::PhysicalColumn;
 use crate::expr::{EvalError, text};
 use crate::types::{LogicalType, decimal, time};
@@ -87,7 +87,9 @@ impl JsonWriter {
                 java_json::write_string(out, &encoded);
             }
             LogicalType::Date | LogicalType::Time(_) | LogicalType::Timestamp(_) | LogicalType::TimestampLtz(_) => {
-                self.time(out, array, row, kind);
+                let mut buffer = String::with_capacity(32);
+                time_text(&mut buffer, array, row, kind, self.options.timestamps);
+                java_json::write_string(out, &buffer);
             }
             _ => {
                 let mut buffer = itoa::Buffer::new();
@@ -96,31 +98,35 @@ impl JsonWriter {
         }
         Ok(())
     }
+}
 
-    /// Dates and times; a fraction without trailing zeros.
-    fn time(&self, out: &mut Vec<u8>, array: &ArrayRef, row: usize, kind: LogicalType) {
-        let mut buffer = String::with_capacity(32);
-        match kind {
-            LogicalType::Date => {
-                time::write_date(&mut buffer, i64::from(array.as_primitive::<Date32Type>().value(row)));
-            }
-            LogicalType::Time(_) => {
-                let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
-                let nanos = u32::try_from(millis % 1_000).unwrap_or(0) * 1_000_000;
-                time::write_time(&mut buffer, millis / 1_000, nanos, time::needed_fraction(nanos));
-            }
-            LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) => {
-                let moment = text::moment(array, row, p);
-                let fraction = time::needed_fraction(moment.nanos);
-                time::write_timestamp(&mut buffer, moment, self.options.timestamps.separator(), fraction);
-                if matches!(kind, LogicalType::TimestampLtz(_)) {
-                    buffer.push('Z');
-                }
-            }
-            _ => {}
+/// Appends a date or time as JSON and CSV have it; a fraction without trailing zeros.
+pub(super) fn time_text(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType, standard: TimestampFormat) {
+    match kind {
+        LogicalType::Date => time::write_date(out, i64::from(array.as_primitive::<Date32Type>().value(row))),
+        LogicalType::Time(_) => {
+            let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
+            let nanos = u32::try_from(millis % 1_000).unwrap_or(0) * 1_000_000;
+            time::write_time(out, millis / 1_000, nanos, time::needed_fraction(nanos));
         }
-        java_json::write_string(out, &buffer);
+        LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) => {
+            let moment = text::moment(array, row, p);
+            let fraction = time::needed_fraction(moment.nanos);
+            time::write_timestamp(out, moment, standard.separator(), fraction);
+            if matches!(kind, LogicalType::TimestampLtz(_)) {
+                out.push('Z');
+            }
+        }
+        _ => {}
     }
+}
+
+/// Appends a DECIMAL without trailing zeros.
+pub(super) fn decimal_text(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType, plain: bool) {
+    let LogicalType::Decimal { scale, .. } = kind else { return };
+    let mut digits = Vec::with_capacity(40);
+    write_decimal(&mut digits, array.as_primitive::<Decimal128Type>().value(row), scale, plain);
+    out.push_str(&String::from_utf8_lossy(&digits));
 }
 
 /// A DECIMAL without trailing zeros: plain, or as Java's `BigDecimal` prints itself, `1E+2`.

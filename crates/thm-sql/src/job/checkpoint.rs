@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use thm_api::{Error, ErrorKind, Position, Result, StateStore};
 use uuid::Uuid;
 
+use super::shape::TableShape;
+
 /// Version of the stored form.
 const VERSION: u32 = 1;
 
@@ -44,11 +46,9 @@ pub(super) struct InputState {
     /// Offset at which the input ends, as it was found at the first start.
     #[serde(default)]
     pub end: Option<i64>,
-    /// Columns of the captured table that have been seen, and those that could be read.
+    /// Columns of the captured tables that have been seen.
     #[serde(default)]
-    pub seen: Vec<String>,
-    #[serde(default)]
-    pub readable: Vec<String>,
+    pub tables: Vec<TableShape>,
 }
 
 /// One look-up table.

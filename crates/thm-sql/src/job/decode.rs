@@ -11,6 +11,7 @@ use thm_codec::record_batch::{self, BatchHeader, Compression};
 
 use super::last_values::LastValues;
 use super::record::{self, RecordPlace};
+use super::shape::{self, Shapes, TableShape};
 use crate::format::cells::{Cell, Cells};
 use crate::format::debezium_json::OldRows;
 use crate::format::json_read::{self, Marks};
@@ -89,7 +90,7 @@ pub(super) struct Decoder {
     key_checked: bool,
     logged: Option<Instant>,
     trust: Trust,
-    shape: Shape,
+    shapes: Shapes,
 }
 
 /// A row as it was read.
@@ -102,32 +103,9 @@ struct Read<'a> {
     commit_us: Option<i64>,
     /// Of an envelope: its `source`, and when it was written.
     envelope: record::Envelope<'a>,
+    /// Of an envelope: the table that it is of.
+    table: shape::Table<'a>,
     marks: Marks,
-}
-
-/// What has been seen of the columns of a captured table: a column that was there and is there no more was dropped or
-/// renamed, one that could be read and cannot be read any more was retyped. One that was never there is NULL.
-#[derive(Clone, Copy, Default)]
-struct Shape {
-    present: u64,
-    readable: u64,
-}
-
-impl Shape {
-    /// The field that is not as it was.
-    fn follow(&mut self, marks: Marks) -> Result<(), (usize, &'static str)> {
-        let gone = self.present & !marks.present;
-        if gone != 0 {
-            return Err((gone.trailing_zeros() as usize, "is no longer in the captured table"));
-        }
-        let retyped = self.readable & marks.unreadable;
-        if retyped != 0 {
-            return Err((retyped.trailing_zeros() as usize, "has another type in the captured table"));
-        }
-        self.present |= marks.present;
-        self.readable |= marks.readable;
-        Ok(())
-    }
 }
 
 /// Which text columns of the tail cache have been seen to agree with the record's JSON: a `numeric` is a text there and
@@ -156,7 +134,7 @@ impl Decoder {
             key_checked: false,
             logged: None,
             trust: Trust::default(),
-            shape: Shape::default(),
+            shapes: Shapes::default(),
         }
     }
 
@@ -199,15 +177,12 @@ impl Decoder {
         let options = &self.spec.value.json;
         let Some(columns) = decoded::columns(&batch.rows, &self.fields, options) else { return Ok(None) };
         let there = |(index, field): (usize, &Field)| {
-            let found = field.needed && batch.rows.column_by_name(&field.name).is_some();
+            let found = field.needed && field.place == Place::Value && batch.rows.column_by_name(&field.name).is_some();
             if found { json_read::bit(index) } else { 0 }
         };
         let present = self.fields.iter().enumerate().map(there).fold(0, |all, bit| all | bit);
-        let rows = batch.meta.iter().filter(|row| row.kind != RowKind::Delete);
-        if let Some(first) = rows.map(|row| (row.position, row.record)).next() {
-            let marks = Marks { present, ..Marks::default() };
-            let offset = fetched.base_offset.0 + i64::from(first.1);
-            self.shape.follow(marks).map_err(|field| self.changed(field, partition, offset, first.0))?;
+        if !self.shapes.knows(present) && batch.meta.iter().any(|row| row.kind != RowKind::Delete) {
+            return Ok(None);
         }
         let base = fetched.base_offset.0;
         let meta: Vec<Meta> = batch
@@ -359,7 +334,9 @@ impl Decoder {
             };
             let own = index < fetched.batch.positions.len();
             if own && self.spec.value.kind == ValueFormat::DebeziumJson && row.kind != RowKind::Delete {
-                self.shape.follow(row.marks).map_err(|field| self.changed(field, partition, offset, *place))?;
+                self.shapes
+                    .follow(row.table, row.marks)
+                    .map_err(|field| self.changed(field, partition, offset, *place))?;
             }
             let commit_us = row.commit_us.unwrap_or_else(|| record.timestamp_ms.saturating_mul(1_000));
             let timestamp_ms = commit_us.div_euclid(1_000);
@@ -402,6 +379,7 @@ impl Decoder {
                     op: change.op,
                     commit_us: change.commit_us,
                     envelope: Some((change.source, change.ingestion_ms)),
+                    table: change.table,
                     marks: change.marks,
                 }
             }
@@ -419,7 +397,16 @@ impl Decoder {
                     },
                 };
                 let op = if kind == RowKind::Delete { Op::Delete } else { Op::Create };
-                Read { cells, before: None, kind, op, commit_us: None, envelope: None, marks: Marks::default() }
+                Read {
+                    cells,
+                    before: None,
+                    kind,
+                    op,
+                    commit_us: None,
+                    envelope: None,
+                    table: ("", ""),
+                    marks: Marks::default(),
+                }
             }
         };
         if let Some(format) = &self.spec.key {
@@ -522,22 +509,14 @@ impl Decoder {
         )
     }
 
-    /// Names of the fields that have been seen, and of those that have been readable, for a checkpoint.
-    pub fn shape(&self) -> (Vec<String>, Vec<String>) {
-        let names = |mask: u64| {
-            let fields = self.fields.iter().enumerate().filter(|(index, _)| mask & json_read::bit(*index) != 0);
-            fields.map(|(_, field)| field.name.clone()).collect()
-        };
-        (names(self.shape.present), names(self.shape.readable))
+    /// What has been seen of the captured tables, for a checkpoint.
+    pub fn shapes(&self) -> Vec<TableShape> {
+        self.shapes.stored(&self.fields)
     }
 
-    /// Takes back what [`Self::shape`] gave.
-    pub fn restore_shape(&mut self, seen: &[String], readable: &[String]) {
-        let mask = |names: &[String]| {
-            let known = self.fields.iter().enumerate().filter(|(_, field)| names.contains(&field.name));
-            known.map(|(index, _)| json_read::bit(index)).fold(0, |all, bit| all | bit)
-        };
-        self.shape = Shape { present: mask(seen), readable: mask(readable) };
+    /// Takes back what [`Self::shapes`] gave.
+    pub fn restore_shapes(&mut self, stored: &[TableShape]) {
+        self.shapes = Shapes::restored(stored, &self.fields);
     }
 
     fn unreadable(&self, partition: &TopicPartition, offset: i64, error: ReadError, old_rows: OldRows) -> Error {

@@ -275,11 +275,13 @@ fn value<'a>(how: &Generator, kind: LogicalType, row: i64, column: usize) -> Opt
                 _ => Cell::Integer(number),
             });
         }
-        Generator::Random { min, max, length, null_rate, max_past_ms } => {
+        Generator::Random { min, max, length, varies, null_rate, max_past_ms } => {
             if (mixed(row, column, 1) >> 11) as f64 / (1_u64 << 53) as f64 <= *null_rate && *null_rate > 0.0 {
                 return None;
             }
-            (*min, *max, *length, *max_past_ms)
+            let most = (*length).max(1) as u64;
+            let length = if *varies { (mixed(row, column, u64::MAX) % most + 1) as usize } else { *length };
+            (*min, *max, length, *max_past_ms)
         }
     };
     let share = (mixed(row, column, 0) >> 11) as f64 / (1_u64 << 53) as f64;

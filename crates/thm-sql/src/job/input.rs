@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::decode::{Chunk, Decoder};
 use super::feed::Feed;
 use super::merge::{Bound, View};
+use super::shape::TableShape;
 use crate::operator::Rows;
 
 /// Ranks of stream partitions begin here, so that all look-ups come before them whatever the plan.
@@ -91,11 +92,11 @@ impl Input {
         self.chunks.is_empty() && self.end.is_some_and(|end| self.consumed >= end)
     }
 
-    /// Columns that have been seen, and those that could be read, for a checkpoint.
-    pub fn shape(&self) -> (Vec<String>, Vec<String>) {
+    /// What has been seen of the captured tables, for a checkpoint.
+    pub fn shapes(&self) -> Vec<TableShape> {
         match &self.from {
-            From::Topic(decoder) => decoder.shape(),
-            From::Feed(_) => (Vec::new(), Vec::new()),
+            From::Topic(decoder) => decoder.shapes(),
+            From::Feed(_) => Vec::new(),
         }
     }
 

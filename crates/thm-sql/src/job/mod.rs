@@ -23,6 +23,7 @@ mod pipeline;
 mod places;
 mod record;
 mod runner;
+mod shape;
 mod shared;
 mod sink;
 mod start;

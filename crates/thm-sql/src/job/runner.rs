@@ -381,7 +381,6 @@ impl Runner {
 }
 
 fn state_of_input(input: &Input) -> InputState {
-    let (seen, readable) = input.shape();
     InputState {
         topic: input.partition.topic.to_string(),
         partition: input.partition.partition,
@@ -389,7 +388,6 @@ fn state_of_input(input: &Input) -> InputState {
         offset: input.consumed,
         place: input.consumed_place,
         end: input.end,
-        seen,
-        readable,
+        tables: input.shapes(),
     }
 }

@@ -239,7 +239,7 @@ impl Start<'_> {
             let job: Arc<str> = self.plan.name.as_str().into();
             let mut decoder = Decoder::new((node.source.fields.clone(), spec), false, node.key_sources.clone(), job);
             if let Some(stored) = self.stored(&partition) {
-                decoder.restore_shape(&stored.seen, &stored.readable);
+                decoder.restore_shapes(&stored.tables);
             }
             let complete = self.environment.completeness.watch(&topic.spec.name);
             let ranked = (*rank, Role::Stream(branch));
@@ -273,7 +273,7 @@ impl Start<'_> {
             let job: Arc<str> = self.plan.name.as_str().into();
             let mut decoder = Decoder::new((node.fields.clone(), spec), true, Vec::new(), job);
             if let Some(stored) = self.stored(&partition) {
-                decoder.restore_shape(&stored.seen, &stored.readable);
+                decoder.restore_shapes(&stored.tables);
             }
             let complete = self.environment.completeness.watch(&topic.spec.name);
             let ranked = (rank, Role::Lookup(index));

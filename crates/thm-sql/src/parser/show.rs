@@ -1,5 +1,7 @@
 //! `SHOW …`, `DESCRIBE …` and `USE …`.
 
+use sqlparser::tokenizer::Token;
+
 use super::Cursor;
 use super::ast::{Name, Pattern, Show, Shown, Spanned, Statement};
 use super::statement::name;
@@ -8,6 +10,14 @@ use crate::error::{SqlDiagnostic, SqlResult};
 /// Reads one of them; `None` if it is something else.
 pub(super) fn parse(cursor: &mut Cursor) -> SqlResult<Option<Statement>> {
     if cursor.eat_words(&["DESCRIBE"]) || cursor.eat_words(&["DESC"]) {
+        for what in ["CATALOG", "DATABASE", "FUNCTION", "JOB"] {
+            if cursor.peek_word(what)
+                && !matches!(cursor.parser.peek_nth_token_ref(1).token, Token::EOF | Token::SemiColon)
+            {
+                return Err(SqlDiagnostic::new(cursor.span(), format!("DESCRIBE {what} is not supported"))
+                    .with_hint("DESCRIBE takes a table or a view; `thm job list` shows jobs."));
+            }
+        }
         let _ = cursor.eat_words(&["EXTENDED"]);
         return Ok(Some(Statement::Describe(name(cursor)?)));
     }

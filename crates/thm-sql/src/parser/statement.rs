@@ -74,16 +74,18 @@ fn refuse(cursor: &Cursor) -> SqlDiagnostic {
             "TRUNCATE TABLE statement is not supported in streaming mode.",
             "Delete and create the topic with a Kafka client instead.",
         ),
-        ("CREATE", "only tables, views and databases can be created", "Functions and connectors are built in."),
-        ("DROP", "only tables, views and databases can be dropped", "Functions and connectors are built in."),
-        ("ALTER", "only tables and views can be altered", "Write CREATE with what it shall be instead."),
         ("ANALYZE", "ANALYZE TABLE is not supported", "Plans do not depend on statistics; remove it."),
         ("LOAD", "LOAD MODULE is not supported", "The core module is always there; remove it."),
         ("UNLOAD", "UNLOAD MODULE is not supported", "The core module is always there; remove it."),
         ("CALL", "CALL is not supported", "There are no procedures."),
         ("STOP", "STOP JOB is not supported in a script", "Cancel the job over REST: PATCH /jobs/<id>."),
+        ("EXECUTE", "EXECUTE PLAN is not supported", "Submit the statement itself."),
+        ("REPLACE", "REPLACE TABLE is not supported", "Write DROP TABLE IF EXISTS, CREATE TABLE and INSERT INTO."),
         ("COMPILE", "COMPILE PLAN is not supported", "Submit the statement itself; plans have a version of their own."),
     ];
+    if let Some(error) = refuse_object(cursor) {
+        return error;
+    }
     match LACKING.iter().find(|(word, ..)| cursor.peek_word(word)) {
         Some((_, message, hint)) => SqlDiagnostic::new(cursor.span(), *message).with_hint(*hint),
         None => {
@@ -98,6 +100,25 @@ fn refuse(cursor: &Cursor) -> SqlDiagnostic {
             error.with_hint("Write SELECT, SET, CREATE TABLE, CREATE VIEW, INSERT INTO or EXECUTE STATEMENT SET.")
         }
     }
+}
+
+/// `CREATE`, `DROP` and `ALTER` of what is neither table nor view nor database.
+fn refuse_object(cursor: &Cursor) -> Option<SqlDiagnostic> {
+    const OBJECTS: &[(&str, &str, &str)] = &[
+        ("FUNCTION", "FUNCTION", "Classes cannot be loaded; SHOW FUNCTIONS lists what is built in."),
+        ("CATALOG", "CATALOG", "There is one catalog, default_catalog; it lives as long as the session."),
+        ("MATERIALIZED", "MATERIALIZED TABLE", "Write CREATE TABLE and INSERT INTO: a job keeps the table fresh."),
+        ("REPLACE", "OR REPLACE TABLE", "Write DROP TABLE IF EXISTS, CREATE TABLE and INSERT INTO."),
+        ("MODEL", "MODEL", "There are no models."),
+        ("DATABASE", "DATABASE", "A database has no options; write CREATE DATABASE or DROP DATABASE."),
+    ];
+    let verb = ["CREATE", "DROP", "ALTER"].into_iter().find(|verb| cursor.peek_word(verb))?;
+    let is = |at: usize, word: &str| super::is_word(&cursor.parser.peek_nth_token_ref(at).token, word);
+    // What may stand between: OR, TEMPORARY, SYSTEM.
+    let known = (1..=3).find_map(|at| OBJECTS.iter().find(|(word, ..)| is(at, word)));
+    let (what, hint) =
+        known.map_or(("this", "Tables, views and databases can be made."), |(_, what, hint)| (what, hint));
+    Some(SqlDiagnostic::new(cursor.span(), format!("{verb} {what} is not supported")).with_hint(hint))
 }
 
 fn set(cursor: &mut Cursor) -> SqlResult<Statement> {

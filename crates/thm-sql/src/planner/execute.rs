@@ -111,6 +111,12 @@ impl Session {
         std::mem::take(&mut self.notices)
     }
 
+    /// What statements are compiled against.
+    #[must_use]
+    pub const fn context(&self) -> &CompileContext {
+        &self.context
+    }
+
     /// Refuses tables that nothing has used and nothing could use.
     pub fn check_unused(&self) -> SqlResult<()> {
         self.catalog.check_unused()

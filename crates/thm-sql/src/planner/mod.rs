@@ -113,4 +113,6 @@ fn first_words(text: &str) -> String {
 #[cfg(test)]
 mod language_tests;
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod tests;

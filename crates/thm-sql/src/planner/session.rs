@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::graph::ErrorPolicy;
 use super::restart::{self, Restart};
 
+use crate::connector::kafka;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::Spanned;
 use crate::types::zone::Zone;
@@ -36,12 +37,20 @@ const FIXED: &[(&str, &[&str], &str)] = &[
         &["AUTO", "auto", "NONE", "none"],
         "Changes are followed by key in commit order, so that nothing has to be materialized; write 'AUTO' or 'NONE'.",
     ),
+    (
+        "sql-client.execution.result-mode",
+        &["table", "TABLE", "changelog", "CHANGELOG", "tableau", "TABLEAU"],
+        "Write 'table' for the rows at the end, or 'changelog' or 'tableau' for each change.",
+    ),
     ("errors.tolerance", &["none", "all"], "Write 'none' to fail the job, or 'all' to go on with the next row."),
     ("table.exec.legacy-cast-behaviour", &["DISABLED", "disabled"], "CAST is that of Flink 1.15 and later."),
 ];
 
 /// The session's time zone.
 const ZONE: &str = "table.local-time-zone";
+
+/// The topic that takes records which cannot be evaluated.
+const DEAD_LETTERS: &str = "errors.deadletterqueue.topic.name";
 
 /// Options of a session so far.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +68,9 @@ impl Settings {
         {
             let message = format!("'{name}' = '{}' is not supported", value.value);
             return Err(SqlDiagnostic::new(value.span, message).with_hint(*hint));
+        }
+        if name == DEAD_LETTERS {
+            kafka::check_topic(&value.value, value.span)?;
         }
         if name == "execution.checkpointing.interval" {
             duration(value)?;
@@ -119,7 +131,7 @@ impl Settings {
     pub fn errors(&self) -> ErrorPolicy {
         ErrorPolicy {
             tolerate: self.get("errors.tolerance") == Some("all"),
-            dead_letters: self.get("errors.deadletterqueue.topic.name").map(str::to_owned),
+            dead_letters: self.get(DEAD_LETTERS).map(str::to_owned),
         }
     }
 
@@ -134,8 +146,7 @@ const KNOWN: &[&str] = &[
     ZONE,
     "execution.checkpointing.interval",
     "pipeline.name",
-    "errors.deadletterqueue.topic.name",
-    "sql-client.execution.result-mode",
+    DEAD_LETTERS,
     "sql-client.execution.max-table-result.rows",
     "table.dml-sync",
 ];

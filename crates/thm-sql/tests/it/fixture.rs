@@ -328,8 +328,14 @@ pub async fn output(log: &dyn Log) -> Vec<Written> {
 
 /// Everything in the first partition of a topic.
 pub async fn records(log: &dyn Log, topic: &str) -> Vec<Written> {
+    records_of(log, topic, 0).await
+}
+
+/// Everything in a partition of a topic.
+pub async fn records_of(log: &dyn Log, topic: &str, partition: u32) -> Vec<Written> {
     let limits = ReadLimits { max_bytes: 1 << 20, max_wait: Duration::ZERO };
-    let Ok(found) = log.read(&TopicPartition::new(topic, 0), Offset(0), limits).await else { return Vec::new() };
+    let at = TopicPartition::new(topic, partition);
+    let Ok(found) = log.read(&at, Offset(0), limits).await else { return Vec::new() };
     let mut out = Vec::new();
     for fetched in found.batches {
         for record in record_batch::records(&fetched.batch.bytes).unwrap() {

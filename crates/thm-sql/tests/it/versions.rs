@@ -1,6 +1,6 @@
 //! A changed file is a new version: where it starts, and what a changed table means to it.
 
-use thm_api::Op;
+use thm_api::{Log, Op, TopicSpec};
 use thm_sql::{From, JobState};
 
 use crate::fixture::{Bench, CONTENT, EVENTS, OURS, Written, content, event, plan, reach, uuid};
@@ -187,4 +187,86 @@ async fn a_row_that_cannot_be_written_costs_the_rows_before_it_nothing() {
     let out = texts(&bench.wait_for(3).await);
     let keys: Vec<&str> = out.iter().map(|record| &record[..8]).collect();
     assert_eq!(keys, ["{\"id\":1}", "{\"id\":2}", "{\"id\":4}"], "each once, and none of the row without a key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_of_several_tables_holds_each_against_its_own_columns() {
+    let bench = Bench::new().await;
+    let manager = bench.manager();
+    let id = manager.submit(plan(OURS)).unwrap();
+    let other = |lsn: u64, id: i64| event(lsn, Op::Create, id, "1", Some(8));
+    let value = |change: &crate::fixture::Change| {
+        change.value().replace("\"table\":\"t\"", "\"table\":\"clicks\"").replace("\"device\":\"ios\",", "")
+    };
+    bench.write(&[event(10, Op::Create, 1, "1", Some(7))], true).await;
+    bench.write_value(&other(11, 2), &value(&other(11, 2))).await;
+    bench.write(&[event(12, Op::Create, 3, "1", Some(7))], true).await;
+    bench.complete_to(12);
+    let out = texts(&bench.wait_for(3).await);
+    assert!(out[1].contains("\"device\":null") && out[2].contains("\"device\":\"ios\""), "{out:?}");
+    let gone = other(13, 4);
+    bench.write_value(&gone, &value(&gone).replace("\"duration_ms\":8,", "")).await;
+    bench.complete_to(13);
+    let said = reach(&manager, &id, JobState::Failed).await.exception.unwrap();
+    assert!(said.contains("duration_ms") && said.contains("no longer in the captured table"), "{said}");
+}
+
+/// Values of all partitions of the topic `spread`, as soon as there are so many.
+async fn spread(bench: &Bench, count: usize) -> Vec<String> {
+    let begun = std::time::Instant::now();
+    loop {
+        let mut all = Vec::new();
+        for partition in 0..2 {
+            let found = crate::fixture::records_of(&*bench.log, "spread", partition).await;
+            all.extend(found.iter().map(|record| String::from_utf8_lossy(record.value.as_ref().unwrap()).into_owned()));
+        }
+        if all.len() >= count {
+            all.sort();
+            return all;
+        }
+        assert!(begun.elapsed().as_secs() < 10, "only {all:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn round_robin_sends_a_record_that_comes_again_to_the_partition_where_it_is() {
+    let bench = Bench::new().await;
+    bench.log.create_topic(&TopicSpec { partitions: 2, ..TopicSpec::new("spread") }).await.unwrap();
+    bench.log.create_topic(&TopicSpec::new("in")).await.unwrap();
+    let table = |name: &str, more: &str| {
+        format!(
+            "CREATE TABLE {name}_t (v INT) WITH ('connector' = 'kafka', 'topic' = '{name}', 'format' = 'json',
+             'properties.bootstrap.servers' = 'x', {more});\n"
+        )
+    };
+    let text = format!(
+        "SET 'execution.checkpointing.interval' = '20ms';\n{}{}INSERT INTO spread_t SELECT v FROM in_t;",
+        table("in", "'scan.startup.mode' = 'earliest-offset'"),
+        table("spread", "'sink.partitioner' = 'round-robin'")
+    );
+    let manager = bench.manager();
+    bench.foreign("in", &[(None, Some("{\"v\":0}"))]).await;
+    let id = manager.submit(plan(&text)).unwrap();
+    spread(&bench, 1).await;
+    let stored = format!("sql/{id}/checkpoint");
+    let begun = std::time::Instant::now();
+    let early = loop {
+        let bytes = bench.state.get(&stored).unwrap().unwrap_or_default();
+        if String::from_utf8_lossy(&bytes).contains("\"offset\":1") {
+            break bytes;
+        }
+        assert!(begun.elapsed().as_secs() < 10, "no checkpoint comes");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    bench.foreign("in", &[(None, Some("{\"v\":1}")), (None, Some("{\"v\":2}"))]).await;
+    spread(&bench, 3).await;
+    manager.cancel(&id).unwrap();
+    reach(&manager, &id, JobState::Canceled).await;
+    // As after a crash before the next checkpoint.
+    bench.state.put(&stored, &early).unwrap();
+    manager.submit(plan(&text)).unwrap();
+    bench.foreign("in", &[(None, Some("{\"v\":3}"))]).await;
+    let all = spread(&bench, 4).await;
+    assert_eq!(all, ["{\"v\":0}", "{\"v\":1}", "{\"v\":2}", "{\"v\":3}"], "each once");
 }

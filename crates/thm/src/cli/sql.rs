@@ -21,7 +21,7 @@ use thm_log::{FileStateStore, MemoryLog};
 use thm_sql::parser::parse_script;
 use thm_sql::planner::bounded::{self, NoTables};
 use thm_sql::planner::{Outcome, Selection, Session};
-use thm_sql::{CompileContext, JobManager, JobManagerOptions, JobPlan, JobState, SqlDiagnostic};
+use thm_sql::{JobManager, JobManagerOptions, JobPlan, JobState, SqlDiagnostic};
 
 use super::output::{line, note};
 use super::run::SqlFailure;
@@ -32,6 +32,9 @@ use crate::kafka_client::{KafkaClient, records_from};
 const DEFAULT_COPY_RECORDS: usize = 100_000;
 /// Longest a query of a shell may run.
 const DEFAULT_QUERY_TIME: Duration = Duration::from_secs(60);
+
+/// How rows are shown: `table`, `changelog` or `tableau`.
+const RESULT_MODE: &str = "sql-client.execution.result-mode";
 
 /// Try Flink SQL.
 #[derive(Args)]
@@ -50,19 +53,30 @@ pub struct SqlArgs {
     /// Kafka address of the engine, for queries that read topics.
     #[arg(long, short, default_value = "127.0.0.1:9092", env = "THM_BOOTSTRAP")]
     bootstrap: String,
+    /// Connect REST API of the engine: its sources say which tables are captured.
+    #[arg(long, default_value = "http://127.0.0.1:8083", env = "THM_CONNECT")]
+    connect: String,
 }
 
 /// Runs the subcommand.
 pub async fn run(args: SqlArgs) -> Result<ExitCode> {
-    let Some(file) = &args.file else { return super::sql_shell::run(&args.bootstrap).await };
+    let known = crate::captures::of_engine(&args.connect).await;
+    let context = known.clone().unwrap_or_default();
+    let Some(file) = &args.file else { return super::sql_shell::run(context, &args.bootstrap).await };
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let name = file.display().to_string();
     if !args.check && !args.explain && args.dry_run.is_none() {
-        let mut session = Session::new(CompileContext::default());
+        let mut session = Session::new(context);
         return statements(&mut session, &name, &text, &args.bootstrap).await;
     }
-    let script = thm_sql::compile(&name, &text, &CompileContext::default()).map_err(SqlFailure)?;
+    let script = thm_sql::compile(&name, &text, &context).map_err(SqlFailure)?;
     script.notices.iter().for_each(|notice| note(&format!("note: {notice}")));
+    if known.is_none() && args.explain && script.jobs.iter().any(|job| job.explain().contains("fed by=")) {
+        note(&format!(
+            "note: no engine answers at {}: a look-up is taken to be captured by the source of its stream",
+            args.connect
+        ));
+    }
     if args.check {
         line(&format!("{} jobs are in order", script.jobs.len()));
     }
@@ -117,9 +131,13 @@ pub(super) async fn statements(session: &mut Session, name: &str, text: &str, bo
 }
 
 async fn select(session: &Session, selection: &Selection, bootstrap: &str) -> Result<()> {
-    let changelog = session.option("sql-client.execution.result-mode") == Some("changelog");
-    let mut shown = Shown::new(selection.schema(), changelog);
-    match selection.job("thm sql", &CompileContext::default()) {
+    let set = |key: &str, value: &str| session.option(key).is_some_and(|set| set.eq_ignore_ascii_case(value));
+    let tableau = set(RESULT_MODE, "tableau") && !set("execution.runtime-mode", "batch");
+    let mut shown = Shown::new(selection.schema(), tableau || set(RESULT_MODE, "changelog"));
+    if tableau {
+        shown = shown.of_a_stream();
+    }
+    match selection.job("thm sql", session.context()) {
         Ok((job, _)) => {
             let (job, collected, _) = job.preview();
             let log = copied(&job, bootstrap).await?;

@@ -33,12 +33,12 @@ const HISTORY_FILE: &str = ".thm-sql-history";
 const HELP: &str = "\
 QUIT; or EXIT;   leaves (also Ctrl-D)
 CLEAR;           clears the screen
-SET 'sql-client.execution.result-mode' = 'table' | 'changelog';   final rows, or each change
+SET 'sql-client.execution.result-mode' = 'table' | 'changelog' | 'tableau';   final rows, each change, as Flink's client
 Statements end with a semicolon and may have several lines. Tab completes words and tables, Ctrl-C cancels a query.";
 
 /// Runs until the input ends.
-pub async fn run(bootstrap: &str) -> Result<ExitCode> {
-    let mut session = Session::new(CompileContext::default());
+pub async fn run(context: CompileContext, bootstrap: &str) -> Result<ExitCode> {
+    let mut session = Session::new(context);
     if !std::io::stdin().is_terminal() {
         return piped(&mut session, bootstrap).await;
     }

@@ -18,12 +18,19 @@ pub struct Shown {
     rows: Vec<(RowKind, Vec<String>)>,
     changelog: bool,
     cut: bool,
+    /// Columns as wide as their types may need, for rows come when they come.
+    stream: bool,
 }
 
 impl Shown {
     /// Without rows; a changelog says what each row means.
     pub fn new(columns: Vec<(String, DataType)>, changelog: bool) -> Self {
-        Self { columns, rows: Vec::new(), changelog, cut: true }
+        Self { columns, rows: Vec::new(), changelog, cut: true, stream: false }
+    }
+
+    /// As Flink's client shows a stream in its mode `tableau`.
+    pub fn of_a_stream(self) -> Self {
+        Self { stream: true, ..self }
     }
 
     /// What a statement shows.
@@ -35,7 +42,7 @@ impl Shown {
             other => other.to_string(),
         };
         let rows = table.rows.iter().map(|row| (RowKind::Insert, row.iter().map(cell).collect())).collect();
-        Self { columns: table.columns.clone(), rows, changelog: false, cut: false }
+        Self { columns: table.columns.clone(), rows, changelog: false, cut: false, stream: false }
     }
 
     /// Adds rows.
@@ -74,9 +81,17 @@ impl Shown {
                 .zip(&self.rows)
                 .for_each(|(line, (kind, _))| line.insert(0, kind.as_str().to_owned()));
         }
-        let widths: Vec<usize> = (0..lines[0].len())
+        let mut widths: Vec<usize> = (0..lines[0].len())
             .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
             .collect();
+        if self.stream {
+            let of_type = |(name, data_type): &(String, DataType)| width(data_type.kind).max(name.chars().count());
+            widths
+                .iter_mut()
+                .skip(1)
+                .zip(&self.columns)
+                .for_each(|(width, column)| *width = of_type(column).max(*width));
+        }
         let rule: String = widths.iter().map(|width| format!("+{}", "-".repeat(width + 2))).collect::<String>() + "+";
         let mut out = format!("{rule}\n");
         for (number, line) in lines.iter().enumerate() {
@@ -92,7 +107,10 @@ impl Shown {
         }
         let count = self.rows.len();
         let rows = if count == 1 { "row" } else { "rows" };
-        let _ = write!(out, "{rule}\n{count} {rows} in set");
+        let _ = match self.stream {
+            true => write!(out, "{rule}\nReceived a total of {count} {rows}"),
+            false => write!(out, "{rule}\n{count} {rows} in set"),
+        };
         out
     }
 
@@ -103,6 +121,24 @@ impl Shown {
         let mut short: String = cell.chars().take(DEFAULT_WIDTH - 3).collect();
         short.push_str("...");
         short
+    }
+}
+
+/// What a column of a type may need: Flink's client's widths.
+fn width(kind: LogicalType) -> usize {
+    match kind {
+        LogicalType::Boolean => 7,
+        LogicalType::TinyInt => 4,
+        LogicalType::SmallInt => 6,
+        LogicalType::Int => 11,
+        LogicalType::BigInt => 20,
+        LogicalType::Decimal { precision, .. } => usize::from(precision) + 2,
+        LogicalType::Date => 10,
+        LogicalType::Time(0) => 8,
+        LogicalType::Time(p) => 9 + usize::from(p),
+        LogicalType::Timestamp(0) | LogicalType::TimestampLtz(0) => 19,
+        LogicalType::Timestamp(p) | LogicalType::TimestampLtz(p) => 20 + usize::from(p),
+        _ => DEFAULT_WIDTH,
     }
 }
 
@@ -121,5 +157,37 @@ fn cell(array: &ArrayRef, row: usize, kind: LogicalType) -> String {
             text::write(&mut out, array, row, kind);
             out
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+
+    /// As `flink-sql-client/tableau.out` of the recorded sessions has it.
+    #[test]
+    fn a_stream_is_shown_as_flinks_client_shows_it() {
+        let columns = vec![
+            ("a".to_owned(), LogicalType::STRING.nullable(true)),
+            ("c".to_owned(), LogicalType::BigInt.nullable(false)),
+        ];
+        let mut shown = Shown::new(columns, true).of_a_stream();
+        let values: Vec<ArrayRef> =
+            vec![Arc::new(StringArray::from(vec!["x", "x", "x"])), Arc::new(Int64Array::from(vec![1, 1, 2]))];
+        shown.add(&[RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter], &values);
+        let wanted = "\
++----+--------------------------------+----------------------+
+| op |                              a |                    c |
++----+--------------------------------+----------------------+
+| +I |                              x |                    1 |
+| -U |                              x |                    1 |
+| +U |                              x |                    2 |
++----+--------------------------------+----------------------+
+Received a total of 3 rows";
+        assert_eq!(shown.text(), wanted);
     }
 }
