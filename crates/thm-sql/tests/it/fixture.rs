@@ -207,11 +207,20 @@ impl Bench {
 
     /// Appends a change with another value than its own.
     pub async fn write_value(&self, change: &Change, value: &str) {
+        self.write_altered(change, value, None).await;
+    }
+
+    /// Appends a change of an altered table: its value, and the columns that are there.
+    pub async fn write_altered(&self, change: &Change, value: &str, columns: Option<&[&str]>) {
+        let kept = |kept: &[&str]| {
+            let columns = |all: &mut Vec<(&'static str, ArrayRef)>| all.retain(|(name, _)| kept.contains(name));
+            Arc::new(decoded(std::slice::from_ref(change), columns))
+        };
         let mut writer = BatchWriter::new();
         let key = change.key();
         writer.push(change.commit_us() / 1_000, Some(key.as_bytes()), Some(value.as_bytes()), &HeaderBlock::default());
         let positions = Arc::new([change.position()]);
-        let batch = LogBatch { bytes: writer.finish(), records: 1, positions, decoded: None };
+        let batch = LogBatch { bytes: writer.finish(), records: 1, positions, decoded: columns.map(kept) };
         self.put(change, batch).await;
     }
 
