@@ -53,7 +53,7 @@ const DEVIATIONS: &[(&str, Theirs, &str)] = &[
 const REFUSED: &[(&str, Theirs, &str)] = &[
     (
         "CREATE FUNCTION",
-        Takes("can be created"),
+        Takes("CREATE FUNCTION is not supported"),
         "functions in Java classes cannot be run here, and there is no job that needs none",
     ),
     (
