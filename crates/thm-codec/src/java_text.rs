@@ -1,54 +1,6 @@
-//! Java's text of a Connect struct (`Struct{id=1,name=x}`), made from its JSON.
-//!
-//! Fields that are null are left out, as `Struct.toString` does. A way for the few who want keys or values as plain text:
-//! it parses the JSON again.
+//! Texts that Connect's `SimpleHeaderConverter` and Java's maps give.
 
-use serde_json::Value;
-
-use crate::java_json;
-
-/// Appends the text of the struct, array or value that `json` is; what is no JSON stays as it is.
-pub fn write_struct(json: &[u8], out: &mut Vec<u8>) {
-    match serde_json::from_slice::<Value>(json) {
-        Ok(value) => write(&value, out),
-        Err(_) => out.extend_from_slice(json),
-    }
-}
-
-fn write(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        Value::String(text) => out.extend_from_slice(text.as_bytes()),
-        Value::Object(fields) => {
-            out.extend_from_slice(b"Struct{");
-            for (place, (name, value)) in fields.iter().filter(|(_, value)| !value.is_null()).enumerate() {
-                if place > 0 {
-                    out.push(b',');
-                }
-                out.extend_from_slice(name.as_bytes());
-                out.push(b'=');
-                write(value, out);
-            }
-            out.push(b'}');
-        }
-        Value::Array(items) => {
-            out.push(b'[');
-            for (place, item) in items.iter().enumerate() {
-                if place > 0 {
-                    out.extend_from_slice(b", ");
-                }
-                write(item, out);
-            }
-            out.push(b']');
-        }
-        // Whole numbers stay as they are, however long; what has a fraction or an exponent was a double.
-        Value::Number(number)
-            if !number.is_i64() && !number.is_u64() && number.as_f64().is_some_and(f64::is_finite) =>
-        {
-            java_json::write_f64(out, number.as_f64().unwrap_or_default());
-        }
-        other => out.extend_from_slice(other.to_string().as_bytes()),
-    }
-}
+use crate::debezium::{MICROS_PER_DAY, write_date_time, write_day, write_time_of_day};
 
 /// Appends a value as Connect's `SimpleHeaderConverter` writes it, made from its JSON: in texts only quotes and backslashes
 /// are escaped. What is no JSON stays as it is.
@@ -65,6 +17,20 @@ pub fn write_header_value(json: &[u8], out: &mut Vec<u8>) {
         rest = &text[read.byte_offset()..];
     }
     out.extend_from_slice(rest);
+}
+
+/// Appends a `java.util.Date` as `SimpleHeaderConverter` writes it: within the first day, and before 1970, a time of day
+/// alone; at midnight a day alone. Milliseconds since 1970.
+pub fn write_java_date(out: &mut Vec<u8>, millis: i64) {
+    let micros = millis.saturating_mul(1_000);
+    if micros < MICROS_PER_DAY {
+        write_time_of_day(out, micros.rem_euclid(MICROS_PER_DAY), 3);
+        out.push(b'Z');
+    } else if micros % MICROS_PER_DAY == 0 {
+        write_day(out, micros / MICROS_PER_DAY);
+    } else {
+        write_date_time(out, micros, 3);
+    }
 }
 
 /// Sorts entries into the order in which Java's `HashMap` gives them back; those of one bucket keep the order in which
@@ -93,9 +59,17 @@ mod tests {
     }
 
     #[test]
-    fn a_struct_as_java_prints_it() {
-        let mut out = Vec::new();
-        write_struct(br#"{"id":1,"n":null,"a":["x","y"],"s":{"d":1.0E10}}"#, &mut out);
-        assert_eq!(String::from_utf8_lossy(&out), "Struct{id=1,a=[x, y],s=Struct{d=1.0E10}}");
+    fn dates_as_recorded() {
+        let cases = [
+            (1_709_164_800_000, "2024-02-29"),
+            (1_709_212_455_678, "2024-02-29T13:14:15.678Z"),
+            (500, "00:00:00.500Z"),
+            (-2_208_988_800_000, "00:00:00.000Z"),
+        ];
+        for (millis, expected) in cases {
+            let mut out = Vec::new();
+            write_java_date(&mut out, millis);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        }
     }
 }

@@ -476,10 +476,6 @@ fn validate_names(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
 /// Snapshot modes there are; the last one only under the older envelope.
 const OLDER_SNAPSHOT_MODES: &[&str] = &["initial", "initial_only", "always", "when_needed", "no_data", "never"];
 
-/// The converters there are, in lower case.
-const CONVERTERS: &[&str] =
-    &["org.apache.kafka.connect.json.jsonconverter", "org.apache.kafka.connect.storage.stringconverter"];
-
 /// Values that the real connector knows and we lack: each changes data or safety, so none passes in silence.
 fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     let mut refuse = |option: &str, have: &[&str]| {
@@ -495,8 +491,6 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     refuse("plugin.name", &["pgoutput"]);
     refuse("database.sslmode", &["disable", "allow", "prefer"]);
     refuse("decimal.handling.mode", &["precise", "string", "double"]);
-    refuse("key.converter", CONVERTERS);
-    refuse("value.converter", CONVERTERS);
     let tells = skipped_operations(config).is_ok_and(|skipped| !skipped.contains(&b't'));
     let mode = config.text("thm.truncate.mode", "skip");
     if tells && mode != "skip" {

@@ -58,6 +58,8 @@ pub struct Table {
     pub key_frame: Frame,
     /// What stands around its values.
     pub value_frame: Frame,
+    /// Keys in headers have their schema.
+    header_schemas: bool,
     /// Its rows in Arrow.
     pub schema: SchemaRef,
 }
@@ -111,6 +113,7 @@ impl Table {
                 .with_null_markers(options.output.tells_nulls),
             key_frame: Frame::new(options.output.key, &key_schema),
             value_frame: Frame::new(options.output.value, &value_schema),
+            header_schemas: options.output.header_schemas,
             schema: Arc::new(ArrowSchema::new(fields)),
             columns,
             key,
@@ -273,6 +276,9 @@ impl Table {
     /// # Errors
     /// A value is not of its column's type.
     pub fn write_header_key(&self, tuple: &Tuple<'_>, image: Image, out: &mut Vec<u8>) -> Result<()> {
+        if self.header_schemas {
+            return self.write_framed_key(tuple, image, out);
+        }
         for (rank, index) in self.key.iter().enumerate() {
             out.push(if rank == 0 { b'{' } else { b',' });
             let column = &self.columns[*index];
@@ -285,6 +291,26 @@ impl Table {
             write_header_value(field, out);
         }
         out.push(b'}');
+        Ok(())
+    }
+
+    /// Appends the key of a row with its schema.
+    fn write_framed_key(&self, tuple: &Tuple<'_>, image: Image, out: &mut Vec<u8>) -> Result<()> {
+        self.key_frame.open(out);
+        for (rank, index) in self.key.iter().enumerate() {
+            out.push(if rank == 0 { b'{' } else { b',' });
+            let column = &self.columns[*index];
+            out.extend_from_slice(&column.field);
+            let datum = tuple.values().nth(*index).unwrap_or(Datum::Null);
+            let cell = Cell { json: out, column: None };
+            column.write_plain(datum, image, cell).map_err(|problem| self.bad_value(tuple, column, problem))?;
+        }
+        if let Some(field) = &self.key_field {
+            out.push(if self.key.is_empty() { b'{' } else { b',' });
+            out.extend_from_slice(field);
+        }
+        out.push(b'}');
+        self.key_frame.close(out);
         Ok(())
     }
 }

@@ -19,6 +19,31 @@ pub fn write_decimal(out: &mut String, unscaled: &[u8], scale: usize) {
     }
 }
 
+/// Appends the number as Java's `BigDecimal.toString` prints it: `2.00`, `1E-9`, and `1.2E+4` of a negative scale.
+pub fn write_big_decimal(out: &mut Vec<u8>, unscaled: &[u8], scale: i32) {
+    let mut whole = String::new();
+    write_decimal(&mut whole, unscaled, 0);
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole.as_str()), |digits| ("-", digits));
+    let exponent = digits.len() as i64 - 1 - i64::from(scale);
+    match usize::try_from(scale) {
+        Ok(scale) if exponent >= -6 => {
+            let mut plain = String::new();
+            write_decimal(&mut plain, unscaled, scale);
+            out.extend_from_slice(plain.as_bytes());
+        }
+        _ => {
+            let (first, rest) = digits.split_at(1);
+            let point = if rest.is_empty() { "" } else { "." };
+            let plus = if exponent > 0 { "+" } else { "" };
+            out.extend_from_slice(sign.as_bytes());
+            out.extend_from_slice(first.as_bytes());
+            out.extend_from_slice(point.as_bytes());
+            out.extend_from_slice(rest.as_bytes());
+            out.extend_from_slice(format!("E{plus}{exponent}").as_bytes());
+        }
+    }
+}
+
 fn negated(bytes: &[u8]) -> Vec<u8> {
     let mut carry = true;
     let mut out: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
@@ -66,6 +91,24 @@ mod tests {
             let mut out = String::new();
             write_decimal(&mut out, bytes, scale);
             assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn big_decimals_as_java_prints_them() {
+        let cases: [(&[u8], i32, &str); 7] = [
+            (&[0x6E], 2, "1.10"),
+            (&[1], 9, "1E-9"),
+            (&[0], 9, "0E-9"),
+            (&[0xFF, 0x83], 9, "-1.25E-7"),
+            (&[0], 2, "0.00"),
+            (&[0x0C], -3, "1.2E+4"),
+            (&[0x66], 0, "102"),
+        ];
+        for (bytes, scale, expected) in cases {
+            let mut out = Vec::new();
+            write_big_decimal(&mut out, bytes, scale);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
         }
     }
 }

@@ -1,14 +1,27 @@
 //! Values to JSON, as `JsonConverter` writes it.
 
-use super::Value;
+use super::{Value, write_big_decimal};
 use crate::debezium::{Schema, SchemaKind, write_base64, write_int};
 use crate::java_json::{write_f32, write_f64, write_string};
 
-/// Appends a value. `defaults`: NULL shows as the schema's default, if it has one (`replace.null.with.default`).
-pub fn write_value(out: &mut Vec<u8>, schema: Option<&Schema>, value: &Value, defaults: bool) {
+/// What `JsonConverter` may be told of values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JsonForm {
+    /// NULL shows as the schema's default, if it has one (`replace.null.with.default`).
+    pub defaults: bool,
+    /// Decimals are numbers, and not base64 (`decimal.format=NUMERIC`).
+    pub numeric: bool,
+}
+
+/// Appends a value.
+pub fn write_value(out: &mut Vec<u8>, schema: Option<&Schema>, value: &Value, form: JsonForm) {
     match value {
-        Value::Null => match schema.and_then(|schema| schema.default.as_ref()).filter(|_| defaults) {
-            Some(default) => out.extend_from_slice(default),
+        Value::Null => match schema.and_then(|schema| schema.default.as_ref()).filter(|_| form.defaults) {
+            Some(default) if !form.numeric => out.extend_from_slice(default),
+            Some(_) => {
+                let default = schema.and_then(Schema::default_value).unwrap_or_default();
+                write_value(out, schema, &default, JsonForm { defaults: false, ..form });
+            }
             None => out.extend_from_slice(b"null"),
         },
         Value::Boolean(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
@@ -20,6 +33,9 @@ pub fn write_value(out: &mut Vec<u8>, schema: Option<&Schema>, value: &Value, de
         Value::Number(text) => out.extend_from_slice(text.as_bytes()),
         Value::String(text) => write_string(out, text),
         Value::Bytes(bytes) => {
+            if let Some(scale) = schema.filter(|_| form.numeric).and_then(Schema::decimal_scale) {
+                return write_big_decimal(out, bytes, scale);
+            }
             out.push(b'"');
             write_base64(out, bytes);
             out.push(b'"');
@@ -35,7 +51,7 @@ pub fn write_value(out: &mut Vec<u8>, schema: Option<&Schema>, value: &Value, de
                 if place > 0 {
                     out.push(b',');
                 }
-                write_value(out, element, item, defaults);
+                write_value(out, element, item, form);
             }
             out.push(b']');
         }
@@ -45,12 +61,12 @@ pub fn write_value(out: &mut Vec<u8>, schema: Option<&Schema>, value: &Value, de
                 _ => None,
             });
             let entries = entries.iter().map(|(name, value)| (name.as_str(), of, value));
-            write_object(out, entries, defaults);
+            write_object(out, entries, form);
         }
         Value::Struct(values) => {
             let fields = schema.map(Schema::struct_fields).unwrap_or_default();
             let fields = fields.iter().zip(values).map(|((name, schema), value)| (name.as_str(), Some(schema), value));
-            write_object(out, fields, defaults);
+            write_object(out, fields, form);
         }
     }
 }
@@ -58,7 +74,7 @@ pub fn write_value(out: &mut Vec<u8>, schema: Option<&Schema>, value: &Value, de
 fn write_object<'a>(
     out: &mut Vec<u8>,
     entries: impl Iterator<Item = (&'a str, Option<&'a Schema>, &'a Value)>,
-    defaults: bool,
+    form: JsonForm,
 ) {
     out.push(b'{');
     for (place, (name, schema, value)) in entries.enumerate() {
@@ -67,9 +83,30 @@ fn write_object<'a>(
         }
         write_string(out, name);
         out.push(b':');
-        write_value(out, schema, value, defaults);
+        write_value(out, schema, value, form);
     }
     out.push(b'}');
+}
+
+/// The schema with its defaults as `decimal.format=NUMERIC` writes them.
+#[must_use]
+pub fn numeric_defaults(schema: &Schema) -> Schema {
+    let kind = match &schema.kind {
+        SchemaKind::Plain(kind) => SchemaKind::Plain(kind),
+        SchemaKind::Array(element) => SchemaKind::Array(Box::new(numeric_defaults(element))),
+        SchemaKind::Map(keys, values) => {
+            SchemaKind::Map(Box::new(numeric_defaults(keys)), Box::new(numeric_defaults(values)))
+        }
+        SchemaKind::Struct(fields) => {
+            SchemaKind::Struct(fields.iter().map(|(name, field)| (name.clone(), numeric_defaults(field))).collect())
+        }
+    };
+    let default = schema.default_value().map(|value| {
+        let mut json = Vec::new();
+        write_value(&mut json, Some(schema), &value, JsonForm { defaults: false, numeric: true });
+        json
+    });
+    Schema { kind, default: default.or_else(|| schema.default.clone()), ..schema.clone() }
 }
 
 #[cfg(test)]
@@ -98,7 +135,7 @@ mod tests {
             let part = reader.read(Some(framed.as_bytes())).unwrap();
             let schema = part.schema.unwrap();
             out = schema.prefix();
-            write_value(&mut out, Some(&schema), &part.value, defaults);
+            write_value(&mut out, Some(&schema), &part.value, JsonForm { defaults, numeric: false });
             out.push(b'}');
         }
         String::from_utf8(out).unwrap()
@@ -146,11 +183,30 @@ mod tests {
     }
 
     #[test]
+    fn decimals_as_numbers() {
+        let schema = concat!(
+            r#"{"type":"struct","fields":[{"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","#,
+            r#""version":1,"parameters":{"scale":"8"},"default":"AQ==","field":"d"},"#,
+            r#"{"type":"bytes","optional":true,"field":"b"}],"optional":false}"#
+        );
+        let form = JsonForm { defaults: true, numeric: true };
+        for (given, expected) in [("\"BfXhAA==\"", "1.00000000"), ("null", "1E-8")] {
+            let framed = format!(r#"{{"schema":{schema},"payload":{{"d":{given},"b":"AQ=="}}}}"#);
+            let part = SchemaReader::default().read(Some(framed.as_bytes())).unwrap();
+            let mut out = Vec::new();
+            write_value(&mut out, part.schema.as_deref(), &part.value, form);
+            assert_eq!(String::from_utf8(out).unwrap(), format!(r#"{{"d":{expected},"b":"AQ=="}}"#));
+            let prefix = numeric_defaults(&part.schema.unwrap()).prefix();
+            assert!(String::from_utf8(prefix).unwrap().contains(r#""default":1E-8,"#));
+        }
+    }
+
+    #[test]
     fn numbers_without_a_schema_keep_their_digits() {
         let json = r#"{"b":1.50,"a":12345678901234567890123,"n":{"x":[1,null]}}"#;
         let part = parse_plain(json).unwrap();
         let mut out = Vec::new();
-        write_value(&mut out, None, &part.value, true);
+        write_value(&mut out, None, &part.value, JsonForm { defaults: true, numeric: true });
         assert_eq!(String::from_utf8(out).unwrap(), json);
     }
 }

@@ -11,9 +11,11 @@
 mod decimal;
 mod json_read;
 mod json_write;
+mod text_write;
 mod value;
 
-pub use decimal::write_decimal;
+pub use decimal::{write_big_decimal, write_decimal};
 pub use json_read::{JsonError, SchemaReader, parse_plain, parse_schema, parse_value};
-pub use json_write::write_value;
+pub use json_write::{JsonForm, numeric_defaults, write_value};
+pub use text_write::write_text;
 pub use value::{Part, Value};

@@ -120,6 +120,24 @@ impl Schema {
         }
     }
 
+    /// The scale, if it is Connect's decimal.
+    #[must_use]
+    pub fn decimal_scale(&self) -> Option<i32> {
+        let decimal = self.name.as_deref() == Some("org.apache.kafka.connect.data.Decimal");
+        let scale = self.parameters.iter().find(|(name, _)| name == "scale");
+        decimal.then(|| scale.and_then(|(_, scale)| scale.parse().ok()).unwrap_or_default())
+    }
+
+    /// Milliseconds since 1970 of a value, if it is one of Connect's own dates and times.
+    #[must_use]
+    pub fn java_millis(&self, number: i64) -> Option<i64> {
+        match self.name.as_deref()?.strip_prefix("org.apache.kafka.connect.data.")? {
+            "Date" => number.checked_mul(86_400_000),
+            "Time" | "Timestamp" => Some(number),
+            _ => None,
+        }
+    }
+
     /// Name, version, note and parameters on another type; neither optional nor with a default.
     #[must_use]
     pub fn basics(&self, kind: SchemaKind) -> Self {

@@ -164,12 +164,11 @@ pub(super) const ALL: &[Definition] = &[
         key: &ConfigKey {
             importance: Importance::Low,
             group: "Common",
-            support: Support::NoEffect,
             ..ConfigKey::new(
                 "header.converter",
                 ConfigType::Class,
                 Some("org.apache.kafka.connect.storage.SimpleHeaderConverter"),
-                "Form of record headers; they are bytes here.",
+                "Form of record headers.",
             )
         },
         order: 10,

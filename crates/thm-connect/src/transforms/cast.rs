@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use thm_codec::connect::{Part, Value, write_decimal, write_value};
+use thm_codec::connect::{JsonForm, Part, Value, write_big_decimal, write_decimal, write_value};
 use thm_codec::debezium::{Schema, SchemaKind, write_base64};
 use thm_codec::java_json::{write_f32, write_f64};
 
@@ -108,7 +108,7 @@ fn cast_default(schema: &Schema, kind: &'static str) -> Result<Option<Vec<u8>>, 
     let Some(value) = schema.default_value() else { return Ok(None) };
     let value = cast(Some(schema), &value, kind)?;
     let mut json = Vec::new();
-    write_value(&mut json, Some(&Schema::plain(kind)), &value, false);
+    write_value(&mut json, Some(&Schema::plain(kind)), &value, JsonForm::default());
     Ok(Some(json))
 }
 
@@ -116,6 +116,7 @@ fn cast_default(schema: &Schema, kind: &'static str) -> Result<Option<Vec<u8>>, 
 fn cast(schema: Option<&Schema>, value: &Value, kind: &str) -> Result<Value, DataError> {
     let name = schema.and_then(|schema| schema.name.as_deref()).unwrap_or_default();
     let decimal = name == "org.apache.kafka.connect.data.Decimal";
+    let given = value;
     let text;
     let value = match value {
         Value::Null => return Ok(Value::Null),
@@ -133,6 +134,11 @@ fn cast(schema: Option<&Schema>, value: &Value, kind: &str) -> Result<Value, Dat
         other => other,
     };
     if kind == "string" {
+        if let (Value::Bytes(bytes), Some(scale)) = (given, schema.and_then(Schema::decimal_scale)) {
+            let mut text = Vec::new();
+            write_big_decimal(&mut text, bytes, scale);
+            return Ok(Value::String(String::from_utf8_lossy(&text).into_owned()));
+        }
         return Ok(Value::String(to_text(schema, value)));
     }
     let out_of_range =

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use thm_codec::connect::{Part, Value, write_value};
+use thm_codec::connect::{JsonForm, Part, Value, write_value};
 use thm_codec::debezium::{Schema, SchemaKind};
 
 use super::Transform;
@@ -53,7 +53,7 @@ fn flat_fields(
                 flat.optional = optional;
                 flat.default = default.map(|value| {
                     let mut json = Vec::new();
-                    write_value(&mut json, Some(field), &value, false);
+                    write_value(&mut json, Some(field), &value, JsonForm::default());
                     json
                 });
                 out.push((name, flat));

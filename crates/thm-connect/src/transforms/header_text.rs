@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use thm_codec::connect::{Part, Value, parse_plain};
+use thm_codec::connect::{Part, Value, parse_plain, write_big_decimal};
 use thm_codec::debezium::{Schema, SchemaKind};
 use thm_codec::java_json::{write_f32, write_f64};
+use thm_codec::java_text::write_java_date;
 
 /// The bytes of a header; none for NULL.
 pub(super) fn write(part: &Part) -> Option<Vec<u8>> {
@@ -29,7 +30,10 @@ fn append(out: &mut Vec<u8>, schema: Option<&Schema>, value: &Value, embedded: b
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Boolean(value) => out.extend_from_slice(value.to_string().as_bytes()),
-        Value::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
+        Value::Int(value) => match schema.and_then(|schema| schema.java_millis(*value)) {
+            Some(millis) => write_java_date(out, millis),
+            None => out.extend_from_slice(value.to_string().as_bytes()),
+        },
         Value::Number(text) => out.extend_from_slice(text.as_bytes()),
         Value::Float(value) => {
             let mut text = Vec::new();
@@ -41,6 +45,9 @@ fn append(out: &mut Vec<u8>, schema: Option<&Schema>, value: &Value, embedded: b
         }
         Value::String(text) => quote(out, text),
         Value::Bytes(bytes) => {
+            if let Some(scale) = schema.and_then(Schema::decimal_scale) {
+                return write_big_decimal(out, bytes, scale);
+            }
             let mut text = Vec::new();
             thm_codec::debezium::write_base64(&mut text, bytes);
             quote(out, &String::from_utf8(text).unwrap_or_default());

@@ -172,10 +172,11 @@ impl Chain {
         Err(Error::new(ErrorKind::InvalidConfig, "making the connector's transforms", option).with_source(message))
     }
 
-    /// What is wrong with them, without making any.
+    /// What is wrong with them, and with the converters behind them, without making any.
     pub(crate) fn check(config: &ConnectorConfig, kind: ConnectorKind) -> Findings {
         let mut findings = Findings::default();
         Self::read(config, kind, &mut findings);
+        converter::check(config, kind, &mut findings);
         findings
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use thm_api::{
     ConnectorConfig, ConnectorKind, Error, ErrorKind, RejectedRecord, Result, SinkBatch, SinkRecord, TopicPartition,
 };
-use thm_codec::connect::{Part, SchemaReader, parse_plain, write_value};
+use thm_codec::connect::{JsonForm, Part, SchemaReader, parse_plain, write_value};
 
 use super::record::{ConnectRecord, DataError, Header};
 use super::{Chain, header_text};
@@ -51,10 +51,10 @@ impl Form {
             _ if self.schemas && !self.text => {
                 out = schema
                     .map_or_else(|| b"{\"schema\":null,\"payload\":".to_vec(), thm_codec::debezium::Schema::prefix);
-                write_value(&mut out, schema, value, false);
+                write_value(&mut out, schema, value, JsonForm::default());
                 out.push(b'}');
             }
-            _ => write_value(&mut out, schema, value, false),
+            _ => write_value(&mut out, schema, value, JsonForm::default()),
         }
         Some(out.into())
     }

@@ -22,20 +22,26 @@ use thm_codec::murmur2;
 use thm_codec::record_batch::{BatchWriter, HeaderBlock, Record, records};
 
 use super::Chain;
-use super::converter::Converter;
+use super::converter::{self, Converter, Role};
 use super::header_text;
 use super::record::{ConnectRecord, DataError, Header};
 
 /// Stands before a topic's name where the source must not take it for one of its own.
 const NOT_YOURS: &str = "transformed/";
 
-/// What a source task is told of its options: under transforms it gives records with schemas and with NULL as NULL.
+/// Whether records go from the source to the log as they are.
+fn is_direct(config: &ConnectorConfig) -> bool {
+    config.list("transforms").is_empty() && converter::are_the_sources_own(config)
+}
+
+/// What a source task is told of its options: it gives records, and keys in headers, with schemas and with NULL as NULL,
+/// unless they go to the log as they are.
 pub(crate) fn task_config(config: &ConnectorConfig) -> ConnectorConfig {
-    if config.list("transforms").is_empty() {
+    if is_direct(config) {
         return config.clone();
     }
     let mut values = config.values().clone();
-    for side in ["key", "value"] {
+    for side in ["key", "value", "header"] {
         values.retain(|name, _| !name.starts_with(&format!("{side}.converter")));
         values.insert(format!("{side}.converter"), "org.apache.kafka.connect.json.JsonConverter".to_owned());
         values.insert(format!("{side}.converter.schemas.enable"), "true".to_owned());
@@ -64,6 +70,7 @@ pub(crate) struct SourceTransforms {
     readers: HashMap<String, (SchemaReader, SchemaReader)>,
     key: Converter,
     value: Converter,
+    header: Converter,
     /// `errors.tolerance=all`: a record that cannot be transformed is left out.
     tolerant: bool,
     /// What partitions had when the task started.
@@ -86,20 +93,24 @@ pub(crate) struct Transformed {
 }
 
 impl SourceTransforms {
-    /// None: the connector has no transforms.
+    /// None: the connector has no transforms, and its source writes what the converters ask for.
     pub(crate) fn from_config(
         connector: &Arc<str>,
         config: &ConnectorConfig,
         log: &Arc<dyn Log>,
     ) -> Result<Option<Self>> {
-        let Some(chain) = Chain::from_config(config, ConnectorKind::Source)? else { return Ok(None) };
+        if is_direct(config) {
+            return Ok(None);
+        }
+        let chain = Chain::from_config(config, ConnectorKind::Source)?.unwrap_or_default();
         Ok(Some(Self {
             connector: Arc::clone(connector),
             log: Arc::clone(log),
             chain,
             readers: HashMap::new(),
-            key: Converter::from_config(config, "key")?,
-            value: Converter::from_config(config, "value")?,
+            key: Converter::from_config(config, Role::Key)?,
+            value: Converter::from_config(config, Role::Value)?,
+            header: Converter::from_config(config, Role::Header)?,
             tolerant: config.text("errors.tolerance", "none") == "all",
             had: HashMap::new(),
             specs: HashMap::new(),
@@ -193,7 +204,7 @@ impl SourceTransforms {
             partition: None,
             key: keys.read(record.key.as_deref()).map_err(unreadable)?,
             value: values.read(record.value.as_deref()).map_err(unreadable)?,
-            headers: record.headers.iter().map(header).collect(),
+            headers: record.headers.iter().map(|it| header(keys, it)).collect(),
             timestamp_ms: None,
             offset: None,
         };
@@ -215,7 +226,7 @@ impl SourceTransforms {
         }
         let mut headers = HeaderBlock::default();
         for header in &made.headers {
-            headers.push(&header.name, header_text::write(&header.part).as_deref());
+            headers.push(&header.name, self.header.bytes(&header.part)?.as_deref());
         }
         let timestamp_ms = made.timestamp_ms.unwrap_or(record.timestamp_ms);
         Ok(Some(((made.topic, partition), Outgoing { position, timestamp_ms, key, value, headers })))
@@ -277,8 +288,13 @@ impl SourceTransforms {
     }
 }
 
-fn header((name, value): (Bytes, Option<Bytes>)) -> Header {
-    Header { name: String::from_utf8_lossy(&name).into_owned(), part: header_text::read(value.as_deref()) }
+/// Headers that the source names in this way hold a key, with its schema.
+const KEYS: [&[u8]; 2] = [b"__debezium.newkey", b"__debezium.oldkey"];
+
+fn header(keys: &mut SchemaReader, (name, value): (Bytes, Option<Bytes>)) -> Header {
+    let key = KEYS.contains(&&*name).then(|| keys.read(value.as_deref()).ok()).flatten();
+    let part = key.unwrap_or_else(|| header_text::read(value.as_deref()));
+    Header { name: String::from_utf8_lossy(&name).into_owned(), part }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use thm_api::{ConnectorConfig, ConnectorKind};
-use thm_codec::connect::{Part, SchemaReader, parse_plain, write_value};
+use thm_codec::connect::{JsonForm, Part, SchemaReader, parse_plain, write_value};
 
 use super::Chain;
 use super::header_text;
@@ -80,7 +80,7 @@ fn apply(class: &str, options: &[(&str, &str)], record: ConnectRecord) -> Result
 
 fn json(part: &Part) -> String {
     let mut out = Vec::new();
-    write_value(&mut out, part.schema.as_deref(), &part.value, false);
+    write_value(&mut out, part.schema.as_deref(), &part.value, JsonForm::default());
     String::from_utf8(out).unwrap()
 }
 

@@ -139,8 +139,18 @@ fn lane(programs: &Path, queue: &Mutex<VecDeque<Case>>, tally: &Mutex<Tally>, (r
 }
 
 /// Cases whose records must come through transforms that leave them alone as they come without any.
-const THROUGH_TRANSFORMS: [&str; 7] =
-    ["key-change", "message", "tx-metadata", "types-defaults", "types-float", "types-geometry", "types-hstore-json"];
+const THROUGH_TRANSFORMS: [&str; 10] = [
+    "heartbeat",
+    "key-change",
+    "live-key-headers",
+    "live-key-headers-connect",
+    "message",
+    "tx-metadata",
+    "types-defaults",
+    "types-float",
+    "types-geometry",
+    "types-hstore-json",
+];
 
 /// The case as it is, and with schemas where they were recorded; some, or all, through transforms too.
 async fn run(case: &Case, postgres: &Postgres, replica_port: u16, all_through: bool) -> Verdict {

@@ -66,8 +66,10 @@ connector!(FileSink, "org.apache.kafka.connect.file.FileStreamSinkConnector", Si
 connector!(Heartbeat, "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector", Source, HEARTBEAT_KEYS, source);
 
 fn source(context: TaskContext) -> Task {
-    let file = context.config.text("file", "").into();
-    Task::Source(Box::new(Lines { file, topic: context.config.text("topic", "none").to_owned(), read: 0 }))
+    let config = &context.config;
+    let (file, topic) = (config.text("file", "").into(), config.text("topic", "none").to_owned());
+    let schemas = config.text("value.converter", "").ends_with("JsonConverter");
+    Task::Source(Box::new(Lines { file, topic, schemas, read: 0 }))
 }
 
 fn sink(context: TaskContext) -> Task {
@@ -78,6 +80,8 @@ fn sink(context: TaskContext) -> Task {
 struct Lines {
     file: PathBuf,
     topic: String,
+    /// The worker's converter is no JSON: it asks for values with their schemas.
+    schemas: bool,
     read: usize,
 }
 
@@ -98,7 +102,9 @@ impl SourceTask for Lines {
         self.read += 1;
         let position = Position::new(Lsn(self.read as u64), 1);
         let mut writer = BatchWriter::new();
-        writer.push(1, None, Some(line.as_bytes()), &HeaderBlock::default());
+        let framed = format!(r#"{{"schema":{{"type":"string"}},"payload":{}}}"#, serde_json::Value::from(line));
+        let value = if self.schemas { framed.as_str() } else { line };
+        writer.push(1, None, Some(value.as_bytes()), &HeaderBlock::default());
         let batch = LogBatch { records: 1, bytes: writer.finish(), positions: Arc::from([position]), decoded: None };
         let topic = Arc::new(TopicSpec::new(self.topic.as_str()));
         let append = SourceAppend { topic, partition: 0, batch, progress: Progress::at(position) };
