@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Runs cases on the real Debezium in a real Kafka Connect and on our source, each on a PostgreSQL of its own, and compares
 # every record, with what differs from run to run replaced as in the recordings. Ends as `make conformance-source` does.
-# Usage: tools/conformance_live.sh [CASES]      (default: crates/thm-connect/tests/conformance_source/live)
+# Usage: tools/conformance_live.sh [CASES]
+#   default: crates/thm-connect/tests/conformance_source/live, and those of debezium/ there that came from it (live-*)
 # CASES is a folder of cases, or one case; their form is told by tools/reference/record_debezium.py.
 # Exit codes: 0 nothing differs, or skipped because the real stack cannot be had here; 1 something differs; 2 not compared.
 # PG=VERSION for both sides; KEEP=1 keeps the recordings, logs and data.
 set -euo pipefail
 clone=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cases=$(realpath "${1:-$clone/crates/thm-connect/tests/conformance_source/live}")
+cases=${1:+$(realpath "$1")}
 source "$clone/tools/reference/common.sh"
 work=$home/conformance-live
 
@@ -30,6 +31,12 @@ if [[ ! -e $python/.done ]]; then
 fi
 rm -rf "$work"
 mkdir -p "$work"/{data,log,run}
+if [[ -z $cases ]]; then
+  cases=$work/cases
+  mkdir "$cases"
+  cp -r "$clone"/crates/thm-connect/tests/conformance_source/{live/*,debezium/live-*} "$cases"
+  rm -f "$cases"/*/{records,schema}*.jsonl
+fi
 ln -s "$home/lib" "$work/lib"
 [[ ! -e $home/postgres ]] || ln -s "$home/postgres" "$work/postgres"
 export REFERENCE_HOME=$work

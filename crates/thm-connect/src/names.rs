@@ -61,6 +61,11 @@ pub(crate) fn transformed_key(name: &str) -> String {
     format!("worker/{}/transformed", key_part(name))
 }
 
+/// What the source's transforms made each topic of.
+pub(crate) fn lineage_key(connector: &str) -> String {
+    format!("{}/lineage", transformed_key(connector))
+}
+
 /// Where the worker keeps the frozen ranges of a partition.
 pub(crate) fn ranges_key(name: &str, partition: &TopicPartition) -> String {
     format!("worker/{}/ranges/{partition}", key_part(name))

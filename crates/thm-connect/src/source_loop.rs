@@ -24,8 +24,9 @@ use thm_api::{
 use tokio_util::sync::CancellationToken;
 
 use crate::context::WorkerContext;
+use crate::dead_letter::Tolerance;
 use crate::known_topics::KnownTopics;
-use crate::names::transformed_key;
+use crate::names::{lineage_key, transformed_key};
 use crate::retry::Retry;
 use crate::supersede::Supersede;
 use crate::transforms::source::SourceTransforms;
@@ -144,6 +145,9 @@ impl<'a> Pipeline<'a> {
         let Some(transforms) = &mut self.transforms else { return Ok(progress) };
         let kept = self.context.state.get(&transformed_key(&self.context.connector))?;
         let kept = kept.and_then(|text| String::from_utf8(text).ok()).and_then(|text| text.parse().ok());
+        if let Some(lineage) = self.context.state.get(&lineage_key(&self.context.connector))? {
+            transforms.recall(&lineage);
+        }
         Ok(transforms.begin(progress, kept))
     }
 
@@ -155,6 +159,9 @@ impl<'a> Pipeline<'a> {
             // Which topics a table's rows go to is not known before they do.
             made.batch.incomplete = self.ends.keys().cloned().collect();
             made.batch.incomplete.extend(made.batch.appends.iter().map(|append| append.topic.name.clone()));
+        }
+        if let Some(lineage) = transforms.learned() {
+            self.context.state.put(&lineage_key(&self.context.connector), &lineage)?;
         }
         if let Some(position) = made.unkept {
             let key = transformed_key(&self.context.connector);
@@ -278,7 +285,10 @@ impl<'a> Pipeline<'a> {
             Some((name, partitions)) => (Arc::clone(name), *partitions),
             None => {
                 let topic = self.context.log.create_topic(spec).await?;
-                self.known.note(&self.context.state, &[(spec.name.clone(), topic.uuid)]).await?;
+                // Whoever has dealt with dead letters may remove them with their topic.
+                if !self.is_dead_letters(&spec.name) {
+                    self.known.note(&self.context.state, &[(spec.name.clone(), topic.uuid)]).await?;
+                }
                 let high = topic.partitions.iter().map(|info| Some(info.high_watermark)).collect();
                 self.ends.entry(spec.name.clone()).or_insert(high);
                 self.context.status.used_topic(&spec.name);
@@ -293,6 +303,11 @@ impl<'a> Pipeline<'a> {
         }
         let object = format!("{}-{}", spec.name, append.partition);
         Err(Error::new(ErrorKind::TopicMissing, "appending to a partition", object))
+    }
+
+    fn is_dead_letters(&self, topic: &str) -> bool {
+        let tolerance = Tolerance::from_config(&self.context.connector, &self.context.config);
+        matches!(tolerance, Tolerance::All { topic: queue } if queue == topic)
     }
 
     /// The statement that all partitions but those of `incomplete` topics are complete up to `position`.

@@ -135,7 +135,7 @@ async fn run_task(around: Surroundings, wish: Wish, stop: CancellationToken) -> 
     context.config = secrets::resolve(&wish.options)?;
     context.settings = context.settings.with_config(&context.config)?;
     let task_config = match connector.kind() {
-        ConnectorKind::Source => transforms::source::task_config(&context.config),
+        ConnectorKind::Source => transforms::source::task_config(&context.connector, &context.config),
         ConnectorKind::Sink => context.config.clone(),
     };
     let task_context = TaskContext {

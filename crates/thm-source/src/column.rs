@@ -76,6 +76,12 @@ pub struct Column {
 }
 
 impl Column {
+    /// Whether its values show as they are.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.mask.is_none()
+    }
+
     /// `table` is `schema.table`.
     #[must_use]
     pub fn new(table: &str, told: &RelationColumn, facts: &ColumnFacts, types: &Types, options: &Options) -> Self {

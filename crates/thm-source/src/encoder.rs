@@ -173,6 +173,11 @@ impl Encoder {
 
     /// Appends a record beside the rows.
     pub fn push_note(&mut self, note: Note<'_>, position: Position, now: EventTime) {
+        self.push_note_with(note, &HeaderBlock::default(), position, now);
+    }
+
+    /// The same with headers.
+    pub fn push_note_with(&mut self, note: Note<'_>, headers: &HeaderBlock, position: Position, now: EventTime) {
         let index = self.notes.iter().position(|notes| notes.topic == *note.topic).unwrap_or_else(|| {
             let topic = Arc::clone(note.topic);
             self.notes.push(Notes { topic, writer: BatchWriter::new(), positions: Vec::new() });
@@ -180,8 +185,7 @@ impl Encoder {
         });
         let notes = &mut self.notes[index];
         let before = notes.writer.byte_len();
-        let headers = HeaderBlock::default();
-        notes.writer.push(now.0.div_euclid(1_000_000), Some(note.key), Some(note.value), &headers);
+        notes.writer.push(now.0.div_euclid(1_000_000), Some(note.key), Some(note.value), headers);
         notes.positions.push(position);
         self.bytes += notes.writer.byte_len() - before;
     }
@@ -268,6 +272,18 @@ impl Encoder {
         self.rows += 1;
         self.bytes += grown;
         Ok(grown > 0)
+    }
+
+    /// After a change that could not be encoded: its batch goes on without it, and without columns, of which some have
+    /// its values. False: some of its records are written already.
+    pub fn leave_out(&mut self, relation: u32, change: &RowChange<'_>, position: Position) -> bool {
+        let Some(&index) = self.by_relation.get(&relation) else { return false };
+        let output = &mut self.outputs[index];
+        output.columns = output.table.builders();
+        output.meta.clear();
+        output.rows_only = false;
+        // Only a change of key writes several records; the others write theirs when all of it is encoded.
+        !matches!(change, RowChange::Update(..)) || output.positions.last() != Some(&position)
     }
 
     /// Seals what another table gave the same topic.
@@ -464,11 +480,22 @@ fn whole<'a>(old: Option<(OldImage, &'a Tuple<'a>)>) -> Option<&'a Tuple<'a>> {
     old.filter(|(image, _)| *image == OldImage::Full).map(|(_, tuple)| tuple)
 }
 
-impl From<OldImage> for Image {
-    fn from(image: OldImage) -> Self {
+impl Image {
+    /// What an old row shows.
+    #[must_use]
+    pub const fn of(image: OldImage) -> Self {
         match image {
             OldImage::Key => Self::KeyOnly,
             OldImage::Full => Self::Whole,
         }
     }
 }
+
+impl From<OldImage> for Image {
+    fn from(image: OldImage) -> Self {
+        Self::of(image)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,19 @@
 //! The connector's options as a typed value, with Debezium's names and defaults.
 
+mod filter;
+mod validate;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use regex::{Regex, RegexBuilder};
-use thm_api::{ConfigIssue, ConnectorConfig, Error, ErrorKind, Result, Secret};
+use thm_api::{ConnectorConfig, Error, ErrorKind, Result, Secret};
 use thm_codec::debezium::EnvelopeVersion;
 
+pub use self::filter::{TableFilter, named_tables};
+pub(crate) use self::filter::{expression_list, expressions};
+pub(crate) use self::validate::is_unlisted;
+pub use self::validate::validate;
 use crate::column_rules::ColumnRules;
 use crate::heartbeat::HeartbeatOptions;
 pub use crate::modes::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, TimeMode, TypeModes};
@@ -15,8 +21,8 @@ use crate::naming::{Adjust, Naming};
 use crate::notes::MessageFilter;
 use crate::notifications::Channels;
 use crate::output::Output;
+use crate::refused::DeadLetters;
 use crate::replica_identity::Wanted;
-
 use crate::toast::ToastOptions;
 use crate::types::Placeholder;
 
@@ -160,6 +166,8 @@ pub struct Options {
     pub notifications: Channels,
     /// `heartbeat.*`; `None` for none.
     pub heartbeat: Option<HeartbeatOptions>,
+    /// `errors.tolerance=all`: where rows go that cannot be decoded; none: they stop the task.
+    pub dead_letters: Option<DeadLetters>,
     /// How often at most the server hears how far we are.
     pub status_interval: Duration,
 }
@@ -232,6 +240,7 @@ impl Options {
             identities: Wanted::parse(config)?,
             notifications: Channels::parse(config)?,
             heartbeat: heartbeat(config)?,
+            dead_letters: dead_letters(config),
             status_interval: Duration::from_millis(status_ms).clamp(Duration::from_millis(50), DEFAULT_STATUS_INTERVAL),
         })
     }
@@ -267,6 +276,12 @@ pub(crate) fn slot_patience(config: &ConnectorConfig) -> Result<Option<Duration>
     let rounds: i64 = config.parse("errors.max.retries", 0)?;
     let rounds = u64::try_from(rounds).ok().map(|rounds| rounds.saturating_add(1));
     Ok(rounds.map(|rounds| Duration::from_millis(delay_ms.saturating_mul(retries.into()).saturating_mul(rounds))))
+}
+
+/// The worker names the topic where the connector does not.
+fn dead_letters(config: &ConnectorConfig) -> Option<DeadLetters> {
+    let tolerant = config.text("errors.tolerance", "none") == "all";
+    config.get("errors.deadletterqueue.topic.name").filter(|_| tolerant).map(DeadLetters::new)
 }
 
 /// The prefix's name has changed over the years; both are understood.
@@ -331,53 +346,6 @@ fn choose<T>(config: &ConnectorConfig, option: &str, default: &str, read: fn(&st
     read(&text).ok_or_else(|| invalid(option, &text))
 }
 
-/// Which tables are captured: anchored, case-insensitive expressions over `schema` and `schema.table`.
-#[derive(Clone, Debug, Default)]
-pub struct TableFilter {
-    schema_include: Vec<Regex>,
-    schema_exclude: Vec<Regex>,
-    table_include: Vec<Regex>,
-    table_exclude: Vec<Regex>,
-}
-
-impl TableFilter {
-    fn parse(config: &ConnectorConfig) -> Result<Self> {
-        let list = |option: &str| {
-            expressions(config, option).map_err(|error| invalid(option, config.text(option, "")).with_source(error))
-        };
-        Ok(Self {
-            schema_include: list("schema.include.list")?,
-            schema_exclude: list("schema.exclude.list")?,
-            table_include: list("table.include.list")?,
-            table_exclude: list("table.exclude.list")?,
-        })
-    }
-
-    /// Whether the table is captured.
-    #[must_use]
-    pub fn includes(&self, schema: &str, table: &str) -> bool {
-        let full = format!("{schema}.{table}");
-        let any = |list: &[Regex], text: &str| list.iter().any(|expression| expression.is_match(text));
-        (self.schema_include.is_empty() || any(&self.schema_include, schema))
-            && !any(&self.schema_exclude, schema)
-            && (self.table_include.is_empty() || any(&self.table_include, &full))
-            && !any(&self.table_exclude, &full)
-    }
-}
-
-/// The expressions of a list option; a comma inside one is written `\,`.
-pub(crate) fn expressions(config: &ConnectorConfig, option: &str) -> Result<Vec<Regex>, regex::Error> {
-    let text = config.text(option, "").replace("\\,", "\u{0}");
-    let parts = text.split(',').map(|part| part.trim().replace('\u{0}', ","));
-    let anchored = |part: String| RegexBuilder::new(&format!("^(?:{part})$")).case_insensitive(true).build();
-    parts.filter(|part| !part.is_empty()).map(anchored).collect()
-}
-
-/// The same, or an error that names the option.
-pub(crate) fn expression_list(config: &ConnectorConfig, option: &str) -> Result<Vec<Regex>> {
-    expressions(config, option).map_err(|error| invalid(option, config.text(option, "")).with_source(error))
-}
-
 /// The queries that replace whole tables in a snapshot.
 fn snapshot_queries(config: &ConnectorConfig) -> Result<BTreeMap<String, String>> {
     const OPTION: &str = "snapshot.select.statement.overrides";
@@ -387,132 +355,6 @@ fn snapshot_queries(config: &ConnectorConfig) -> Result<BTreeMap<String, String>
         Ok((table, text.trim_end_matches(';').to_owned()))
     };
     config.list(OPTION).into_iter().map(query).collect()
-}
-
-/// Plain names in `table.include.list`: what must exist, for nobody writes a table's full name by chance.
-#[must_use]
-pub fn named_tables(config: &ConnectorConfig) -> Vec<String> {
-    let plain = |entry: &String| entry.chars().all(|c| c.is_alphanumeric() || "._-$".contains(c));
-    config.list("table.include.list").into_iter().map(|entry| entry.replace("\\.", ".")).filter(plain).collect()
-}
-
-/// Lists of expressions.
-const LISTS: [&str; 8] = [
-    "table.include.list",
-    "table.exclude.list",
-    "schema.include.list",
-    "schema.exclude.list",
-    "column.include.list",
-    "column.exclude.list",
-    "column.propagate.source.type",
-    "datatype.propagate.source.type",
-];
-
-/// Options that work and that the real connector does not list either: of the class that names topics, and those with a
-/// parameter in their names.
-pub(crate) fn is_unlisted(option: &str) -> bool {
-    const NAMES: [&str; 5] =
-        ["topic.delimiter", "topic.heartbeat.prefix", "topic.transaction", "topic.regex", "topic.replacement"];
-    const FAMILIES: [&str; 5] = [
-        "column.mask.with.",
-        "column.mask.hash.",
-        "column.truncate.to.",
-        "snapshot.select.statement.overrides.",
-        "topic.key.",
-    ];
-    NAMES.contains(&option) || FAMILIES.iter().any(|family| option.starts_with(family))
-}
-
-/// Findings beyond single options. No network.
-#[must_use]
-pub fn validate(config: &ConnectorConfig) -> Vec<ConfigIssue> {
-    let mut issues = Vec::new();
-    let required = ["database.hostname", "database.user", "database.dbname", "topic.prefix"];
-    for option in required.into_iter().filter(|option| config.get(option).is_none()) {
-        issues.push(ConfigIssue::error(option, format!("The '{option}' value is invalid: A value is required")));
-    }
-    for option in LISTS {
-        if let Err(error) = expressions(config, option) {
-            let problem = error.to_string().replace('\n', " ");
-            let message = format!(
-                "The '{option}' value is invalid: A comma-separated list of valid regular expressions is expected, but {problem}"
-            );
-            issues.push(ConfigIssue::error(option, message));
-        }
-    }
-    for (one, other) in [
-        ("table.include.list", "table.exclude.list"),
-        ("schema.include.list", "schema.exclude.list"),
-        ("column.include.list", "column.exclude.list"),
-    ] {
-        if config.get(one).is_some() && config.get(other).is_some() {
-            let message = format!("The '{other}' value is invalid: \"{one}\" is already specified");
-            issues.push(ConfigIssue::error(other, message));
-        }
-    }
-    validate_names(config, &mut issues);
-    validate_lacking(config, &mut issues);
-    let readable = || issues.iter().all(|issue| issue.warning);
-    if let Some(error) = readable().then(|| Options::parse(config).err()).flatten() {
-        let message = format!("The '{}' value is invalid: {}", error.object(), error.hint());
-        issues.push(ConfigIssue::error(error.object(), message));
-    }
-    issues
-}
-
-fn validate_names(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
-    let slot = config.text("slot.name", "debezium");
-    if slot.len() > 63 || !slot.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
-        let rule = "Valid replication slot name must contain only digits, lowercase characters and underscores with length <= 63";
-        issues.push(ConfigIssue::error("slot.name", format!("The 'slot.name' value is invalid: {rule}")));
-    }
-    let prefix = config.text("topic.prefix", "");
-    if !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-        let rule = "only alphanumeric characters, dots, hyphens and underscores are allowed";
-        issues.push(ConfigIssue::error("topic.prefix", format!("The 'topic.prefix' value is invalid: {rule}")));
-    }
-}
-
-/// Snapshot modes there are; the last one only under the older envelope.
-const OLDER_SNAPSHOT_MODES: &[&str] = &["initial", "initial_only", "always", "when_needed", "no_data", "never"];
-
-/// Values that the real connector knows and we lack: each changes data or safety, so none passes in silence.
-fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
-    let mut refuse = |option: &str, have: &[&str]| {
-        if let Some(value) = config.get(option).filter(|value| !have.contains(&value.to_ascii_lowercase().as_str())) {
-            let have = have.join(", ");
-            let message = format!("The '{option}' value is invalid: '{value}' is not supported, use one of {have}");
-            issues.push(ConfigIssue::error(option, message));
-        }
-    };
-    // The older connector called no_data never.
-    let older = config.get("thm.envelope") == Some("2.7");
-    refuse("snapshot.mode", if older { OLDER_SNAPSHOT_MODES } else { &OLDER_SNAPSHOT_MODES[..5] });
-    refuse("plugin.name", &["pgoutput"]);
-    refuse("database.sslmode", &["disable", "allow", "prefer"]);
-    refuse("decimal.handling.mode", &["precise", "string", "double"]);
-    let tells = skipped_operations(config).is_ok_and(|skipped| !skipped.contains(&b't'));
-    let mode = config.text("thm.truncate.mode", "skip");
-    if tells && mode != "skip" {
-        let message = format!(
-            "The 'thm.truncate.mode' value is invalid: {mode} takes the place of truncate records, so keep t in \
-             skipped.operations, or leave thm.truncate.mode out"
-        );
-        issues.push(ConfigIssue::error("thm.truncate.mode", message));
-    }
-    if mode == "delete" && Naming::parse(config).is_ok_and(|naming| naming.merges()) {
-        let message = "The 'thm.truncate.mode' value is invalid: with this topic.naming.strategy a topic may hold other \
-                       tables' rows, too; use skip or fail";
-        issues.push(ConfigIssue::error("thm.truncate.mode", message));
-    }
-    Channels::warn(config, issues);
-    if config.get("heartbeat.action.query").is_some() && heartbeat(config).is_ok_and(|beats| beats.is_none()) {
-        let message = "never run: set heartbeat.interval.ms to more than 0";
-        issues.push(ConfigIssue::warning("heartbeat.action.query", message));
-    }
-    if config.get("plugin.name").is_none() {
-        issues.push(ConfigIssue::warning("plugin.name", "not set: pgoutput is used, the only plugin there is here"));
-    }
 }
 
 #[cfg(test)]
@@ -560,6 +402,18 @@ mod tests {
         assert!(found("skip", "none").is_empty() && found("delete", "t").is_empty() && found("fail", "c,t").is_empty());
         for (mode, skipped) in [("delete", "none"), ("fail", "c,d")] {
             assert_eq!(found(mode, skipped).first().map(|issue| issue.option.as_str()), Some("thm.truncate.mode"));
+        }
+    }
+
+    #[test]
+    fn lists_that_contradict_each_other_and_bad_expressions_are_named() {
+        for family in ["table", "schema", "column", "message.prefix"] {
+            let (include, exclude) = (format!("{family}.include.list"), format!("{family}.exclude.list"));
+            let found = validate(&config(&[(&include, "a"), (&exclude, "b")]));
+            assert_eq!(found[0].option, exclude);
+            assert!(found[0].message.contains(&format!("\"{include}\" is already specified")), "{}", found[0].message);
+            let found = validate(&config(&[(&include, "a(")]));
+            assert!(found[0].option == include && found[0].message.contains("unclosed group"), "{}", found[0].message);
         }
     }
 

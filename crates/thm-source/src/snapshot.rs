@@ -29,6 +29,7 @@ use crate::failure::from_sql;
 use crate::notifications::{Event, Notifier};
 use crate::options::Options;
 use crate::pgoutput::Relation;
+use crate::refused::DeadLetters;
 use crate::session::{Session, identifier, literal};
 use crate::stream::{DEFAULT_POLL_BYTES, now};
 use crate::table::Table;
@@ -60,11 +61,12 @@ pub struct Snapshot {
 }
 
 /// When and where the snapshot was taken.
-#[derive(Clone, Copy)]
 struct Taken {
     consistent_point: Lsn,
     taken_us: i64,
     tx_id: u64,
+    /// Where rows go that cannot be decoded.
+    dead_letters: Option<DeadLetters>,
 }
 
 impl Taken {
@@ -75,7 +77,7 @@ impl Taken {
 
     /// What `source` says.
     fn change(&self, snapshot: SnapshotMarker) -> Change<'static> {
-        let Self { consistent_point, taken_us, tx_id } = *self;
+        let Self { consistent_point, taken_us, tx_id, .. } = *self;
         Change { commit_us: taken_us, snapshot, lsn: consistent_point.0, tx_id, ..Change::default() }
     }
 
@@ -86,7 +88,11 @@ impl Taken {
         if let Some(toast) = encoder.toast() {
             toast.insert(relation, &tuple, origin.position)?;
         }
-        encoder.push(relation, RowChange::Insert(Op::Read, tuple), &origin).map(drop)
+        let change = RowChange::Insert(Op::Read, tuple);
+        match (encoder.push(relation, change, &origin), &self.dead_letters) {
+            (Err(error), Some(letters)) => letters.take(encoder, (relation, &change), &origin, true, error),
+            (pushed, _) => pushed.map(drop),
+        }
     }
 }
 
@@ -193,7 +199,12 @@ impl Snapshot {
             waiting: catalog::snapshot_order(&tables, &references, &options.snapshot_order).into(),
             session: Arc::new(session),
             options,
-            taken: Taken { consistent_point, taken_us: now().0.div_euclid(1_000), tx_id },
+            taken: Taken {
+                consistent_point,
+                taken_us: now().0.div_euclid(1_000),
+                tx_id,
+                dead_letters: options.dead_letters.clone(),
+            },
             copying: Some(copying),
             opening: None,
             current: None,

@@ -28,6 +28,7 @@ use crate::encoder::{Encoder, RowChange, RowOrigin};
 use crate::notes::{Note, NoteWriter};
 use crate::options::{Options, TruncateMode};
 use crate::pgoutput::{Message, OldImage, Relation, Tuple};
+use crate::refused::DeadLetters;
 use crate::session::Session;
 use crate::table::Table;
 use crate::toast::{Found, MissPolicy, read_current, stays};
@@ -105,6 +106,8 @@ struct Rows {
     last_commit_us: i64,
     /// Commit end of the last row given: acknowledging up to there needs no state of ours.
     last_row: Lsn,
+    /// Where changes go that cannot be decoded.
+    dead_letters: Option<DeadLetters>,
 }
 
 impl Stream {
@@ -127,6 +130,7 @@ impl Stream {
             durable,
             last_commit,
             last_commit_us: 0,
+            dead_letters: options.dead_letters.clone(),
         };
         let notes = NoteWriter::new(&options);
         Self {
@@ -491,10 +495,27 @@ impl Rows {
         if !wanted {
             return Ok(());
         }
-        if encoder.push(relation, change, &RowOrigin { position, change: self.source(lsn), now: now() })? {
-            self.last_row = self.transaction.end;
+        let origin = RowOrigin { position, change: self.source(lsn), now: now() };
+        match encoder.push(relation, change, &origin) {
+            Ok(false) => {}
+            Ok(true) => self.last_row = self.transaction.end,
+            Err(error) => self.refuse((relation, change), &origin, encoder, error)?,
         }
         Ok(())
+    }
+
+    /// A change that cannot be decoded stops the task, unless there is a queue for such.
+    #[cold]
+    fn refuse(
+        &self,
+        (relation, change): (u32, RowChange<'_>),
+        origin: &RowOrigin<'_>,
+        encoder: &mut Encoder,
+        error: Error,
+    ) -> Result<()> {
+        let Some(letters) = &self.dead_letters else { return Err(error) };
+        let wanted = self.durable.get(letters.topic()).is_none_or(|durable| origin.position > *durable);
+        letters.take(encoder, (relation, &change), origin, wanted, error)
     }
 
     /// What `source` says of a change of the open transaction.

@@ -86,12 +86,7 @@ fn write_float(out: &mut Vec<u8>, schema: Option<&Schema>, number: f64) {
     }
 }
 
-fn separated<T>(
-    out: &mut Vec<u8>,
-    items: impl Iterator<Item = T>,
-    separator: &[u8],
-    write: impl Fn(&mut Vec<u8>, T),
-) {
+fn separated<T>(out: &mut Vec<u8>, items: impl Iterator<Item = T>, separator: &[u8], write: impl Fn(&mut Vec<u8>, T)) {
     for (place, item) in items.enumerate() {
         if place > 0 {
             out.extend_from_slice(separator);

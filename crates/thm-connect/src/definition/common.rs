@@ -19,6 +19,8 @@ pub(super) const FAMILIES: &[&str] = &[
     "transforms.",
     "predicates.",
     "topic.creation.",
+    // Connect has it for sinks alone; a source here has such a queue too.
+    "errors.deadletterqueue.topic.name",
 ];
 
 /// For every connector.

@@ -25,6 +25,7 @@ use super::Chain;
 use super::converter::{self, Converter, Role};
 use super::header_text;
 use super::record::{ConnectRecord, DataError, Header};
+use crate::dead_letter::Tolerance;
 
 /// Stands before a topic's name where the source must not take it for one of its own.
 const NOT_YOURS: &str = "transformed/";
@@ -35,12 +36,15 @@ fn is_direct(config: &ConnectorConfig) -> bool {
 }
 
 /// What a source task is told of its options: it gives records, and keys in headers, with schemas and with NULL as NULL,
-/// unless they go to the log as they are.
-pub(crate) fn task_config(config: &ConnectorConfig) -> ConnectorConfig {
-    if is_direct(config) {
-        return config.clone();
-    }
+/// unless they go to the log as they are; and it knows the name of its dead letter queue, if it has one.
+pub(crate) fn task_config(connector: &str, config: &ConnectorConfig) -> ConnectorConfig {
     let mut values = config.values().clone();
+    if let Tolerance::All { topic } = Tolerance::from_config(connector, config) {
+        values.insert("errors.deadletterqueue.topic.name".to_owned(), topic);
+    }
+    if is_direct(config) {
+        return ConnectorConfig::new(values);
+    }
     for side in ["key", "value", "header"] {
         values.retain(|name, _| !name.starts_with(&format!("{side}.converter")));
         values.insert(format!("{side}.converter"), "org.apache.kafka.connect.json.JsonConverter".to_owned());
@@ -61,6 +65,45 @@ struct Outgoing {
     headers: HeaderBlock,
 }
 
+/// Where a record failed, by Connect's names.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Transformation,
+    KeyConverter,
+    ValueConverter,
+    HeaderConverter,
+}
+
+/// Why a record cannot be written.
+struct Failure {
+    stage: Stage,
+    error: DataError,
+}
+
+impl Stage {
+    const fn failed(self, error: DataError) -> Failure {
+        Failure { stage: self, error }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Transformation => "TRANSFORMATION",
+            Self::KeyConverter => "KEY_CONVERTER",
+            Self::ValueConverter => "VALUE_CONVERTER",
+            Self::HeaderConverter => "HEADER_CONVERTER",
+        }
+    }
+
+    const fn doing(self) -> &'static str {
+        match self {
+            Self::Transformation => "transforming a record",
+            Self::KeyConverter => "writing a record's key with key.converter",
+            Self::ValueConverter => "writing a record's value with value.converter",
+            Self::HeaderConverter => "writing a record's headers with header.converter",
+        }
+    }
+}
+
 /// The transforms of one run of a source.
 pub(crate) struct SourceTransforms {
     connector: Arc<str>,
@@ -71,14 +114,16 @@ pub(crate) struct SourceTransforms {
     key: Converter,
     value: Converter,
     header: Converter,
-    /// `errors.tolerance=all`: a record that cannot be transformed is left out.
-    tolerant: bool,
+    /// What becomes of a record that cannot be transformed.
+    tolerance: Tolerance,
     /// What partitions had when the task started.
     had: HashMap<TopicPartition, Position>,
     /// Topics written to, as the log has them.
     specs: HashMap<String, Arc<TopicSpec>>,
-    /// Which of the source's topics each topic was made from.
+    /// Which of the source's topics each topic was made from, now or in earlier runs.
     made_from: BTreeMap<String, Vec<String>>,
+    /// That is more than what was kept of it.
+    learned: bool,
     /// Where the last record went.
     last: Option<Place>,
     /// Snapshots of tables that are over while that of others is not.
@@ -111,10 +156,11 @@ impl SourceTransforms {
             key: Converter::from_config(config, Role::Key)?,
             value: Converter::from_config(config, Role::Value)?,
             header: Converter::from_config(config, Role::Header)?,
-            tolerant: config.text("errors.tolerance", "none") == "all",
+            tolerance: Tolerance::from_config(connector, config),
             had: HashMap::new(),
             specs: HashMap::new(),
             made_from: BTreeMap::new(),
+            learned: false,
             last: None,
             superseded: Vec::new(),
         }))
@@ -130,6 +176,16 @@ impl SourceTransforms {
         });
         let kept = kept.map(|position| (TopicPartition::new(NOT_YOURS, 0), Progress::at(position)));
         hidden.chain(kept).collect()
+    }
+
+    /// Takes in what earlier runs made topics of.
+    pub(crate) fn recall(&mut self, kept: &[u8]) {
+        self.made_from = serde_json::from_slice(kept).unwrap_or_default();
+    }
+
+    /// What topics are made of, if that is more than at the last call: to be kept before the records are durable.
+    pub(crate) fn learned(&mut self) -> Option<Vec<u8>> {
+        std::mem::take(&mut self.learned).then(|| serde_json::to_vec(&self.made_from).unwrap_or_default())
     }
 
     /// Transforms what one poll gave.
@@ -165,26 +221,82 @@ impl SourceTransforms {
             Error::new(ErrorKind::Internal, "reading a source's batch", append.topic.name.clone()).with_source(error)
         };
         let positions = append.batch.positions.iter().copied();
+        let topic = append.topic.name.as_str();
         for (record, position) in records(&append.batch.bytes).map_err(unreadable)?.zip(positions) {
             let record = record.map_err(unreadable)?;
-            match self.record(&append.topic.name, &record, position) {
+            // What the source itself could not read stays as it is.
+            let letter = matches!(&self.tolerance, Tolerance::All { topic: queue } if queue == topic);
+            let made = if letter {
+                Ok(self.letter(topic, &record, position, &[]))
+            } else {
+                self.record(topic, &record, position)
+            };
+            match made {
                 Ok(None) => {}
                 Ok(Some((place, outgoing))) => out.entry(place).or_default().push(outgoing),
-                Err(error) if self.tolerant => {
-                    metrics::counter!("thm_connect_transform_skipped_records", "connector" => self.connector.to_string())
-                        .increment(1);
-                    tracing::warn!(connector = %self.connector, topic = append.topic.name, %position, %error,
-                        "record cannot be transformed and is left out");
-                }
-                Err(error) => {
-                    let object = format!("{} at {position}", append.topic.name);
-                    return Err(
-                        Error::new(ErrorKind::TransformFailed, "transforming a record", object).with_source(error)
-                    );
+                Err(failure) => {
+                    if let Some((place, letter)) = self.refuse(topic, &record, position, failure)? {
+                        out.entry(place).or_default().push(letter);
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    /// A record that cannot be transformed: it fails the task, or goes to the dead letter queue as the source gave it.
+    fn refuse(
+        &self,
+        topic: &str,
+        record: &Record,
+        position: Position,
+        Failure { stage, error }: Failure,
+    ) -> Result<Option<(Place, Outgoing)>> {
+        let Tolerance::All { topic: queue } = &self.tolerance else {
+            let object = format!("{topic} at {position}");
+            return Err(Error::new(ErrorKind::TransformFailed, stage.doing(), object).with_source(error));
+        };
+        let reason = error.to_string();
+        let context = [
+            ("topic", topic),
+            ("connector.name", &*self.connector),
+            ("task.id", "0"),
+            ("stage", stage.name()),
+            ("exception.class.name", ErrorKind::TransformFailed.code()),
+            ("exception.message", reason.as_str()),
+        ];
+        let letter = self.letter(queue, record, position, &context);
+        if letter.is_some() {
+            metrics::counter!("thm_connect_transform_refused_records", "connector" => self.connector.to_string())
+                .increment(1);
+            tracing::warn!(connector = %self.connector, topic, %position, stage = stage.name(), %error, queue,
+                "record refused, written to the dead letter queue");
+        }
+        Ok(letter)
+    }
+
+    /// A record of the dead letter queue; none if it is there already.
+    fn letter(
+        &self,
+        queue: &str,
+        record: &Record,
+        position: Position,
+        context: &[(&str, &str)],
+    ) -> Option<(Place, Outgoing)> {
+        if self.had.get(&TopicPartition::new(queue, 0)).is_some_and(|had| position <= *had) {
+            return None;
+        }
+        let mut headers = HeaderBlock::default();
+        for (name, value) in record.headers.iter() {
+            headers.push(&String::from_utf8_lossy(&name), value.as_deref());
+        }
+        for (name, value) in context {
+            headers.push(&format!("__connect.errors.{name}"), Some(value.as_bytes()));
+        }
+        let bytes = |part: &Option<Bytes>| part.as_ref().map(|bytes| bytes.to_vec());
+        let (key, value) = (bytes(&record.key), bytes(&record.value));
+        let letter = Outgoing { position, timestamp_ms: record.timestamp_ms, key, value, headers };
+        Some(((queue.to_owned(), 0), letter))
     }
 
     /// One record: where it goes, and what it is there. None: it was dropped, or is there already.
@@ -193,12 +305,14 @@ impl SourceTransforms {
         topic: &str,
         record: &Record,
         position: Position,
-    ) -> Result<Option<(Place, Outgoing)>, DataError> {
+    ) -> Result<Option<(Place, Outgoing)>, Failure> {
         if !self.readers.contains_key(topic) {
             self.readers.insert(topic.to_owned(), Default::default());
         }
         let Some((keys, values)) = self.readers.get_mut(topic) else { return Ok(None) };
-        let unreadable = |error: thm_codec::connect::JsonError| DataError(format!("unreadable record: {error}"));
+        let unreadable = |error: thm_codec::connect::JsonError| {
+            Stage::Transformation.failed(DataError(format!("unreadable record: {error}")))
+        };
         let given = ConnectRecord {
             topic: topic.to_owned(),
             partition: None,
@@ -208,8 +322,15 @@ impl SourceTransforms {
             timestamp_ms: None,
             offset: None,
         };
-        let Some(made) = self.chain.apply(given)? else { return Ok(None) };
-        let (key, value) = (self.key.bytes(&made.key)?, self.value.bytes(&made.value)?);
+        let made = self.chain.apply(given).map_err(|error| Stage::Transformation.failed(error))?;
+        let Some(made) = made else { return Ok(None) };
+        let mut headers = HeaderBlock::default();
+        for header in &made.headers {
+            let text = self.header.bytes(&header.part).map_err(|error| Stage::HeaderConverter.failed(error))?;
+            headers.push(&header.name, text.as_deref());
+        }
+        let key = self.key.bytes(&made.key).map_err(|error| Stage::KeyConverter.failed(error))?;
+        let value = self.value.bytes(&made.value).map_err(|error| Stage::ValueConverter.failed(error))?;
         let partitions = self.spec(&made.topic).partitions;
         let partition = match (made.partition, &key) {
             (Some(partition), _) => partition,
@@ -219,14 +340,11 @@ impl SourceTransforms {
         let sources = self.made_from.entry(made.topic.clone()).or_default();
         if !sources.iter().any(|known| known == topic) {
             sources.push(topic.to_owned());
+            self.learned = true;
         }
         let place = TopicPartition::new(made.topic.as_str(), partition);
         if self.had.get(&place).is_some_and(|had| position <= *had) {
             return Ok(None);
-        }
-        let mut headers = HeaderBlock::default();
-        for header in &made.headers {
-            headers.push(&header.name, self.header.bytes(&header.part)?.as_deref());
         }
         let timestamp_ms = made.timestamp_ms.unwrap_or(record.timestamp_ms);
         Ok(Some(((made.topic, partition), Outgoing { position, timestamp_ms, key, value, headers })))
@@ -277,9 +395,13 @@ impl SourceTransforms {
             let orders = std::mem::take(&mut self.superseded);
             let topics: Vec<_> = self.had.keys().map(|partition| partition.topic.to_string()).collect();
             for topic in topics {
+                if matches!(&self.tolerance, Tolerance::All { topic: queue } if *queue == topic) {
+                    continue;
+                }
                 let sources = self.made_from.get(&topic);
-                let is_from = |order: &&Superseded| sources.is_some_and(|from| from.contains(&order.topic.name));
-                if let Some(order) = orders.iter().find(is_from).or(orders.first()) {
+                let of = |order: &&Superseded| sources.is_none_or(|from| from.contains(&order.topic.name));
+                // What is made of heartbeats and the like alone holds no rows.
+                if let Some(order) = orders.iter().find(of) {
                     now.push(Superseded { topic: self.spec(&topic), ..order.clone() });
                 }
             }
@@ -298,57 +420,4 @@ fn header(keys: &mut SchemaReader, (name, value): (Bytes, Option<Bytes>)) -> Hea
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::collections::BTreeMap;
-
-    use thm_api::Lsn;
-
-    use super::*;
-
-    fn append(topic: &str, ordinals: &[u64]) -> SourceAppend {
-        let mut writer = BatchWriter::new();
-        for ordinal in ordinals {
-            let value = format!(r#"{{"schema":{{"type":"int64","optional":false}},"payload":{ordinal}}}"#);
-            writer.push(1, None, Some(value.as_bytes()), &HeaderBlock::default());
-        }
-        let at = |ordinal: &u64| Position::new(Lsn(5), *ordinal);
-        let positions: Arc<[Position]> = ordinals.iter().map(at).collect();
-        let progress = Progress::at(positions.last().copied().unwrap());
-        let batch = LogBatch { records: writer.len(), bytes: writer.finish(), positions, decoded: None };
-        SourceAppend { topic: Arc::new(TopicSpec::new(topic)), partition: 0, batch, progress }
-    }
-
-    #[test]
-    fn records_of_several_tables_stand_in_commit_order_in_one_topic() {
-        let options = [
-            ("transforms", "one"),
-            ("transforms.one.type", "RegexRouter"),
-            ("transforms.one.regex", "[ab]"),
-            ("transforms.one.replacement", "ab"),
-        ];
-        let options: BTreeMap<_, _> = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let log: Arc<dyn Log> = Arc::new(thm_log::MemoryLog::new());
-        let config = ConnectorConfig::new(options);
-        let mut transforms = SourceTransforms::from_config(&"c".into(), &config, &log).unwrap().unwrap();
-        let had = TopicPartition::new("ab", 0);
-        transforms.begin(HashMap::from([(had, Progress::at(Position::new(Lsn(5), 1)))]), None);
-        let appends = vec![append("a", &[1, 4, 5]), append("b", &[2, 3]), append("c", &[7])];
-        let made = transforms.apply(SourceBatch { appends, ..SourceBatch::default() }).unwrap();
-        assert_eq!(made.unkept, None);
-        let shown: Vec<_> = made
-            .batch
-            .appends
-            .iter()
-            .map(|append| {
-                let values = records(&append.batch.bytes).unwrap().map(|record| record.unwrap().value.unwrap());
-                let values: Vec<_> = values.map(|value| String::from_utf8(value.to_vec()).unwrap()).collect();
-                let ordinals: Vec<_> = append.batch.positions.iter().map(|position| position.ordinal).collect();
-                (append.topic.name.as_str(), values.join(","), ordinals, append.progress.position.ordinal)
-            })
-            .collect();
-        // The first was there already; both know that everything up to 7 is dealt with.
-        let ab = ("ab", "2,3,4,5".to_owned(), vec![2, 3, 4, 5], 7);
-        assert_eq!(shown, [ab, ("c", "7".to_owned(), vec![7], 7)]);
-    }
-}
+mod tests;

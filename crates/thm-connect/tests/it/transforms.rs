@@ -79,10 +79,11 @@ async fn a_source_whose_records_are_all_dropped_still_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_transformed_fails_the_task_or_is_left_out() {
+async fn a_record_that_cannot_be_transformed_fails_the_task_or_goes_to_the_queue_once() {
     let (stage, database) = (Stage::new(), Arc::new(Database::default()));
     database.insert("a", &[framed(1), "no json", framed(2)]);
-    let herder = stage.herder(Registry::default().with(FakeSource(Arc::clone(&database)))).await;
+    let registry = || Registry::default().with(FakeSource(Arc::clone(&database)));
+    let herder = stage.herder(registry()).await;
     source(&herder, &ROUTE).await;
     task_is(&herder, "src", State::Failed).await;
     let trace = task(&herder, "src").trace.unwrap_or_default();
@@ -93,7 +94,132 @@ async fn a_record_that_cannot_be_transformed_fails_the_task_or_is_left_out() {
     tolerant.insert("errors.tolerance".to_owned(), Some("all".to_owned()));
     herder.put_config("src", tolerant).await.unwrap();
     until("acknowledged", || database.acknowledged() == 3).await;
+    herder.stop().await;
+    // The database forgets what it was told, and gives everything again.
+    database.0.lock().acknowledged.clear();
+    database.insert("a", &["none either"]);
+    let herder = stage.herder(registry()).await;
+    until("acknowledged", || database.acknowledged() == 4).await;
     assert_eq!(values(&stage, "all").await, [r#"{"id":1}"#, r#"{"id":2}"#]);
+    assert_eq!(values(&stage, "dlq.src").await, ["no json", "none either"]);
+    let limits = ReadLimits { max_bytes: 1 << 20, max_wait: Duration::ZERO };
+    let read = stage.log.read(&TopicPartition::new("dlq.src", 0), Offset(0), limits).await.unwrap();
+    let first = records(&read.batches[0].batch.bytes).unwrap().next().unwrap().unwrap();
+    let header = |name: &str| {
+        let found =
+            first.headers.iter().find(|(header, _)| header.as_ref() == format!("__connect.errors.{name}").as_bytes());
+        String::from_utf8(found.unwrap().1.unwrap().to_vec()).unwrap()
+    };
+    assert_eq!((header("topic").as_str(), header("stage").as_str()), ("a", "TRANSFORMATION"));
+    assert!(header("exception.message").starts_with("unreadable record: "), "{}", header("exception.message"));
+    herder.stop().await;
+    // Whoever has dealt with them may remove them.
+    stage.log.delete_topic("dlq.src").await.unwrap();
+    let herder = stage.herder(registry()).await;
+    task_is(&herder, "src", State::Running).await;
+    herder.stop().await;
+}
+
+/// Converters that are not the source's own stand behind it, transforms or not.
+#[tokio::test]
+async fn converters_write_their_forms() {
+    let schema = concat!(
+        r#"{"type":"struct","fields":[{"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","#,
+        r#""version":1,"parameters":{"scale":"2"},"field":"d"},{"type":"bytes","optional":true,"field":"b"}],"optional":false}"#
+    );
+    let value = format!(r#"{{"schema":{schema},"payload":{{"d":"BNI=","b":"AP8="}}}}"#);
+    let kafka = "org.apache.kafka.connect";
+    let (json, text) = (format!("{kafka}.json.JsonConverter"), format!("{kafka}.storage.StringConverter"));
+    let raw = format!("{kafka}.converters.ByteArrayConverter");
+    let extract = format!("{kafka}.transforms.ExtractField$Value");
+    let plain = ("value.converter.schemas.enable", "false");
+    let cases: [(&[(&str, &str)], &[u8]); 4] = [
+        (
+            &[("value.converter", &json), plain, ("value.converter.decimal.format", "numeric")],
+            br#"{"d":12.34,"b":"AP8="}"#,
+        ),
+        (&[("value.converter", &text)], b"Struct{d=12.34,b=AP8=}"),
+        (
+            &[
+                ("value.converter", &text),
+                ("value.converter.converter.encoding", "UTF-16LE"),
+                ("transforms", "x"),
+                ("transforms.x.type", &extract),
+                ("transforms.x.field", "d"),
+            ],
+            b"1\x002\x00.\x003\x004\x00",
+        ),
+        (
+            &[
+                ("value.converter", &raw),
+                ("transforms", "x"),
+                ("transforms.x.type", &extract),
+                ("transforms.x.field", "b"),
+            ],
+            b"\x00\xFF",
+        ),
+    ];
+    for (options, expected) in cases {
+        let (stage, database) = (Stage::new(), Arc::new(Database::default()));
+        database.insert("a", &[Box::leak(value.clone().into_boxed_str())]);
+        let herder = stage.herder(Registry::default().with(FakeSource(Arc::clone(&database)))).await;
+        source(&herder, options).await;
+        until("acknowledged", || database.acknowledged() == 1).await;
+        let limits = ReadLimits { max_bytes: 1 << 20, max_wait: Duration::ZERO };
+        let read = stage.log.read(&TopicPartition::new("a", 0), Offset(0), limits).await.unwrap();
+        let first = records(&read.batches[0].batch.bytes).unwrap().next().unwrap().unwrap();
+        assert_eq!(first.value.unwrap(), expected);
+        herder.stop().await;
+    }
+    // A struct has no bytes of its own.
+    let (stage, database) = (Stage::new(), Arc::new(Database::default()));
+    database.insert("a", &[Box::leak(value.into_boxed_str())]);
+    let herder = stage.herder(Registry::default().with(FakeSource(Arc::clone(&database)))).await;
+    source(&herder, &[("value.converter", &raw)]).await;
+    task_is(&herder, "src", State::Failed).await;
+    let trace = task(&herder, "src").trace.unwrap_or_default();
+    assert!(trace.contains("Invalid schema type for ByteArrayConverter: STRUCT"), "{trace}");
+    assert!(trace.contains("writing a record's value with value.converter"), "{trace}");
+    herder.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_converters_is_refused_by_name() {
+    let stage = Stage::new();
+    let herder = stage.herder(Registry::default().with(FakeSource(Arc::default()))).await;
+    let text = ("value.converter", "StringConverter");
+    let cases: [(&[(&str, &str)], &str); 6] = [
+        (
+            &[("key.converter", "io.confluent.connect.avro.AvroConverter")],
+            "Invalid value io.confluent.connect.avro.AvroConverter for configuration key.converter: Class \
+             io.confluent.connect.avro.AvroConverter could not be found; available are: org.apache.kafka.connect.json.",
+        ),
+        (&[("value.converter", "SimpleHeaderConverter")], "SimpleHeaderConverter could not be found"),
+        (
+            &[("value.converter", "JsonConverter"), ("value.converter.schemas.enable", "maybe")],
+            "Invalid value maybe for configuration value.converter.schemas.enable: Expected value to be either true or false",
+        ),
+        (
+            &[("value.converter.decimal.format", "HEX")],
+            "Invalid value HEX for configuration value.converter.decimal.format: String must be one of (case insensitive): \
+             BASE64, NUMERIC",
+        ),
+        (
+            &[("value.converter.schemas.cache.size", "many")],
+            "Invalid value many for configuration value.converter.schemas.cache.size: Not a number of type INT",
+        ),
+        (
+            &[text, ("value.converter.converter.encoding", "EBCDIC")],
+            "Invalid value EBCDIC for configuration value.converter.converter.encoding: no such character set here",
+        ),
+    ];
+    for (options, expected) in cases {
+        let mut all = config(options);
+        all.insert("connector.class".to_owned(), Some("FakeSource".to_owned()));
+        let refusal = herder.create("c", all, InitialState::Running).await.unwrap_err();
+        assert_eq!(refusal.status, 400);
+        assert!(refusal.message.contains(expected), "{}", refusal.message);
+    }
     herder.stop().await;
 }
 
