@@ -115,7 +115,7 @@ kinds! {
     /// The target or a check refuses single records.
     RecordRejected = "THM-SNK-004", DeadLetter, DataSafety, "Correct the record or the target, then restart the task; with errors.tolerance=all such records go to the dead letter queue instead.";
     /// A transform cannot work on a record.
-    TransformFailed = "THM-SMT-001", DeadLetter, DataSafety, "Correct the transform's options, or give it a predicate so that it leaves such records alone; with errors.tolerance=all they are left out.";
+    TransformFailed = "THM-SMT-001", DeadLetter, DataSafety, "Correct the transform's options, or give it a predicate so that it leaves such records alone; with errors.tolerance=all they go to the dead letter queue.";
     /// An option, a file or a request is not valid.
     InvalidConfig = "THM-CFG-001", Stop, Usage, "Correct the option named here.";
     /// A service of the local stack did not start, or a port is taken.

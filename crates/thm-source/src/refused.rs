@@ -213,7 +213,7 @@ mod tests {
         let letters = DeadLetters::new("dlq.c");
         let good = [0, 0, 0, 0, 0, 0, 0, 5];
         for (ordinal, n, wanted) in
-            [(1, &good[..], true), (2, &[1, 2, 3][..], true), (3, &good, true), (4, &[9], false)]
+            [(1, &good[..], true), (2, &[1, 2, 3][..], true), (3, &good[..], true), (4, &[9][..], false)]
         {
             let row = row(ordinal, n, b"x");
             let position = Position::new(thm_api::Lsn(9), ordinal.into());

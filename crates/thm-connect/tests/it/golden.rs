@@ -19,7 +19,11 @@ const RECORDED_FOLDER: &str = "/tmp/connect-rest";
 
 /// Scenario, numbers of the exchanges from 0, and why they differ.
 const KNOWN_DIFFERENT: &[(&str, &[usize], &str)] = &[
-    ("create-invalid-config", &[11, 12], "header converters and plugin versions have no effect here: warned of"),
+    (
+        "create-invalid-config",
+        &[11, 12],
+        "Java's own classes are no converters here; plugin versions have no effect: warned of",
+    ),
     ("create-sink", &[1, 2, 4], "one task does all the work, whatever tasks.max says"),
     ("lifecycle", &[22], "a rebalance of the recorded worker; there is none here"),
     ("loggers", &[1, 3, 19], "Java's loggers"),
