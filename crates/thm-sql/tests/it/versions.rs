@@ -171,10 +171,9 @@ async fn a_row_that_cannot_be_evaluated_goes_to_the_dead_letter_queue_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_cannot_be_written_costs_the_rows_before_it_nothing() {
-    let keyless = OURS
-        .replace("  e.id,\n", "  NULLIF(e.id, 3),\n")
-        .replace("'value.debezium-json.ignore-parse-errors' = 'true',", "");
-    assert_ne!(keyless, OURS);
+    let ignoring = "  'debezium-json.ignore-parse-errors' = 'true',\n";
+    assert!(OURS.contains(ignoring) && OURS.contains("  e.id,\n"));
+    let keyless = OURS.replace("  e.id,\n", "  NULLIF(e.id, 3),\n").replace(ignoring, "");
     let events: Vec<_> = (1..=4).map(|id| event(10, Op::Create, id, "1", Some(5))).collect();
     let bench = Bench::new().await;
     bench.write(&events, true).await;
@@ -256,8 +255,11 @@ async fn round_robin_sends_a_record_that_comes_again_to_the_partition_where_it_i
         assert!(begun.elapsed().as_secs() < 10, "no checkpoint comes");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     };
-    bench.foreign("in", &[(None, Some("{\"v\":1}")), (None, Some("{\"v\":2}"))]).await;
-    spread(&bench, 3).await;
+    // One after the other, so that the partitions have come to different places.
+    for v in 1..=2 {
+        bench.foreign("in", &[(None, Some(&format!("{{\"v\":{v}}}")))]).await;
+        spread(&bench, v + 1).await;
+    }
     manager.cancel(&id).unwrap();
     reach(&manager, &id, JobState::Canceled).await;
     // As after a crash before the next checkpoint.
