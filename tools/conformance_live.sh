@@ -67,8 +67,11 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 { "$here/postgres.sh" start && "$here/kafka.sh" start && "$here/connect.sh" start; } || exit 2
 echo "recording the real connector"
-"$python/bin/python" "$here/record_debezium.py" "$cases" "$work/recorded" || exit 2
+recorded=0
+"$python/bin/python" "$here/record_debezium.py" "$cases" "$work/recorded" || recorded=$?
 stop_all
+compgen -G "$work/recorded/*/records.raw.jsonl" >/dev/null || { echo "nothing could be recorded" >&2; exit 2; }
 echo "replaying ours"
 cd "$clone"
 cargo test --quiet --locked -p thm-connect --test conformance_source -- --postgres "$programs" "$work/recorded"
+[[ $recorded == 0 ]] || { echo "not every case could be recorded: see NOT RECORDED above" >&2; exit 2; }

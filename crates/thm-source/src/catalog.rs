@@ -409,6 +409,8 @@ fn is_literal(default: &str) -> bool {
 
 /// The binary form of a constant, as the server makes it.
 async fn evaluate(session: &Session, constant: &str, type_name: &str) -> Result<Option<Vec<u8>>> {
+    // What a constant of fixed length is filled up with is not part of the default that Debezium shows.
+    let type_name = if type_name.starts_with("character(") { "bpchar" } else { type_name };
     let sql = format!("COPY (SELECT CAST({constant} AS {type_name})) TO STDOUT (FORMAT binary)");
     let failed = |error| from_sql(error, "reading a column's default", constant.to_owned());
     let Ok(stream) = session.copy_out(&sql).await else { return Ok(None) };

@@ -166,6 +166,11 @@ impl Encoder {
         self.scratch.counts = Some(Counts::default());
     }
 
+    /// Counts a logical message as one more change of the transaction: its place there and in its collection.
+    pub fn count_message(&mut self, collection: impl FnOnce() -> String) -> Option<(u64, u64)> {
+        self.scratch.counts.as_mut().map(|counts| counts.next(&collection()))
+    }
+
     /// The changes of the transaction that ends.
     pub fn end_transaction(&mut self) -> Counts {
         self.scratch.counts.take().unwrap_or_default()
@@ -256,13 +261,13 @@ impl Encoder {
             RowChange::Truncate => output.truncate(scratch, plain, origin),
             RowChange::Delete(..) if rules.skips(b'd') => {}
             RowChange::Delete(image, old) => output.delete(scratch, plain, rules, (image, &old), origin)?,
+            RowChange::Update(..) if rules.skips(b'u') => {}
             RowChange::Update(old, new) => {
                 let old = old.as_ref().map(|(image, tuple)| (*image, tuple));
-                match old.filter(|_| !output.table.key.is_empty()) {
-                    Some(old) if output.key_changes(scratch, old, &new)? => {
+                match old {
+                    Some(old) if !output.table.key.is_empty() && output.key_changes(scratch, old, &new)? => {
                         output.change_key(scratch, &mut self.headers, rules, old, &new, origin)?;
                     }
-                    _ if rules.skips(b'u') => {}
                     Some(old) if rules.skip_unchanged && output.is_unchanged(scratch, old, &new)? => {}
                     _ => output.write(scratch, plain, Op::Update, old, Some(&new), origin)?,
                 }

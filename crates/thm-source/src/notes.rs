@@ -9,9 +9,9 @@
 use std::sync::Arc;
 
 use regex::Regex;
-use thm_api::{ConnectorConfig, Result, TopicSpec};
+use thm_api::{ConnectorConfig, Lsn, Result, TopicSpec};
 use thm_codec::debezium::{
-    Change, Envelope, EventTime, Schema, SchemaKind, source_schema, transaction_schema, write_int,
+    Change, Envelope, EventTime, Schema, SchemaKind, source_schema, transaction_schema, write_int, write_transaction,
 };
 use thm_codec::java_json::write_string;
 use thm_codec::java_text::sort_as_hash_map;
@@ -178,6 +178,12 @@ impl NoteWriter {
         Some(Note { topic: &kind.topic, key, value })
     }
 
+    /// Whether a message of that prefix counts as a change of its transaction: under 2.7 none does.
+    #[must_use]
+    pub fn tells_message(&self, prefix: &str) -> bool {
+        !self.older && self.filter.includes(prefix)
+    }
+
     /// The note of a logical message, unless its prefix is left out.
     pub fn message(&mut self, prefix: &str, content: &[u8], change: &Change<'_>, now: EventTime) -> Option<Note<'_>> {
         if !self.filter.includes(prefix) {
@@ -197,7 +203,8 @@ impl NoteWriter {
         write_int(value, now.0.div_euclid(1_000_000));
         self.envelope.write_source(value, change);
         if !self.older {
-            value.extend_from_slice(b",\"transaction\":null");
+            value.extend_from_slice(b",\"transaction\":");
+            write_transaction(value, change);
         }
         value.extend_from_slice(b",\"message\":{\"prefix\":");
         write_string(value, prefix);
@@ -207,6 +214,14 @@ impl NoteWriter {
         kind.value_frame.close(value);
         Some(Note { topic: &kind.topic, key, value })
     }
+}
+
+/// What the end of a transaction calls a logical message in it. The real connector prints a Java object of each message,
+/// which has an address in memory where this has the message's LSN, so that a replay gives the same.
+#[must_use]
+pub fn message_collection(lsn: Lsn) -> String {
+    const CLASS: &str = "io.debezium.connector.postgresql.LogicalDecodingMessageMonitor$LogicalDecodingMessageId";
+    format!("{CLASS}@{:x}", lsn.0)
 }
 
 fn transaction_schemas() -> (Schema, Schema) {

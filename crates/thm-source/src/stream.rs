@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::catalog_session::{Answer, CatalogSession};
 use crate::encoder::{Encoder, RowChange, RowOrigin};
-use crate::notes::{Note, NoteWriter};
+use crate::notes::{Note, NoteWriter, message_collection};
 use crate::options::{Options, TruncateMode};
 use crate::pgoutput::{Message, OldImage, Relation, Tuple};
 use crate::refused::DeadLetters;
@@ -264,8 +264,10 @@ impl Stream {
                 Message::Logical { prefix, content, .. } => {
                     rows.transaction.ordinal += 1;
                     let position = Position::new(rows.transaction.end, rows.transaction.ordinal);
-                    let time = now();
-                    let note = self.notes.message(prefix, content, &rows.source(lsn), time);
+                    let tells = self.notes.tells_message(prefix);
+                    let order = tells.then(|| encoder.count_message(|| message_collection(lsn))).flatten();
+                    let source = Change { order, ..rows.source(lsn) };
+                    let note = self.notes.message(prefix, content, &source, now());
                     rows.note(note, position, encoder);
                 }
                 _ => {}

@@ -303,7 +303,7 @@ fn write_event(out: &mut Vec<u8>, letter: &str, now: EventTime) {
 }
 
 /// `{"id":"<transaction>:<lsn>","total_order":1,"data_collection_order":1}`, or null.
-fn write_transaction(out: &mut Vec<u8>, change: &Change<'_>) {
+pub fn write_transaction(out: &mut Vec<u8>, change: &Change<'_>) {
     let Some((total, of_table)) = change.order else { return out.extend_from_slice(b"null") };
     out.extend_from_slice(b"{\"id\":\"");
     write_int(out, change.tx_id);

@@ -22,7 +22,7 @@ mod value;
 pub use adjust::{Adjust, escape_unit};
 pub use envelope::{
     Change, Envelope, EnvelopeTail, EnvelopeVersion, EventTime, SnapshotMarker, envelope_schema, source_schema,
-    transaction_schema,
+    transaction_schema, write_transaction,
 };
 pub use headers::ContextHeaders;
 pub use numeric::{Numeric, NumericError};

@@ -68,6 +68,11 @@ fn records(
     columns: Columns<'_>,
     used: &mut BTreeSet<&'static str>,
 ) -> Result<(), String> {
+    let own = recorded.iter().filter(|record| !is_inherited(record, ours, columns)).cloned().collect::<Vec<_>>();
+    if own.len() < recorded.len() {
+        used.insert(deviations::INHERITED);
+    }
+    let recorded = &own[..];
     for (number, (theirs, ours)) in recorded.iter().zip(ours).enumerate() {
         same(theirs, ours, form, (columns, case.older), used)
             .map_err(|problem| format!("record {number}: {problem}"))?;
@@ -83,6 +88,17 @@ fn records(
     let next = recorded.get(ours.len()).or_else(|| ours.get(recorded.len()));
     let next = next.map(|record| format!("{} {}", record.topic, cut(&record.value.exact()))).unwrap_or_default();
     Err(format!("{} records recorded, ours are {}; the first beyond: {next}", recorded.len(), ours.len()))
+}
+
+/// A row of an inheriting table, in the snapshot of the table that it inherits from: ours has no such row there.
+fn is_inherited(theirs: &Record, ours: &[Record], columns: Columns<'_>) -> bool {
+    let row = |record: &Record| {
+        let payload = record.value.get("payload").unwrap_or(&record.value);
+        let read = payload.get("op").and_then(Json::plain).as_deref() == Some("r");
+        payload.get("after").filter(|_| read).map(Json::exact)
+    };
+    let Some(wanted) = row(theirs).filter(|_| columns.is_inherited(&theirs.topic)) else { return false };
+    !ours.iter().any(|record| record.topic == theirs.topic && row(record).as_ref() == Some(&wanted))
 }
 
 fn same(
@@ -105,6 +121,7 @@ fn same(
     if headers(theirs) != headers(ours) {
         return Err(format!("headers {:?}, ours {:?}", headers(theirs), headers(ours)));
     }
+    let mut problems = Vec::new();
     for (part, theirs_json, ours_json) in [("key", &theirs.key, &ours.key), ("value", &theirs.value, &ours.value)] {
         if print(theirs_json) == print(ours_json) {
             continue;
@@ -112,18 +129,20 @@ fn same(
         let mut found = Vec::new();
         difference(part, theirs_json, ours_json, &print, &mut found);
         let snapshot = ours.value.exact().contains("\"op\":\"r\"");
-        let place = Place { topic: &theirs.topic, snapshot, older, columns };
+        let place = Place { topic: &theirs.topic, snapshot, older, columns, value: &ours.value, key: &ours.key };
         for (path, theirs_at, ours_at) in found {
             match deviations::explain(place, &path, theirs_at, ours_at) {
-                Some(name) => used.insert(name),
+                Some(name) => {
+                    used.insert(name);
+                }
                 None => {
                     let show = |json: Option<&Json>| json.map_or("nothing".to_owned(), |json| cut(&form.print(json)));
-                    return Err(format!("{path}: {}, ours {}", show(theirs_at), show(ours_at)));
+                    problems.push(format!("{path}: {}, ours {}", show(theirs_at), show(ours_at)));
                 }
             };
         }
     }
-    Ok(())
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
 }
 
 /// A difference: the path of fields to it, theirs, ours.

@@ -40,6 +40,17 @@ const ARRAYS_LOST: &str = "arrays-lost";
 /// Infinite intervals.
 const INFINITE_INTERVALS: &str = "infinite-intervals";
 
+/// Rows of the tables that inherit from one, in the snapshot of that one.
+pub const INHERITED: &str = "inherited-rows";
+/// Keys of columns that are unique among some rows only.
+const PARTLY_UNIQUE: &str = "partly-unique-keys";
+/// Keys of columns that `column.exclude.list` takes away, in a snapshot.
+const EXCLUDED_KEYS: &str = "excluded-keys";
+/// Defaults that are expressions.
+const EXPRESSIONS: &str = "expression-defaults";
+/// What the end of a transaction calls the logical messages in it.
+const MESSAGES: &str = "message-collections";
+
 /// All of them.
 pub const ALL: &[&str] = &[
     SURVIVES,
@@ -56,6 +67,11 @@ pub const ALL: &[&str] = &[
     VECTORS,
     ARRAYS_LOST,
     INFINITE_INTERVALS,
+    INHERITED,
+    PARTLY_UNIQUE,
+    EXCLUDED_KEYS,
+    EXPRESSIONS,
+    MESSAGES,
 ];
 
 /// Types of columns, by `schema.table` and column: kind and name, as in `b int4`; of arrays as in `ab _int4`.
@@ -63,6 +79,21 @@ pub const ALL: &[&str] = &[
 pub struct Columns<'a>(pub &'a BTreeMap<(String, String), String>);
 
 impl Columns<'_> {
+    /// Whether other tables inherit from a topic's table.
+    pub fn is_inherited(&self, topic: &str) -> bool {
+        self.of(topic, "") == "inherited"
+    }
+
+    /// Whether a column's default, or what it is generated as, is more than a constant.
+    fn is_expression(&self, topic: &str, column: &str) -> bool {
+        self.of(topic, &format!("={column}")) == "expression"
+    }
+
+    /// Whether there is any such table.
+    fn has_inherited(&self) -> bool {
+        self.0.values().any(|kind| kind == "inherited")
+    }
+
     /// The type of a column of a topic's table.
     fn of(&self, topic: &str, column: &str) -> &str {
         let table = topic.split_once('.').map_or(topic, |(_, table)| table);
@@ -81,11 +112,18 @@ pub struct Place<'a> {
     pub older: bool,
     /// Types of the columns.
     pub columns: Columns<'a>,
+    /// Our value of the record.
+    pub value: &'a Json,
+    /// Its key.
+    pub key: &'a Json,
 }
 
 /// The name of the deviation that this difference is.
 pub fn explain(place: Place<'_>, path: &str, theirs: Option<&Json>, ours: Option<&Json>) -> Option<&'static str> {
-    let Place { topic, snapshot, columns, older } = place;
+    if let Some(name) = of_record(place, path, theirs, ours) {
+        return Some(name);
+    }
+    let Place { topic, snapshot, columns, older, .. } = place;
     let kind = columns.of(topic, column_of(path));
     if older && is_older_mistake(path, kind, theirs, ours, snapshot) {
         return Some(OLDER);
@@ -97,7 +135,9 @@ pub fn explain(place: Place<'_>, path: &str, theirs: Option<&Json>, ours: Option
         return Some(name);
     }
     match (theirs, ours) {
-        (Some(theirs), Some(_)) if row && kind == "b name" && theirs.is_null() => Some(LEFT_OUT),
+        (Some(theirs), Some(_)) if row && kind == "b name" && matches!(theirs.exact().as_str(), "null" | "\"\"") => {
+            Some(LEFT_OUT)
+        }
         (Some(theirs), Some(ours)) if row && kind == "b time" && theirs.is_null() => {
             (ours.get("hour").map(Json::exact).as_deref() == Some("24")).then_some(END_OF_DAY)
         }
@@ -143,6 +183,62 @@ pub fn explain(place: Place<'_>, path: &str, theirs: Option<&Json>, ours: Option
         }
         _ => None,
     }
+}
+
+/// What is not about one value of a row: keys, places in the snapshot, counts of a transaction.
+fn of_record(place: Place<'_>, path: &str, theirs: Option<&Json>, ours: Option<&Json>) -> Option<&'static str> {
+    let Place { topic, snapshot, columns, value, .. } = place;
+    let payload = value.get("payload").unwrap_or(value);
+    match path.rsplit_once('.') {
+        None if path == "key" => (ours?.is_null() && columns.of(topic, "") == "partly unique").then_some(PARTLY_UNIQUE),
+        Some(("key" | "key.payload", column)) if snapshot => {
+            payload.get("after")?.get(column).is_none().then_some(EXCLUDED_KEYS)
+        }
+        Some((field, "default")) if ours.is_none() => {
+            let root = if field.starts_with("key") { place.key } else { value };
+            let name = at(root, field.split_once('.')?.1)?.get("field").and_then(Json::plain)?;
+            columns.is_expression(topic, &name).then_some(EXPRESSIONS)
+        }
+        Some((row, column)) if row.ends_with(".before") && columns.is_expression(topic, column) => Some(EXPRESSIONS),
+        Some((source, "snapshot")) if snapshot && source.ends_with("source") => {
+            columns.has_inherited().then_some(INHERITED)
+        }
+        Some((_, "data_collections")) => {
+            let (Json::List(theirs), Json::List(ours)) = (theirs?, ours?) else { return None };
+            let sorted = |list: &[Json]| {
+                let mut all: Vec<String> = list.iter().map(|one| without_addresses(&one.exact())).collect();
+                all.sort();
+                all
+            };
+            let of_messages = theirs.iter().any(|one| one.exact().contains(MESSAGE_NAME));
+            (of_messages && sorted(theirs) == sorted(ours)).then_some(MESSAGES)
+        }
+        _ => None,
+    }
+}
+
+/// What a path such as `schema.fields[0].fields[4]` leads to.
+fn at<'a>(mut json: &'a Json, path: &str) -> Option<&'a Json> {
+    for part in path.split('.') {
+        let (name, index) = part.split_once('[').map_or((part, None), |(name, rest)| (name, rest.strip_suffix(']')));
+        json = json.get(name)?;
+        if let (Json::List(list), Some(index)) = (json, index) {
+            json = list.get(index.parse::<usize>().ok()?)?;
+        }
+    }
+    Some(json)
+}
+
+/// A logical message's name ends in an address in memory, where ours has its LSN.
+const MESSAGE_NAME: &str = "LogicalDecodingMessageId@";
+
+fn without_addresses(text: &str) -> String {
+    let mut parts = text.split(MESSAGE_NAME);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let rest = part.strip_prefix("<hash>").unwrap_or(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+        text + MESSAGE_NAME + rest
+    })
 }
 
 /// The column that a path leads to, or into: a struct's fields may follow its name.

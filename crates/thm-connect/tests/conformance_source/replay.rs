@@ -347,14 +347,25 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Types of all columns that are there now, by `schema.table` and column.
+    /// Types of all columns that are there now, by `schema.table` and column; without a column, what is odd about a table.
     fn types(&self) -> BTreeMap<(String, String), String> {
         let sql = "SELECT n.nspname || '.' || c.relname || chr(9) || a.attname || chr(9) || \
                    CASE WHEN e.oid IS NULL THEN t.typtype::text ELSE 'a' || e.typtype::text END || ' ' || t.typname \
                    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
                    JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' \
                    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p') \
-                   AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
+                   AND n.nspname NOT IN ('pg_catalog', 'information_schema') UNION ALL \
+                   SELECT DISTINCT n.nspname || '.' || c.relname || chr(9) || chr(9) || 'inherited' FROM pg_inherits i \
+                   JOIN pg_class c ON c.oid = i.inhparent AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace \
+                   UNION ALL \
+                   SELECT n.nspname || '.' || c.relname || chr(9) || '=' || a.attname || chr(9) || 'expression' \
+                   FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum \
+                   JOIN pg_class c ON c.oid = d.adrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+                   WHERE pg_get_expr(d.adbin, d.adrelid) !~ '^(\\(?-?[0-9.]+\\)?|true|false|B?''([^'']|'''')*''(::[^|+]*)?)$' \
+                   UNION ALL \
+                   SELECT DISTINCT n.nspname || '.' || c.relname || chr(9) || chr(9) || 'partly unique' FROM pg_index i \
+                   JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+                   WHERE i.indisunique AND i.indpred IS NOT NULL AND n.nspname NOT LIKE 'pg\\_%'";
         let found = self.postgres.psql(sql).unwrap_or_default();
         let row = |line: &str| {
             let mut parts = line.split('\t').map(str::to_owned);
