@@ -1,4 +1,45 @@
-//! Handling modes: how values of some types show.
+//! Modes: how values of some types show, and which rows a first start takes.
+
+use thm_api::ConnectorConfig;
+
+/// Which rows a first start takes (`snapshot.mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotMode {
+    /// All rows of the captured tables, then changes.
+    Initial,
+    /// All rows of the captured tables, and nothing after them.
+    InitialOnly,
+    /// All rows at every start.
+    Always,
+    /// All rows at the first start, and where the slot has lost changes.
+    WhenNeeded,
+    /// Changes only.
+    NoData,
+}
+
+impl SnapshotMode {
+    /// What the options say; `None` if that is no mode, or one that takes nothing at all.
+    pub(crate) fn of(config: &ConnectorConfig) -> Option<Self> {
+        let is_on = |flag: &str| {
+            let option = format!("snapshot.mode.configuration.based.{flag}");
+            config.text(&option, "false").eq_ignore_ascii_case("true")
+        };
+        match config.text("snapshot.mode", "initial").to_ascii_lowercase().as_str() {
+            "initial" => Some(Self::Initial),
+            "initial_only" => Some(Self::InitialOnly),
+            "always" => Some(Self::Always),
+            "when_needed" => Some(Self::WhenNeeded),
+            "no_data" | "never" => Some(Self::NoData),
+            "configuration_based" => match (is_on("snapshot.data"), is_on("start.stream")) {
+                (true, true) => Some(Self::Initial),
+                (true, false) => Some(Self::InitialOnly),
+                (false, true) => Some(Self::NoData),
+                (false, false) => None,
+            },
+            _ => None,
+        }
+    }
+}
 
 /// How `numeric` and `money` show (`decimal.handling.mode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use regex::Regex;
 use thm_api::{ConnectorConfig, Error, ErrorKind, Result, Secret};
 use thm_codec::debezium::EnvelopeVersion;
 
@@ -16,7 +17,7 @@ pub(crate) use self::validate::is_unlisted;
 pub use self::validate::validate;
 use crate::column_rules::ColumnRules;
 use crate::heartbeat::HeartbeatOptions;
-pub use crate::modes::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, TimeMode, TypeModes};
+pub use crate::modes::{BinaryMode, DecimalMode, HstoreMode, IntervalMode, SnapshotMode, TimeMode, TypeModes};
 use crate::naming::{Adjust, Naming};
 use crate::notes::MessageFilter;
 use crate::notifications::Channels;
@@ -37,34 +38,6 @@ pub enum Autocreate {
     NoTables,
     /// It must be there.
     Disabled,
-}
-
-/// Which rows a first start takes (`snapshot.mode`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SnapshotMode {
-    /// All rows of the captured tables, then changes.
-    Initial,
-    /// All rows of the captured tables, and nothing after them.
-    InitialOnly,
-    /// All rows at every start.
-    Always,
-    /// All rows at the first start, and where the slot has lost changes.
-    WhenNeeded,
-    /// Changes only.
-    NoData,
-}
-
-impl SnapshotMode {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "initial" => Some(Self::Initial),
-            "initial_only" => Some(Self::InitialOnly),
-            "always" => Some(Self::Always),
-            "when_needed" => Some(Self::WhenNeeded),
-            "no_data" | "never" => Some(Self::NoData),
-            _ => None,
-        }
-    }
 }
 
 /// The two ways out when slot and durable state do not belong together (`thm.start`).
@@ -110,6 +83,8 @@ pub struct Options {
     pub autocreate: Autocreate,
     /// `snapshot.mode`
     pub snapshot: SnapshotMode,
+    /// `snapshot.include.collection.list`: expressions over `schema.table`; none takes all captured tables.
+    pub snapshot_include: Vec<Regex>,
     /// Which tables.
     pub filter: TableFilter,
     /// `tombstones.on.delete`
@@ -202,7 +177,9 @@ impl Options {
                 "disabled" => Some(Autocreate::Disabled),
                 _ => None,
             })?,
-            snapshot: choose(config, "snapshot.mode", "initial", SnapshotMode::parse)?,
+            snapshot: SnapshotMode::of(config)
+                .ok_or_else(|| invalid("snapshot.mode", config.text("snapshot.mode", "")))?,
+            snapshot_include: expression_list(config, "snapshot.include.collection.list")?,
             filter: TableFilter::parse(config)?,
             tombstones: config.parse("tombstones.on.delete", true)?,
             placeholder: placeholder(config)?,
@@ -259,6 +236,13 @@ impl Options {
         self.envelope == EnvelopeVersion::V3_7
             && self.autocreate != Autocreate::Disabled
             && self.skipped.contains(&letter)
+    }
+
+    /// Whether a snapshot takes the rows of a captured table.
+    #[must_use]
+    pub fn snapshot_takes(&self, table: &crate::catalog::TableName) -> bool {
+        let name = table.to_string();
+        self.snapshot_include.is_empty() || self.snapshot_include.iter().any(|expression| expression.is_match(&name))
     }
 
     /// Name of a table's topic.

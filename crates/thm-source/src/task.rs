@@ -260,7 +260,8 @@ impl Opening<'_> {
             Some(name) => {
                 let hosts = &self.context.hosts;
                 let session = Session::connect(&options, hosts).await?;
-                let (tables, point) = (std::mem::take(&mut self.tables), created.consistent_point);
+                let (mut tables, point) = (std::mem::take(&mut self.tables), created.consistent_point);
+                tables.retain(|table| options.snapshot_takes(table));
                 Some(Snapshot::open((session, hosts), Arc::clone(&options), name, point, tables).await?)
             }
             None => {

@@ -119,7 +119,7 @@ fn handling(settings: &mut Settings<'_>) -> Result<Handling, String> {
 
 /// `op`, `source.ts_ms`, `lsn:LSN`, …
 fn references(settings: &mut Settings<'_>, option: &str) -> Result<Vec<Reference>, String> {
-    let prefix = settings.text(&format!("{option}.prefix"), "__");
+    let prefix = settings.text_or_blank(&format!("{option}.prefix"), "__");
     let reference = |text: String| {
         let (path, shown) = match text.split(':').collect::<Vec<_>>()[..] {
             [path] => (path, None),

@@ -67,6 +67,12 @@ impl<'a> Settings<'a> {
         self.given(name).unwrap_or_else(|| default.to_owned())
     }
 
+    /// A text with a default, which may be given as nothing.
+    pub(crate) fn text_or_blank(&mut self, name: &str, default: &str) -> String {
+        let option = self.option(name);
+        self.config.values().get(&option).map_or_else(|| default.to_owned(), |text| text.trim().to_owned())
+    }
+
     /// A text that must be there.
     pub(crate) fn required(&mut self, name: &str) -> String {
         let option = self.option(name);

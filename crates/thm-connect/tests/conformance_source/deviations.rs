@@ -199,6 +199,7 @@ fn of_record(place: Place<'_>, path: &str, theirs: Option<&Json>, ours: Option<&
             let name = at(root, field.split_once('.')?.1)?.get("field").and_then(Json::plain)?;
             columns.is_expression(topic, &name).then_some(EXPRESSIONS)
         }
+        Some((field, "default")) if field.contains("schema") => is_extreme(ours?).then_some(DATES),
         Some((row, column)) if row.ends_with(".before") && columns.is_expression(topic, column) => Some(EXPRESSIONS),
         Some((source, "snapshot")) if snapshot && source.ends_with("source") => {
             columns.has_inherited().then_some(INHERITED)
@@ -296,7 +297,11 @@ fn is_extreme(value: &Json) -> bool {
     }
 }
 
-/// Composite and multirange columns, and `name` ones in the stream.
+/// Composite and multirange columns, arrays of domains, ranges that users define, and `name` columns in the stream.
 fn left_out(kind: &str) -> bool {
-    ["c ", "m ", "ac ", "am "].iter().any(|of| kind.starts_with(of)) || kind == "b name"
+    const RANGES: [&str; 6] = ["int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"];
+    let own_range = |name: &str| !RANGES.contains(&name.trim_start_matches('_'));
+    ["c ", "m ", "ac ", "am ", "ad "].iter().any(|of| kind.starts_with(of))
+        || kind == "b name"
+        || ["r ", "ar "].iter().any(|of| kind.strip_prefix(of).is_some_and(own_range))
 }

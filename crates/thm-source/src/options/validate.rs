@@ -7,7 +7,8 @@ use crate::naming::Naming;
 use crate::notifications::Channels;
 
 /// Lists of expressions.
-const LISTS: [&str; 10] = [
+const LISTS: [&str; 11] = [
+    "snapshot.include.collection.list",
     "table.include.list",
     "table.exclude.list",
     "schema.include.list",
@@ -87,7 +88,8 @@ fn validate_names(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
 }
 
 /// Snapshot modes there are; the last one only under the older envelope.
-const OLDER_SNAPSHOT_MODES: &[&str] = &["initial", "initial_only", "always", "when_needed", "no_data", "never"];
+const OLDER_SNAPSHOT_MODES: &[&str] =
+    &["initial", "initial_only", "always", "when_needed", "no_data", "configuration_based", "never"];
 
 /// Values that the real connector knows and we lack: each changes data or safety, so none passes in silence.
 fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
@@ -100,7 +102,7 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     };
     // The older connector called no_data never.
     let older = config.get("thm.envelope") == Some("2.7");
-    refuse("snapshot.mode", if older { OLDER_SNAPSHOT_MODES } else { &OLDER_SNAPSHOT_MODES[..5] });
+    refuse("snapshot.mode", if older { OLDER_SNAPSHOT_MODES } else { &OLDER_SNAPSHOT_MODES[..6] });
     refuse("plugin.name", &["pgoutput"]);
     refuse("database.sslmode", &["disable", "allow", "prefer"]);
     refuse("decimal.handling.mode", &["precise", "string", "double"]);

@@ -48,6 +48,22 @@ pub(super) fn text(bytes: &[u8], _: &ColumnType, cell: &mut Cell<'_>) -> Done {
     Ok(())
 }
 
+/// `"char"`: one byte, none for zero; one beyond ASCII is no text by itself and shows in octal digits, as PostgreSQL prints it.
+pub(super) fn one_byte(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Done {
+    let mut printed = Vec::new();
+    print_one_byte(bytes, kind, &mut printed)?;
+    text(&printed, kind, cell)
+}
+
+pub(super) fn print_one_byte(bytes: &[u8], _: &ColumnType, out: &mut Vec<u8>) -> Done {
+    match bytes {
+        [0] => {}
+        [byte] if !byte.is_ascii() => out.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
+        _ => out.extend_from_slice(bytes),
+    }
+    Ok(())
+}
+
 /// Text behind a version byte, as jsonb, jsonpath and ltree have it.
 pub(super) fn versioned(bytes: &[u8], kind: &ColumnType, cell: &mut Cell<'_>) -> Done {
     match bytes.split_first() {

@@ -39,7 +39,7 @@ const JSON: Shape = Shape::Named("string", "io.debezium.data.Json");
 pub static RULES: &[TypeRule] = &[
     rule(16, "bool", ColumnKind::Boolean, basic::boolean, basic::print_bool, Shape::Plain("boolean")),
     TypeRule { toast: Toast::Bytes, ..rule(17, "bytea", ColumnKind::Utf8, basic::bytea, basic::print_bytea, Shape::Bytes) },
-    text(18, "char", basic::text, basic::print_text, STRING),
+    text(18, "char", basic::one_byte, basic::print_one_byte, STRING),
     text(19, "name", basic::text, basic::print_text, STRING),
     rule(20, "int8", ColumnKind::Int64, basic::int8, basic::print_int, Shape::Plain("int64")),
     rule(21, "int2", ColumnKind::Int16, basic::int2, basic::print_int, Shape::Plain("int16")),
