@@ -1,7 +1,5 @@
 //! JSON text as Java's writers (Jackson) print it: string escapes and shortest-form floating point.
 
-use std::io::Write;
-
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Appends `text` quoted, as Jackson writes it into UTF-8 bytes: `\"`, `\\`, `\b \t \n \f \r`, other control
@@ -47,91 +45,145 @@ fn write_escape(out: &mut Vec<u8>, text: &str, at: usize) -> usize {
 /// Appends a double as `Double.toString` prints it (shortest digits that read back): `1.0`, `1.0E10`,
 /// `4.9E-324`; not-a-number and infinities quoted: `"NaN"`, `"Infinity"`.
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
-    if value.is_subnormal() {
-        write_finite(out, &two_digits(ryu::Buffer::new().format_finite(value), format!("{value:.1e}")), false);
-    } else if value.is_finite() {
-        write_finite(out, ryu::Buffer::new().format_finite(value), value == 0.0);
-    } else {
-        write_non_finite(out, value.is_nan(), value < 0.0);
-    }
+    quoted_unless(out, value.is_finite(), FloatText::of_f64(value).as_str());
 }
 
 /// The same for a float, as `Float.toString`.
 pub fn write_f32(out: &mut Vec<u8>, value: f32) {
-    if value.is_subnormal() {
-        write_finite(out, &two_digits(ryu::Buffer::new().format_finite(value), format!("{value:.1e}")), false);
-    } else if value.is_finite() {
-        write_finite(out, ryu::Buffer::new().format_finite(value), value == 0.0);
-    } else {
-        write_non_finite(out, value.is_nan(), value < 0.0);
+    quoted_unless(out, value.is_finite(), FloatText::of_f32(value).as_str());
+}
+
+fn quoted_unless(out: &mut Vec<u8>, finite: bool, text: &str) {
+    let quote: &[u8] = if finite { b"" } else { b"\"" };
+    out.extend_from_slice(quote);
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(quote);
+}
+
+/// Longest text: a sign, 17 digits with a point, `E-324`; and what lies before the first digit of `0.00…`.
+const FLOAT_BYTES: usize = 32;
+/// A shortest form has at most 17 digits; laid out plainly they may have zeros beside them.
+const DIGIT_BYTES: usize = 24;
+
+/// A double or float as Java's `toString` prints it, without allocation: it is written per value.
+pub struct FloatText {
+    bytes: [u8; FLOAT_BYTES],
+    len: usize,
+}
+
+impl FloatText {
+    /// Of a double.
+    #[must_use]
+    pub fn of_f64(value: f64) -> Self {
+        if !value.is_finite() {
+            return Self::non_finite(value.is_nan(), value < 0.0);
+        }
+        let mut buffer = ryu::Buffer::new();
+        let shortest = buffer.format_finite(value);
+        if value.is_subnormal() && has_one_digit(shortest) {
+            return Self::finite(&format!("{value:.1e}"), false);
+        }
+        Self::finite(shortest, value == 0.0)
+    }
+
+    /// Of a float.
+    #[must_use]
+    pub fn of_f32(value: f32) -> Self {
+        if !value.is_finite() {
+            return Self::non_finite(value.is_nan(), value < 0.0);
+        }
+        let mut buffer = ryu::Buffer::new();
+        let shortest = buffer.format_finite(value);
+        if value.is_subnormal() && has_one_digit(shortest) {
+            return Self::finite(&format!("{value:.1e}"), false);
+        }
+        Self::finite(shortest, value == 0.0)
+    }
+
+    /// The text, without quotes.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).expect("digits, signs and Java's words are ASCII")
+    }
+
+    fn non_finite(nan: bool, negative: bool) -> Self {
+        let mut text = Self { bytes: [0; FLOAT_BYTES], len: 0 };
+        text.push(match (nan, negative) {
+            (true, _) => b"NaN",
+            (false, false) => b"Infinity",
+            (false, true) => b"-Infinity",
+        });
+        text
+    }
+
+    /// Lays out shortest digits by Java's rule: plain from 10^-3 up to 10^7, else one digit before the point and `E`.
+    fn finite(shortest: &str, zero: bool) -> Self {
+        let mut text = Self { bytes: [0; FLOAT_BYTES], len: 0 };
+        let unsigned = shortest.strip_prefix('-').unwrap_or(shortest);
+        if unsigned.len() != shortest.len() {
+            text.push(b"-");
+        }
+        if zero {
+            text.push(b"0.0");
+            return text;
+        }
+        let mut buffer = [0; DIGIT_BYTES];
+        let (digits, scale) = digits_and_scale(&mut buffer, unsigned);
+        let exponent = digits.len() as i32 - 1 - scale;
+        if (-3..7).contains(&exponent) {
+            text.push_plain(digits, exponent);
+        } else {
+            text.push(&digits[..1]);
+            text.push(b".");
+            text.push(if digits.len() > 1 { &digits[1..] } else { b"0" });
+            text.push(b"E");
+            text.push(itoa::Buffer::new().format(exponent).as_bytes());
+        }
+        text
+    }
+
+    fn push_plain(&mut self, digits: &[u8], exponent: i32) {
+        if exponent < 0 {
+            self.push(b"0.");
+            self.push(&b"000"[..(-exponent - 1) as usize]);
+            self.push(digits);
+            return;
+        }
+        let whole = exponent as usize + 1;
+        self.push(&digits[..digits.len().min(whole)]);
+        self.push(&b"0000000"[..whole.saturating_sub(digits.len())]);
+        self.push(b".");
+        self.push(if digits.len() > whole { &digits[whole..] } else { b"0" });
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
     }
 }
 
 /// Where one digit would do, Java takes the nearest of two digits (`4.9E-324`). It shows in subnormals alone.
-fn two_digits(shortest: &str, rounded: String) -> String {
-    let significant = shortest.bytes().take_while(|byte| *byte != b'e').filter(|byte| matches!(byte, b'1'..=b'9'));
-    if significant.count() == 1 { rounded } else { shortest.to_owned() }
-}
-
-fn write_non_finite(out: &mut Vec<u8>, nan: bool, negative: bool) {
-    out.extend_from_slice(match (nan, negative) {
-        (true, _) => b"\"NaN\"",
-        (false, false) => b"\"Infinity\"",
-        (false, true) => b"\"-Infinity\"",
-    });
-}
-
-/// Lays out shortest digits by Java's rule: plain from 10^-3 up to 10^7, else one digit before the point and `E`.
-fn write_finite(out: &mut Vec<u8>, shortest: &str, zero: bool) {
-    let unsigned = shortest.strip_prefix('-').unwrap_or(shortest);
-    if unsigned.len() != shortest.len() {
-        out.push(b'-');
-    }
-    if zero {
-        out.extend_from_slice(b"0.0");
-        return;
-    }
-    let (digits, scale) = digits_and_scale(unsigned);
-    let exponent = digits.len() as i32 - 1 - scale;
-    if (-3..7).contains(&exponent) {
-        write_plain(out, &digits, exponent);
-    } else {
-        out.push(digits[0]);
-        out.push(b'.');
-        out.extend_from_slice(if digits.len() > 1 { &digits[1..] } else { b"0" });
-        let _ = write!(out, "E{exponent}");
-    }
+fn has_one_digit(shortest: &str) -> bool {
+    shortest.bytes().take_while(|byte| *byte != b'e').filter(|byte| matches!(byte, b'1'..=b'9')).count() == 1
 }
 
 /// Significant digits without zeros at either end, and how many of them stand behind the decimal point.
-fn digits_and_scale(text: &str) -> (Vec<u8>, i32) {
+fn digits_and_scale<'a>(buffer: &'a mut [u8; DIGIT_BYTES], text: &str) -> (&'a [u8], i32) {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let mut digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+    let mut end = 0;
+    for part in [whole, fraction] {
+        buffer[end..end + part.len()].copy_from_slice(part.as_bytes());
+        end += part.len();
+    }
     let mut scale = fraction.len() as i32 - exponent;
-    while digits.len() > 1 && digits.last() == Some(&b'0') {
-        digits.pop();
+    while end > 1 && buffer[end - 1] == b'0' {
+        end -= 1;
         scale -= 1;
     }
-    let leading = digits.iter().take_while(|digit| **digit == b'0').count().min(digits.len() - 1);
-    digits.drain(..leading);
-    (digits, scale)
-}
-
-fn write_plain(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
-    if exponent < 0 {
-        out.extend_from_slice(b"0.");
-        out.extend(std::iter::repeat_n(b'0', (-exponent - 1) as usize));
-        out.extend_from_slice(digits);
-        return;
-    }
-    let whole = exponent as usize + 1;
-    for place in 0..whole {
-        out.push(digits.get(place).copied().unwrap_or(b'0'));
-    }
-    out.push(b'.');
-    out.extend_from_slice(if digits.len() > whole { &digits[whole..] } else { b"0" });
+    let leading = buffer[..end].iter().take_while(|digit| **digit == b'0').count().min(end - 1);
+    (&buffer[leading..end], scale)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use thm_api::ExitCode;
 
-use crate::bench::{BenchArgs, EncodingCost};
+use crate::bench::{BenchArgs, EncodingCost, Probes};
 use crate::clickhouse::EngineArgs;
 use crate::faults::FaultsArgs;
 use crate::faults::outages::OutagesArgs;
@@ -40,8 +40,11 @@ pub async fn run_mock_api(args: MockApiArgs) -> Result<ExitCode> {
 ///
 /// # Errors
 /// When a service or the engine does not start or gets stuck.
-pub async fn run_bench(args: BenchArgs, encoding: impl AsyncFn(u64) -> Result<Vec<EncodingCost>>) -> Result<ExitCode> {
-    bench::run(args, encoding).await
+pub async fn run_bench(
+    args: BenchArgs,
+    probes: Probes<impl AsyncFn(u64) -> Result<Vec<EncodingCost>>>,
+) -> Result<ExitCode> {
+    bench::run(args, probes).await
 }
 
 /// `thm faults`.

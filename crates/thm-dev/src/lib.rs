@@ -27,7 +27,9 @@ pub mod process;
 pub mod services;
 pub mod supervisor;
 
-pub use bench::{BenchArgs, EncodingCost, process_cpu_us, thread_cpu_us};
+pub use bench::{
+    BenchArgs, EncodingCost, EvaluationFamily, EvaluationSpeed, Probes as BenchProbes, process_cpu_us, thread_cpu_us,
+};
 pub use cli::{run_bench, run_clickhouse_engine, run_dev, run_faults, run_generate, run_mock_api, run_outages};
 pub use clickhouse::EngineArgs as ClickHouseEngineArgs;
 pub use faults::FaultsArgs;

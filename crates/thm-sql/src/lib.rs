@@ -11,6 +11,7 @@ pub mod analyzer;
 pub mod catalog;
 pub mod connector;
 pub mod error;
+pub mod evaluation_cost;
 pub mod expr;
 pub mod format;
 pub mod functions;

@@ -7,6 +7,7 @@ mod connect_client;
 mod encoding_cost;
 mod engine;
 mod engine_client;
+mod evaluation_cost;
 mod kafka_client;
 mod server;
 mod telemetry;
@@ -111,7 +112,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Health(args) => cli::health::run(args).await,
         Command::Generate(args) => thm_dev::run_generate(args).await,
         Command::MockApi(args) => thm_dev::run_mock_api(args).await,
-        Command::Bench(args) => thm_dev::run_bench(args, encoding_cost::measure).await,
+        Command::Bench(args) => {
+            let probes =
+                thm_dev::BenchProbes { encoding: encoding_cost::measure, evaluation: evaluation_cost::measure };
+            thm_dev::run_bench(args, probes).await
+        }
         Command::Faults(args) => thm_dev::run_faults(args).await,
         Command::Outages(args) => thm_dev::run_outages(args).await,
         Command::ClickhouseEngine(_) => Ok(ExitCode::Usage),

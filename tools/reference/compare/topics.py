@@ -1,6 +1,7 @@
 """Moves and compares topics for compare_flink.sh.
 
 topics.py await  BOOTSTRAP TOPIC KEY SECONDS    waits for a record with this key
+topics.py await-count BOOTSTRAP TOPIC N SECONDS  waits until the partitions' ends add up to N
 topics.py produce BOOTSTRAP TOPIC FILE          every line of the file as a value without a key; `#` and empty lines aside
 topics.py copy   FROM TO TOPIC                  every record with its key, value, headers and timestamp, byte for byte
 topics.py dump   BOOTSTRAP TOPIC FILE           writes keys and values, one record a line
@@ -10,6 +11,7 @@ Two dumps are equal for a key when the last records are byte for byte the same, 
 A key that was written only once on one side and has a value must have been written only once on the other too.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -43,6 +45,22 @@ def await_key(bootstrap, topic, key, seconds):
         time.sleep(1)
 
 
+def await_count(bootstrap, topic, count, seconds):
+    limit = time.monotonic() + float(seconds)
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    try:
+        while True:
+            partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+            found = sum(consumer.end_offsets(partitions).values()) if partitions else 0
+            if found >= int(count):
+                return
+            if time.monotonic() > limit:
+                sys.exit(f"{topic} of {bootstrap} has {found} records after {seconds} s, not {count}")
+            time.sleep(0.1)
+    finally:
+        consumer.close()
+
+
 def produce(bootstrap, topic, file):
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
     with open(file, "rb") as lines:
@@ -55,21 +73,29 @@ def produce(bootstrap, topic, file):
 
 
 def copy(source, target, topic):
-    producer = KafkaProducer(bootstrap_servers=target, acks="all", max_request_size=16 << 20)
-    sent = [
-        producer.send(topic, key=r.key, value=r.value, headers=list(r.headers), timestamp_ms=r.timestamp, partition=r.partition)
-        for r in records(source, topic)
-    ]
-    producer.flush()
-    for each in sent:
-        each.get()
-    producer.close()
-    before, after = (
-        [(r.key, r.value, list(r.headers), r.timestamp) for r in records(bootstrap, topic)] for bootstrap in (source, target)
+    producer = KafkaProducer(
+        bootstrap_servers=target, acks="all", max_request_size=16 << 20, batch_size=1 << 18, linger_ms=20
     )
-    if before != after:
-        sys.exit(f"{topic} is not the same after the copy")
-    print(f"{len(sent)} records of {topic} copied")
+    failed = []
+    count = 0
+    for r in records(source, topic):
+        sent = producer.send(
+            topic, key=r.key, value=r.value, headers=list(r.headers), timestamp_ms=r.timestamp, partition=r.partition
+        )
+        sent.add_errback(failed.append)
+        count += 1
+    producer.flush()
+    producer.close()
+    if failed:
+        sys.exit(f"{topic}: {failed[0]}")
+    for before, after in itertools.zip_longest(records(source, topic), records(target, topic)):
+        if before is None or after is None or facts(before) != facts(after):
+            sys.exit(f"{topic} is not the same after the copy")
+    print(f"{count} records of {topic} copied")
+
+
+def facts(record):
+    return record.key, record.value, list(record.headers), record.timestamp
 
 
 def dump(bootstrap, topic, file):
@@ -117,7 +143,7 @@ def shown(values):
 def main(command, *args):
     if command == "differ":
         sys.exit(0 if differ(*args) else 1)
-    {"await": await_key, "produce": produce, "copy": copy, "dump": dump}[command](*args)
+    {"await": await_key, "await-count": await_count, "produce": produce, "copy": copy, "dump": dump}[command](*args)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@
 //!    ├─ latency     COMMIT → HTTP, Redis, ClickHouse at 1,000 events/s
 //!    ├─ snapshot    topic against COPY
 //!    ├─ encode      frame → record, in this process, without services
+//!    ├─ functions   every function of SQL and the look-up join, in this process, without services
+//!    ├─ flink       the demo's SQL file against the real Flink, where that is installed
 //!    └─ start       until the first event is delivered; size of the binary
 //!  Report: one row per promise, with what must be reached
 //! ```
@@ -16,7 +18,9 @@
 
 mod disk;
 mod encoding;
+mod evaluation;
 mod fence;
+mod flink;
 mod kernel;
 mod lab;
 mod latency;
@@ -40,6 +44,7 @@ use clap::{Args, ValueEnum};
 use thm_api::ExitCode;
 
 pub use self::encoding::{EncodingCost, process_cpu_us, thread_cpu_us};
+pub use self::evaluation::{EvaluationFamily, EvaluationSpeed};
 pub(crate) use self::fence::RedisConnection;
 pub(crate) use self::kernel::{MemoryWatch, family};
 use self::lab::{Lab, Load};
@@ -48,6 +53,7 @@ pub use self::report::ReportFormat;
 pub(crate) use self::stats::percentile;
 use crate::args::parse_duration;
 use crate::console::Console;
+use crate::supervisor::Project;
 
 /// A part of the measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,6 +66,10 @@ pub enum Stage {
     Snapshot,
     /// What encoding a row costs
     Encode,
+    /// Rows per second of every function of SQL, and of the look-up join
+    Functions,
+    /// The enrichment against the real Flink
+    Flink,
     /// Start-up
     Start,
     /// Size of the binary
@@ -93,6 +103,9 @@ pub struct BenchArgs {
     /// Rows whose encoding is measured
     #[arg(long, value_name = "N")]
     encode_rows: Option<u64>,
+    /// Rows of the enrichment against the real Flink
+    #[arg(long, value_name = "N")]
+    flink_rows: Option<u64>,
     /// How long latencies are measured
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     latency: Option<Duration>,
@@ -121,7 +134,17 @@ struct Sizes {
     huge_rows: u64,
     snapshot_rows: u64,
     encode_rows: u64,
+    function_us: u64,
+    flink_rows: u64,
     latency: Duration,
+}
+
+/// What measures parts that this crate does not know.
+pub struct Probes<E> {
+    /// Encodes so many rows of each table.
+    pub encoding: E,
+    /// Evaluates each function for so many microseconds of CPU time.
+    pub evaluation: fn(u64) -> Result<Vec<EvaluationSpeed>>,
 }
 
 impl Sizes {
@@ -134,6 +157,8 @@ impl Sizes {
             huge_rows: size(args.huge_rows, 50_000, 1_000_000),
             snapshot_rows: size(args.snapshot_rows, 20_000, 1_000_000),
             encode_rows: size(args.encode_rows, 20_000, 1_000_000),
+            function_us: if args.quick { 2_000 } else { 100_000 },
+            flink_rows: size(args.flink_rows, 20_000, 300_000),
             latency: args.latency.unwrap_or(Duration::from_secs(if args.quick { 3 } else { 30 })),
         }
     }
@@ -152,14 +177,13 @@ impl Sizes {
     }
 }
 
-/// Measures, prints the result. A promise that is not kept is a result, not a failure. `encoding` measures so many rows of
-/// each table; the encoder is not this crate's to know.
+/// Measures, prints the result. A promise that is not kept is a result, not a failure.
 ///
 /// # Errors
 /// When a service or the engine does not start or gets stuck.
-pub async fn run(args: BenchArgs, encoding: impl AsyncFn(u64) -> Result<Vec<EncodingCost>>) -> Result<ExitCode> {
+pub async fn run(args: BenchArgs, probes: Probes<impl AsyncFn(u64) -> Result<Vec<EncodingCost>>>) -> Result<ExitCode> {
     tokio::select! {
-        result = measure(&args, encoding) => {
+        result = measure(&args, probes) => {
             Console::default().plain(&result?.render(args.output));
             Ok(ExitCode::Ok)
         }
@@ -167,26 +191,43 @@ pub async fn run(args: BenchArgs, encoding: impl AsyncFn(u64) -> Result<Vec<Enco
     }
 }
 
-async fn measure(args: &BenchArgs, encoding: impl AsyncFn(u64) -> Result<Vec<EncodingCost>>) -> Result<Report> {
+async fn measure(args: &BenchArgs, probes: Probes<impl AsyncFn(u64) -> Result<Vec<EncodingCost>>>) -> Result<Report> {
     let sizes = Sizes::new(args);
     let wanted = |stage| args.only.is_empty() || args.only.contains(&stage);
     let mut report = Report::default();
     if wanted(Stage::Encode) {
         progress("encoding, by stage");
-        encoding::add_rows(&encoding(sizes.encode_rows).await.context("measuring the encoding")?, &mut report);
+        encoding::add_rows(&(probes.encoding)(sizes.encode_rows).await.context("measuring the encoding")?, &mut report);
     }
-    if args.only != [Stage::Encode] {
+    if wanted(Stage::Functions) {
+        progress("every function of SQL, and the look-up join");
+        let speeds = tokio::task::spawn_blocking(move || (probes.evaluation)(sizes.function_us)).await?;
+        evaluation::add_rows(&speeds.context("measuring SQL")?, &mut report);
+    }
+    if wanted(Stage::Flink) {
+        progress("the real Flink, and the same on this engine");
+        let program = engine(args)?;
+        let folder = Project::find(args.project.as_deref(), &program)?;
+        flink::run(folder.path(), &program, sizes.flink_rows, &mut report).await.context("comparing with Flink")?;
+    }
+    let alone = [Stage::Encode, Stage::Functions, Stage::Flink];
+    if args.only.is_empty() || args.only.iter().any(|stage| !alone.contains(stage)) {
         measure_engine(args, &sizes, &mut report).await?;
     }
     Ok(report)
 }
 
-/// The stages that need services and an engine.
-async fn measure_engine(args: &BenchArgs, sizes: &Sizes, report: &mut Report) -> Result<()> {
-    let program = match &args.engine {
+/// The binary that is measured.
+fn engine(args: &BenchArgs) -> Result<PathBuf> {
+    Ok(match &args.engine {
         Some(program) => std::path::absolute(program)?,
         None => std::env::current_exe()?,
-    };
+    })
+}
+
+/// The stages that need services and an engine.
+async fn measure_engine(args: &BenchArgs, sizes: &Sizes, report: &mut Report) -> Result<()> {
+    let program = engine(args)?;
     let wanted = |stage| args.only.is_empty() || args.only.contains(&stage);
     progress("starting PostgreSQL, Redis and the ClickHouse engine");
     let parent = args.data.clone().unwrap_or_else(std::env::temp_dir);

@@ -35,6 +35,11 @@ impl Project {
         })
     }
 
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder
+    }
+
     /// The engine's connector files, as a pattern.
     pub(crate) fn connectors(&self) -> String {
         self.folder.join("connectors/*.json").display().to_string()

@@ -6,6 +6,8 @@ use arrow::datatypes::{
     Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 
+use thm_codec::java_json::FloatText;
+
 use crate::types::time::{self, Moment};
 use crate::types::zone::Zone;
 use crate::types::{LogicalType, decimal, unit_for};
@@ -66,12 +68,12 @@ pub fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) 
         LogicalType::Decimal { scale, .. } => {
             decimal::write_plain(out, array.as_primitive::<Decimal128Type>().value(row), scale);
         }
-        LogicalType::Float => java(out, |out| {
-            thm_codec::java_json::write_f32(out, array.as_primitive::<Float32Type>().value(row));
-        }),
-        LogicalType::Double => java(out, |out| {
-            thm_codec::java_json::write_f64(out, array.as_primitive::<Float64Type>().value(row));
-        }),
+        LogicalType::Float => {
+            out.push_str(FloatText::of_f32(array.as_primitive::<Float32Type>().value(row)).as_str());
+        }
+        LogicalType::Double => {
+            out.push_str(FloatText::of_f64(array.as_primitive::<Float64Type>().value(row)).as_str());
+        }
         LogicalType::Char(_) | LogicalType::VarChar(_) => out.push_str(array.as_string::<i32>().value(row)),
         LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
             out.push_str(&String::from_utf8_lossy(array.as_binary::<i32>().value(row)));
@@ -100,19 +102,8 @@ pub fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) 
         LogicalType::Array(_) | LogicalType::Map(_) | LogicalType::Multiset(_) | LogicalType::Row(_) => {
             write_in(out, array, row, kind, Zone::Utc);
         }
-        // Integers: writing to a String never fails.
-        _ => {
-            let _ = write!(out, "{}", integer(array, row, kind));
-        }
+        _ => out.push_str(itoa::Buffer::new().format(integer(array, row, kind))),
     }
-}
-
-/// Java's text of a float, without the quotes that JSON puts around NaN and infinities.
-fn java(out: &mut String, write: impl FnOnce(&mut Vec<u8>)) {
-    let mut bytes = Vec::with_capacity(24);
-    write(&mut bytes);
-    let text = String::from_utf8_lossy(&bytes);
-    out.push_str(text.trim_matches('"'));
 }
 
 /// The value of an integer column.

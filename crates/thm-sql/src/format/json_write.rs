@@ -8,6 +8,7 @@ use thm_codec::java_json;
 use super::{JsonOptions, TimestampFormat};
 use crate::catalog::PhysicalColumn;
 use crate::expr::{EvalError, text};
+use crate::types::time::TimeText;
 use crate::types::{LogicalType, decimal, time};
 
 /// Writes some columns of a table as objects.
@@ -83,13 +84,12 @@ impl JsonWriter {
                 );
             }
             LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
-                let encoded = base64::engine::general_purpose::STANDARD.encode(array.as_binary::<i32>().value(row));
-                java_json::write_string(out, &encoded);
+                base64(out, array.as_binary::<i32>().value(row));
             }
             LogicalType::Date | LogicalType::Time(_) | LogicalType::Timestamp(_) | LogicalType::TimestampLtz(_) => {
-                let mut buffer = String::with_capacity(32);
-                time_text(&mut buffer, array, row, kind, self.options.timestamps);
-                java_json::write_string(out, &buffer);
+                out.push(b'"');
+                time_text(out, array, row, kind, self.options.timestamps);
+                out.push(b'"');
             }
             _ => {
                 let mut buffer = itoa::Buffer::new();
@@ -101,7 +101,13 @@ impl JsonWriter {
 }
 
 /// Appends a date or time as JSON and CSV have it; a fraction without trailing zeros.
-pub(super) fn time_text(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType, standard: TimestampFormat) {
+pub(super) fn time_text(
+    out: &mut impl TimeText,
+    array: &ArrayRef,
+    row: usize,
+    kind: LogicalType,
+    standard: TimestampFormat,
+) {
     match kind {
         LogicalType::Date => time::write_date(out, i64::from(array.as_primitive::<Date32Type>().value(row))),
         LogicalType::Time(_) => {
@@ -114,7 +120,7 @@ pub(super) fn time_text(out: &mut String, array: &ArrayRef, row: usize, kind: Lo
             let fraction = time::needed_fraction(moment.nanos);
             time::write_timestamp(out, moment, standard.separator(), fraction);
             if matches!(kind, LogicalType::TimestampLtz(_)) {
-                out.push('Z');
+                out.add("Z");
             }
         }
         _ => {}
@@ -129,17 +135,24 @@ pub(super) fn decimal_text(out: &mut String, array: &ArrayRef, row: usize, kind:
     out.push_str(&String::from_utf8_lossy(&digits));
 }
 
+/// Bytes in Base64, quoted.
+fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    let start = out.len();
+    let most = bytes.len().div_ceil(3) * 4;
+    out.resize(start + most, 0);
+    let written = base64::engine::general_purpose::STANDARD.encode_slice(bytes, &mut out[start..]);
+    out.truncate(start + written.expect("four letters for every three bytes have room"));
+    out.push(b'"');
+}
+
 /// A DECIMAL without trailing zeros: plain, or as Java's `BigDecimal` prints itself, `1E+2`.
 fn write_decimal(out: &mut Vec<u8>, value: i128, scale: u8, plain: bool) {
     if value == 0 {
         out.push(b'0');
         return;
     }
-    let (mut unscaled, mut scale) = (value, i32::from(scale));
-    while unscaled % 10 == 0 {
-        unscaled /= 10;
-        scale -= 1;
-    }
+    let (unscaled, scale) = stripped(value, i32::from(scale));
     if plain && scale < 0 {
         out.extend_from_slice(itoa::Buffer::new().format(unscaled).as_bytes());
         out.extend(std::iter::repeat_n(b'0', scale.unsigned_abs() as usize));
@@ -161,7 +174,23 @@ fn write_decimal(out: &mut Vec<u8>, value: i128, scale: u8, plain: bool) {
         out.push(b'.');
         out.extend_from_slice(&digits.as_bytes()[1..]);
     }
-    out.extend_from_slice(format!("E{adjusted:+}").as_bytes());
+    out.extend_from_slice(if adjusted < 0 { b"E" } else { b"E+" });
+    out.extend_from_slice(itoa::Buffer::new().format(adjusted).as_bytes());
+}
+
+/// Without trailing zeros; most values fit 64 bits, whose division is cheap.
+fn stripped(value: i128, mut scale: i32) -> (i128, i32) {
+    let mut wide = value;
+    while i64::try_from(wide).is_err() && wide % 10 == 0 {
+        wide /= 10;
+        scale -= 1;
+    }
+    let Ok(mut narrow) = i64::try_from(wide) else { return (wide, scale) };
+    while narrow % 10 == 0 {
+        narrow /= 10;
+        scale -= 1;
+    }
+    (i128::from(narrow), scale)
 }
 
 #[cfg(test)]

@@ -218,7 +218,10 @@ impl Fields {
             'E' => out.push_str(name(DAYS[self.weekday()], width)),
             'e' | 'c' if width > 2 => out.push_str(name(DAYS[self.weekday()], width)),
             'Q' | 'q' => match width {
-                3 => out.push_str(&format!("Q{}", (self.month - 1) / 3 + 1)),
+                3 => {
+                    out.push('Q');
+                    number(out, i64::from((self.month - 1) / 3 + 1), 1);
+                }
                 4 => out.push_str(
                     ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"]
                         [usize::try_from((self.month - 1) / 3).unwrap_or(0)],
@@ -227,8 +230,9 @@ impl Fields {
             },
             'a' => out.push_str(if hour < 12 { "AM" } else { "PM" }),
             'S' => {
-                let digits = format!("{:09}", self.nanos);
-                out.push_str(&digits[..width.min(9)]);
+                let start = out.len();
+                time::write_digits(out, u64::from(self.nanos), 9);
+                out.truncate(start + width.min(9));
             }
             'V' | 'z' | 'v' | 'O' | 'X' | 'x' | 'Z' => return write_zone(out, letter, width, shown),
             _ => number(out, self.numeric(letter, hour), width),

@@ -4,10 +4,11 @@
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int32Array, ListBuilder, StringBuilder};
 use arrow::datatypes::{Date32Type, Decimal128Type, Float32Type, Float64Type};
 use base64::Engine;
+use thm_codec::java_json::FloatText;
 
 use super::bind::{Bound, maybe, strict};
 use super::json_path::Path;
-use super::json_text::{Json, write_double, write_text};
+use super::json_text::{Json, write_double, write_float, write_text};
 use super::{Call, Function};
 use crate::expr::{EvalError, Expr, Vector, text};
 use crate::types::nested::item_field;
@@ -382,9 +383,8 @@ pub fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) 
             write_decimal(out, array.as_primitive::<Decimal128Type>().value(row), scale)
         }
         LogicalType::Float => {
-            let mut bytes = Vec::with_capacity(16);
-            thm_codec::java_json::write_f32(&mut bytes, array.as_primitive::<Float32Type>().value(row));
-            out.push_str(&String::from_utf8_lossy(&bytes));
+            let value = array.as_primitive::<Float32Type>().value(row);
+            write_float(out, value.is_finite(), &FloatText::of_f32(value));
         }
         LogicalType::Double => write_double(out, array.as_primitive::<Float64Type>().value(row)),
         LogicalType::Binary(_) | LogicalType::VarBinary(_) => {

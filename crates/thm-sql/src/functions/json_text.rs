@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use thm_codec::java_json::FloatText;
+
 /// Deepest value: it is read and written recursively.
 const DEFAULT_MAX_DEPTH: usize = 500;
 
@@ -101,9 +103,15 @@ impl Json {
 
 /// Appends a DOUBLE as Java prints it; NaN and infinities are strings.
 pub fn write_double(out: &mut String, value: f64) {
-    let mut bytes = Vec::with_capacity(24);
-    thm_codec::java_json::write_f64(&mut bytes, value);
-    out.push_str(&String::from_utf8_lossy(&bytes));
+    write_float(out, value.is_finite(), &FloatText::of_f64(value));
+}
+
+/// The same for a FLOAT or DOUBLE that is text already.
+pub fn write_float(out: &mut String, finite: bool, text: &FloatText) {
+    let quote = if finite { "" } else { "\"" };
+    out.push_str(quote);
+    out.push_str(text.as_str());
+    out.push_str(quote);
 }
 
 /// Appends a string with quotes and escapes.

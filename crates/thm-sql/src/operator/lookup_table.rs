@@ -138,6 +138,10 @@ impl LookupTable {
     pub fn gather(&self, slots: &[Slot]) -> Result<Vec<ArrayRef>, EvalError> {
         let column = |index: usize| {
             let parts: Vec<&dyn Array> = self.batches.iter().map(|batch| batch[index].as_ref()).collect();
+            // Columns that nothing uses are never read.
+            if parts.iter().all(|part| part.null_count() == part.len()) {
+                return Ok(new_null_array(&self.types[index].to_arrow(), slots.len()));
+            }
             interleave(&parts, slots).map_err(|error| EvalError { message: error.to_string(), row: 0 })
         };
         (0..self.types.len()).map(column).collect()
@@ -208,7 +212,7 @@ fn failed(doing: &'static str) -> Error {
     Error::new(ErrorKind::Internal, doing, "checkpoint")
 }
 
-/// Join keys as bytes: the canonical text of each part with its length before it; `None` where a part is NULL.
+/// Join keys as bytes: the canonical text of each part, of several with its length behind it; `None` where a part is NULL.
 pub fn key_texts(keys: &[Expr], columns: &[ArrayRef], rows: usize) -> Result<Vec<Option<Box<[u8]>>>, EvalError> {
     let input = Input::new(columns, rows);
     let parts: Result<Vec<(ArrayRef, LogicalType)>, EvalError> =
@@ -229,15 +233,13 @@ pub fn key_text(out: &mut String, parts: &[(ArrayRef, LogicalType)], row: usize)
         if text::is_null(array, row, *kind) {
             return false;
         }
-        if parts.len() == 1 {
-            text::write(out, array, row, *kind);
-            continue;
+        let start = out.len();
+        text::write(out, array, row, *kind);
+        if parts.len() > 1 {
+            let length = out.len() - start;
+            out.push(':');
+            out.push_str(itoa::Buffer::new().format(length));
         }
-        let mut part = String::new();
-        text::write(&mut part, array, row, *kind);
-        out.push_str(&part.len().to_string());
-        out.push(':');
-        out.push_str(&part);
     }
     true
 }

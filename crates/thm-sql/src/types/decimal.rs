@@ -4,6 +4,7 @@
 //! Formulas: Flink's `LogicalTypeMerging.find*DecimalType` and `DecimalDataUtils`.
 
 use arrow::datatypes::i256;
+use thm_codec::java_json::FloatText;
 
 use super::LogicalType;
 
@@ -12,10 +13,21 @@ pub const MAX_PRECISION: u8 = 38;
 /// Digits after the point that a result keeps at least when its type does not fit.
 const MIN_ADJUSTED_SCALE: u8 = 6;
 
+/// 10^n by n: computed values would cost more than the divisions by them.
+const POWERS: [i128; MAX_PRECISION as usize + 1] = {
+    let mut powers = [1; MAX_PRECISION as usize + 1];
+    let mut n = 1;
+    while n < powers.len() {
+        powers[n] = powers[n - 1] * 10;
+        n += 1;
+    }
+    powers
+};
+
 /// 10^n for n ≤ 38.
 #[must_use]
 pub const fn power(n: u8) -> i128 {
-    10_i128.pow(n as u32)
+    POWERS[n as usize]
 }
 
 fn wide_power(n: u32) -> i256 {
@@ -98,6 +110,12 @@ fn fits(value: i128, precision: u8) -> Option<i128> {
 
 /// Divides, rounding half away from zero.
 fn divide_half_up(value: i128, by: i128) -> i128 {
+    // Most values fit 64 bits, whose division is an instruction and not a call. The least by -1 is the one that overflows.
+    if let (Ok(value), Ok(by)) = (i64::try_from(value), i64::try_from(by))
+        && by != -1
+    {
+        return i128::from(narrow_divide_half_up(value, by));
+    }
     let (quotient, rest) = (value / by, value % by);
     // |rest| < |by| ≤ 10^38, so doubling fits 128 bits.
     if rest.unsigned_abs() * 2 >= by.unsigned_abs() {
@@ -105,6 +123,13 @@ fn divide_half_up(value: i128, by: i128) -> i128 {
     } else {
         quotient
     }
+}
+
+/// The same for 64 bits; `by` is not -1.
+fn narrow_divide_half_up(value: i64, by: i64) -> i64 {
+    let (quotient, rest) = (value / by, value % by);
+    let (rest, size) = (rest.unsigned_abs(), by.unsigned_abs());
+    if rest >= size - rest { quotient + if (value < 0) == (by < 0) { 1 } else { -1 } } else { quotient }
 }
 
 fn wide_divide_half_up(value: i256, by: i256) -> i256 {
@@ -219,6 +244,10 @@ fn divide_wide(a: i128, b: i128, shift: i32) -> Option<i256> {
 #[must_use]
 pub fn remainder(a: i128, s1: u8, b: i128, s2: u8, (p, s): (u8, u8)) -> Option<i128> {
     let common = s1.max(s2);
+    let scaled = |value: i128, scale: u8| value.checked_mul(power(common - scale));
+    if let (Some(a), Some(b)) = (scaled(a, s1), scaled(b, s2)) {
+        return rescale(a.wrapping_rem(b), common, p, s);
+    }
     let wide = |value: i128, scale: u8| i256::from_i128(value).wrapping_mul(wide_power(u32::from(common - scale)));
     let rest = wide(a, s1).wrapping_rem(wide(b, s2));
     narrow(wide_rescale(rest, u32::from(common), u32::from(s))?, p)
@@ -228,6 +257,10 @@ pub fn remainder(a: i128, s1: u8, b: i128, s2: u8, (p, s): (u8, u8)) -> Option<i
 #[must_use]
 pub fn compare(a: i128, s1: u8, b: i128, s2: u8) -> std::cmp::Ordering {
     let common = s1.max(s2);
+    let scaled = |value: i128, scale: u8| value.checked_mul(power(common - scale));
+    if let (Some(a), Some(b)) = (scaled(a, s1), scaled(b, s2)) {
+        return a.cmp(&b);
+    }
     let wide = |value: i128, scale: u8| i256::from_i128(value).wrapping_mul(wide_power(u32::from(common - scale)));
     wide(a, s1).cmp(&wide(b, s2))
 }
@@ -255,23 +288,29 @@ pub fn parse(text: &str, precision: u8, scale: u8) -> Option<i128> {
         return None;
     }
     let mut shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?.checked_add(i32::from(scale))?;
-    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0').collect();
+    let count = digits.len() - usize::from(digits.contains('.'));
+    let mut all = whole.bytes().chain(fraction.bytes());
     // Digits beyond the scale only say how to round: the first of them decides.
-    let (kept, dropped) = if shift < 0 {
-        let kept = all.len().checked_sub(usize::try_from(-shift).ok()?);
+    let kept = if shift < 0 {
+        let cut = usize::try_from(-shift).ok()?;
         shift = 0;
-        kept.map_or((&[][..], None), |kept| (&all[..kept], all.get(kept)))
+        // A number that lies wholly beyond the scale has zeros before the digit that decides.
+        if cut > count {
+            all = "".bytes().chain("".bytes());
+        }
+        count.saturating_sub(cut)
     } else {
-        (&all[..], None)
+        count
     };
     let mut value: i128 = 0;
-    for digit in kept {
+    for digit in all.by_ref().take(kept) {
         value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
     }
+    let dropped = all.next();
     if value != 0 {
         value = value.checked_mul(power(u8::try_from(shift).ok().filter(|shift| *shift <= 38)?))?;
     }
-    if dropped.is_some_and(|digit| *digit >= b'5') {
+    if dropped.is_some_and(|digit| digit >= b'5') {
         value += 1;
     }
     fits(if negative { -value } else { value }, precision)
@@ -326,20 +365,30 @@ pub fn write_plain(out: &mut String, value: i128, scale: u8) {
     out.push_str(plain(&mut [0; PLAIN_BYTES], value, scale));
 }
 
+/// Every integer up to here is a double.
+const EXACT_INTEGER: u128 = 1 << 53;
+/// Every power of ten up to this one is a double.
+const EXACT_POWER: u8 = 22;
+
 /// Nearest double.
 #[must_use]
 pub fn to_f64(value: i128, scale: u8) -> f64 {
+    // Both sides of this division are exact, so its result is the nearest.
+    if value.unsigned_abs() <= EXACT_INTEGER && scale <= EXACT_POWER {
+        return value as f64 / power(scale) as f64;
+    }
     plain(&mut [0; PLAIN_BYTES], value, scale).parse().unwrap_or(f64::NAN)
 }
 
 /// A double in decimal: its shortest decimal form, rounded half up. `None` for NaN, infinities and what does not fit.
 #[must_use]
 pub fn from_f64(value: f64, precision: u8, scale: u8) -> Option<i128> {
-    if value.is_finite() { parse(&format!("{value:e}"), precision, scale) } else { None }
+    if value.is_finite() { parse(FloatText::of_f64(value).as_str(), precision, scale) } else { None }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn decimal(precision: u8, scale: u8) -> LogicalType {
@@ -367,12 +416,42 @@ mod tests {
         assert_eq!(add(big, 0, 1, 0, (38, 0)), None);
     }
 
+    /// Numbers of every length, at the edges of 64 and 128 bits too.
+    fn numbers() -> impl Iterator<Item = i128> {
+        let sizes = (0..=37).map(power).flat_map(|power| [power, power - 1, power + 1, power / 2, 7 * power / 9 + 5]);
+        let edges = [i128::from(i64::MAX), i128::from(i64::MIN), 1 << 53, (1 << 53) + 1, power(38) - 1];
+        sizes.chain(edges).flat_map(|number| [number, -number])
+    }
+
+    #[test]
+    fn short_cuts_give_what_the_long_way_gives() {
+        let wide = |value: i128, scale: u8| i256::from_i128(value).wrapping_mul(wide_power(u32::from(scale)));
+        for a in numbers() {
+            for scale in [0, 1, 2, 22, 23, 38] {
+                let text: f64 = plain(&mut [0; PLAIN_BYTES], a, scale).parse().unwrap();
+                assert_eq!(to_f64(a, scale).to_bits(), text.to_bits(), "{a} with scale {scale}");
+            }
+            for b in numbers().step_by(5).filter(|b| *b != 0) {
+                let long = wide_divide_half_up(i256::from_i128(a), i256::from_i128(b));
+                assert_eq!(i256::from_i128(divide_half_up(a, b)), long, "{a} / {b}");
+                assert_eq!(compare(a, 2, b, 0), wide(a, 0).cmp(&wide(b, 2)), "{a} and {b}");
+                let rest = narrow(wide(a, 0).wrapping_rem(wide(b, 2)), 38);
+                assert_eq!(remainder(a, 2, b, 0, (38, 2)), rest, "{a} % {b}");
+            }
+        }
+    }
+
     #[test]
     fn reads_and_writes_text() {
         assert_eq!(parse(" 12.345 ", 4, 2), Some(1235));
         assert_eq!(parse("1.5e3", 10, 2), Some(150_000));
         assert_eq!(parse("-.5", 2, 1), Some(-5));
         assert_eq!(parse("1e-5", 5, 2), Some(0));
+        for (text, found) in
+            [("0.005", 1), ("00.0049", 0), (".5e-2", 1), ("5e-2", 5), ("5e-3", 1), ("5e-4", 0), ("0005e-3", 1)]
+        {
+            assert_eq!(parse(text, 5, 2), Some(found), "{text}");
+        }
         for bad in ["", "a", "1.2.3", "-", ".", "1e", "--1", "1e99999999999"] {
             assert_eq!(parse(bad, 10, 2), None, "{bad}");
         }

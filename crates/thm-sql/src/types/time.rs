@@ -104,62 +104,85 @@ pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     (year, u32::try_from(month).unwrap_or(1), u32::try_from(day).unwrap_or(1))
 }
 
-/// Appends a number with at least `width` digits.
-pub fn write_digits(out: &mut String, number: u64, width: usize) {
-    let mut buffer = [b'0'; 20];
-    let mut left = number;
-    let mut at = buffer.len();
-    while left > 0 || at > buffer.len() - width {
-        at -= 1;
-        buffer[at] = b'0' + u8::try_from(left % 10).unwrap_or(0);
-        left /= 10;
+/// Where the text of a time goes: a text, or the bytes of a record.
+pub trait TimeText {
+    /// Appends.
+    fn add(&mut self, text: &str);
+}
+
+impl TimeText for String {
+    fn add(&mut self, text: &str) {
+        self.push_str(text);
     }
-    out.push_str(std::str::from_utf8(&buffer[at..]).unwrap_or_default());
+}
+
+impl TimeText for Vec<u8> {
+    fn add(&mut self, text: &str) {
+        self.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// Every number of two digits, one after the other.
+const PAIRS: &str = "\
+    00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354\
+    555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+/// Appends a number with at least `width` digits.
+pub fn write_digits(out: &mut impl TimeText, number: u64, width: usize) {
+    if width == 2 && number < 100 {
+        let at = number as usize * 2;
+        return out.add(&PAIRS[at..at + 2]);
+    }
+    let mut buffer = itoa::Buffer::new();
+    // Zero has no digits of its own.
+    let digits = if number == 0 { "" } else { buffer.format(number) };
+    out.add(&"00000000000000000000"[..width.saturating_sub(digits.len()).min(20)]);
+    out.add(digits);
 }
 
 /// Appends `yyyy-MM-dd`.
-pub fn write_date(out: &mut String, days: i64) {
+pub fn write_date(out: &mut impl TimeText, days: i64) {
     let (year, month, day) = civil_from_days(days);
     if year < 0 {
-        out.push('-');
+        out.add("-");
     }
     write_digits(out, year.unsigned_abs(), 4);
-    out.push('-');
+    out.add("-");
     write_digits(out, u64::from(month), 2);
-    out.push('-');
+    out.add("-");
     write_digits(out, u64::from(day), 2);
 }
 
 /// Appends `MM-dd HH:mm:ss.SSSSSSSSS` and gives the year that belongs before it.
-pub fn write_after_year(out: &mut String, moment: Moment) -> i64 {
+pub fn write_after_year(out: &mut impl TimeText, moment: Moment) -> i64 {
     let (year, month, day) = civil_from_days(moment.seconds.div_euclid(DAY));
     write_digits(out, u64::from(month), 2);
-    out.push('-');
+    out.add("-");
     write_digits(out, u64::from(day), 2);
-    out.push(' ');
+    out.add(" ");
     write_time(out, moment.seconds.rem_euclid(DAY), moment.nanos, 9);
     year
 }
 
 /// Appends `HH:mm:ss` and, for `fraction` > 0, a point and that many digits.
-pub fn write_time(out: &mut String, second_of_day: i64, nanos: u32, fraction: u8) {
+pub fn write_time(out: &mut impl TimeText, second_of_day: i64, nanos: u32, fraction: u8) {
     let second = second_of_day.unsigned_abs();
     write_digits(out, second / 3_600, 2);
-    out.push(':');
+    out.add(":");
     write_digits(out, second / 60 % 60, 2);
-    out.push(':');
+    out.add(":");
     write_digits(out, second % 60, 2);
     if fraction > 0 {
-        out.push('.');
+        out.add(".");
         let kept = nanos / 10_u32.pow(u32::from(9 - fraction.min(9)));
         write_digits(out, u64::from(kept), usize::from(fraction.min(9)));
     }
 }
 
 /// Appends date, separator and time with a fixed number of fraction digits.
-pub fn write_timestamp(out: &mut String, moment: Moment, separator: char, fraction: u8) {
+pub fn write_timestamp(out: &mut impl TimeText, moment: Moment, separator: char, fraction: u8) {
     write_date(out, moment.seconds.div_euclid(DAY));
-    out.push(separator);
+    out.add(separator.encode_utf8(&mut [0; 4]));
     write_time(out, moment.seconds.rem_euclid(DAY), moment.nanos, fraction);
 }
 

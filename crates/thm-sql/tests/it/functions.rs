@@ -4,11 +4,10 @@
 use std::collections::BTreeSet;
 
 use arrow::array::{Array, ArrayRef};
+use thm_sql::evaluation_cost::samples::{CALLS, OPERATORS, batch, scope, typed};
 use thm_sql::expr::nested::equal;
 use thm_sql::expr::{Expr, ExprKind, Input};
 use thm_sql::functions::{self, Changes};
-
-use crate::samples::{CALLS, OPERATORS, batch, scope, typed};
 
 /// Rows of a full batch.
 const ROWS: usize = 8_192;

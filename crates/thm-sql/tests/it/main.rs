@@ -7,5 +7,4 @@ mod fixture;
 mod functions;
 mod jobs;
 mod lookups;
-mod samples;
 mod versions;

@@ -181,9 +181,10 @@ fn to_boolean(value: &Vector, context: &Context<'_>) -> Result<ArrayRef, EvalErr
 }
 
 fn boolean_word(word: &str) -> Option<bool> {
-    match word.to_ascii_lowercase().as_str() {
-        "t" | "true" | "y" | "yes" | "1" => Some(true),
-        "f" | "false" | "n" | "no" | "0" => Some(false),
-        _ => None,
+    let is_one_of = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
+    match () {
+        () if is_one_of(&["t", "true", "y", "yes", "1"]) => Some(true),
+        () if is_one_of(&["f", "false", "n", "no", "0"]) => Some(false),
+        () => None,
     }
 }

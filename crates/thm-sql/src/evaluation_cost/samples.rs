@@ -1,7 +1,6 @@
 //! An expression for each scalar function and operator, and batches of columns to evaluate them on.
 //!
-//! The test of the library and the measurement of its speed share them. Columns are named after their types.
-#![allow(dead_code)]
+//! The measurement of their speed and the library's test share them. Columns are named after their types.
 
 use std::sync::Arc;
 
@@ -10,11 +9,12 @@ use arrow::array::{
     Int32Array, Int64Array, StringArray, TimestampMillisecondArray, new_null_array,
 };
 use sqlparser::ast::{SelectItem, SetExpr};
-use thm_sql::analyzer::expr::Typer;
-use thm_sql::analyzer::scope::{Scope, ScopeColumn};
-use thm_sql::expr::Expr;
-use thm_sql::parser::parse_query;
-use thm_sql::types::LogicalType;
+
+use crate::analyzer::expr::Typer;
+use crate::analyzer::scope::{Scope, ScopeColumn};
+use crate::expr::{Expr, Input};
+use crate::parser::parse_query;
+use crate::types::LogicalType;
 
 /// Operators and casts, which must be quick.
 pub const OPERATORS: &[&str] = &[
@@ -237,24 +237,33 @@ fn columns() -> Vec<(&'static str, LogicalType)> {
 }
 
 /// The names that expressions may use; NULL may be anywhere.
+#[must_use]
 pub fn scope() -> Scope {
-    let column = |(index, (name, kind)): (usize, (&str, LogicalType))| ScopeColumn {
+    Scope { columns: columns().into_iter().enumerate().map(scope_column).collect() }
+}
+
+fn scope_column((index, (name, kind)): (usize, (&str, LogicalType))) -> ScopeColumn {
+    ScopeColumn {
         table: Some("t".to_owned()),
         name: name.to_owned(),
         value: Some(Expr::column(index, kind.nullable(true))),
-    };
-    Scope { columns: columns().into_iter().enumerate().map(column).collect() }
+    }
 }
 
 /// The typed expression of a text.
+///
+/// # Panics
+/// When the text, which stands in this file or in a test, is no expression over these columns.
+#[must_use]
 pub fn typed(scope: &Scope, text: &str) -> Expr {
     let query = parse_query(&format!("SELECT {text}")).unwrap_or_else(|error| panic!("{text}: {error:?}"));
     let SetExpr::Select(select) = *query.body else { panic!("{text} is no expression") };
-    let SelectItem::UnnamedExpr(expr) = &select.projection[0] else { panic!("{text} has a name") };
+    let Some(SelectItem::UnnamedExpr(expr)) = select.projection.first() else { panic!("{text} has a name") };
     Typer::new(scope).value(expr).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
 /// Columns of so many rows; `present` says whether a row's values are not NULL.
+#[must_use]
 pub fn batch(rows: usize, present: impl Fn(usize) -> bool) -> Vec<ArrayRef> {
     macro_rules! made {
         ($array:ty, $value:expr) => {{
@@ -302,15 +311,12 @@ pub fn batch(rows: usize, present: impl Fn(usize) -> bool) -> Vec<ArrayRef> {
 /// Nested columns are made by the library itself.
 fn evaluated(text: &str, rows: usize, present: &impl Fn(usize) -> bool, kind: LogicalType) -> ArrayRef {
     let index: Int32Array = (0..rows).map(|row| Some((row % 97) as i32)).collect();
-    let scope = Scope {
-        columns: vec![ScopeColumn {
-            table: None,
-            name: "i".to_owned(),
-            value: Some(Expr::column(0, LogicalType::Int.nullable(true))),
-        }],
-    };
+    let scope = Scope { columns: vec![scope_column((0, ("i", LogicalType::Int)))] };
     let columns: Vec<ArrayRef> = vec![Arc::new(index)];
-    let made = typed(&scope, text).cast(kind).evaluate(&thm_sql::expr::Input::new(&columns, rows)).expect("constants");
+    let made = typed(&scope, text)
+        .cast(kind)
+        .evaluate(&Input::new(&columns, rows))
+        .expect("ARRAY and MAP of these have a value for every row");
     let keep: BooleanArray = (0..rows).map(|row| Some(!present(row))).collect();
     let nothing = new_null_array(made.data_type(), rows);
     arrow::compute::kernels::zip::zip(&keep, &nothing, &made).expect("both have the same type")
