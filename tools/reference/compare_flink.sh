@@ -173,8 +173,9 @@ run_flinks() {
   job=$(curl -fsS "$jobs" | grep -o '"id":"[0-9a-f]\{32\}"' | cut -d'"' -f4) ||
     { tail -n 40 "$work/log/sql-client.out" >&2; echo "Flink refused the file" >&2; exit 2; }
   if [[ -n $rows ]]; then
-    topic await-count "$host:9092" "$enriched" "$rows" 600
-    flinks=$(measured "$before" "$began" "${pids[@]}")
+    # the list after `fi` takes errexit away from what is in here
+    topic await-count "$host:9092" "$enriched" "$rows" 600 &&
+      flinks=$(measured "$before" "$began" "${pids[@]}")
   else
     topic await "$host:9092" "$enriched" "$last_key" 120
   fi || { curl -fsS "$jobs/$job/exceptions?maxExceptions=1" >&2; exit 2; }
