@@ -5,19 +5,39 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 /// Appends `text` quoted, as Jackson writes it into UTF-8 bytes: `\"`, `\\`, `\b \t \n \f \r`, other control
 /// characters as `\u00XX` and characters beyond the basic plane as a pair `\uD83D\uDE00`, upper case.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut copied = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let plain = (0x20..0xF0).contains(&byte) && byte != b'"' && byte != b'\\';
-        if plain || at < copied {
-            continue;
+    loop {
+        let special = copied + plain_bytes(&bytes[copied..]);
+        out.extend_from_slice(&bytes[copied..special]);
+        if special == bytes.len() {
+            break;
         }
-        out.extend_from_slice(&bytes[copied..at]);
-        copied = at + write_escape(out, text, at);
+        copied = special + write_escape(out, text, special);
     }
-    out.extend_from_slice(&bytes[copied..]);
     out.push(b'"');
+}
+
+/// How many bytes at the front need no escape: from the space up to the last lead byte of the basic plane, but for `"` and
+/// `\`. Looks at eight at a time; each test's lowest hit is right, and no other counts.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOP: u64 = EACH * 0x80;
+    let below = |word: u64, limit: u64| word.wrapping_sub(EACH * limit) & !word & TOP;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let beyond = word & (word << 1) & (word << 2) & (word << 3) & TOP;
+        let quoted = below(word ^ (EACH * 0x22), 1) | below(word ^ (EACH * 0x5C), 1);
+        let special = below(word, 0x20) | quoted | beyond;
+        if special != 0 {
+            return index * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_special = |byte: &u8| !(0x20..0xF0).contains(byte) || matches!(byte, b'"' | b'\\');
+    bytes.len() - rest.len() + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
 /// Escapes the character at byte `at`; returns how many bytes of the text it takes.
@@ -240,6 +260,17 @@ mod tests {
         fn every_string_reads_back(text in any::<String>()) {
             let read: String = serde_json::from_str(&string(&text)).unwrap();
             prop_assert_eq!(read, text);
+        }
+
+        #[test]
+        fn escapes_are_found_wherever_they_stand(
+            bytes in proptest::collection::vec(
+                prop::sample::select(&b"\x00\x1f\x20\x21\x22\x23\x5b\x5c\x5d\x7e\x7f\x80\x9f\xa2\xef\xf0\xff"[..]),
+                0..40,
+            ),
+        ) {
+            let special = |byte: &u8| !(0x20..0xF0).contains(byte) || matches!(byte, b'"' | b'\\');
+            prop_assert_eq!(plain_bytes(&bytes), bytes.iter().position(special).unwrap_or(bytes.len()));
         }
 
         #[test]

@@ -63,6 +63,8 @@ pub struct Column {
     mask: Option<Mask>,
     /// `"name":`
     pub(crate) field: Vec<u8>,
+    /// The same behind another field.
+    pub(crate) next_field: Vec<u8>,
     schema: Option<Schema>,
     /// What of the schema only rows have: where the column comes from.
     origin: Vec<(String, String)>,
@@ -88,8 +90,10 @@ impl Column {
         let name = told.name.clone();
         let kind = types.resolve(told.type_oid, told.type_modifier, options.modes);
         let shown_name = options.adjust_fields.field(&name);
+        let field = write_field_name(&shown_name);
         let mut column = Self {
-            field: write_field_name(&shown_name),
+            next_field: [b",", field.as_slice()].concat(),
+            field,
             in_rows: kind.is_some() && options.columns.shows(table, &name),
             required: facts.not_null && kind.as_ref().is_some_and(ColumnType::loses_values),
             mask: options.columns.mask(table, &name).cloned(),

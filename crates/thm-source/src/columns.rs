@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder,
-    StringBuilder, TimestampMicrosecondBuilder,
+    Array, ArrayRef, BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
+    Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, TimeUnit};
 
@@ -56,8 +56,11 @@ impl ColumnKind {
 /// that, and its test runs every rule.
 #[derive(Debug)]
 pub struct ColumnBuilder {
+    kind: ColumnKind,
     inner: Inner,
     scratch: Vec<u8>,
+    /// Values of the last column that was finished, and bytes of its texts: the next will be much the same.
+    room: (usize, usize),
 }
 
 #[derive(Debug)]
@@ -73,23 +76,30 @@ enum Inner {
     Timestamp(TimestampMicrosecondBuilder),
 }
 
+impl Inner {
+    /// With room for so many values, and so many bytes of texts.
+    fn with_room(kind: ColumnKind, values: usize, bytes: usize) -> Self {
+        let timestamps = || TimestampMicrosecondBuilder::with_capacity(values);
+        match kind {
+            ColumnKind::Boolean => Self::Boolean(BooleanBuilder::with_capacity(values)),
+            ColumnKind::Int16 => Self::Int16(Int16Builder::with_capacity(values)),
+            ColumnKind::Int32 => Self::Int32(Int32Builder::with_capacity(values)),
+            ColumnKind::Int64 => Self::Int64(Int64Builder::with_capacity(values)),
+            ColumnKind::Float32 => Self::Float32(Float32Builder::with_capacity(values)),
+            ColumnKind::Float64 => Self::Float64(Float64Builder::with_capacity(values)),
+            ColumnKind::Utf8 => Self::Utf8(StringBuilder::with_capacity(values, bytes)),
+            ColumnKind::Date32 => Self::Date32(Date32Builder::with_capacity(values)),
+            ColumnKind::Timestamp => Self::Timestamp(timestamps()),
+            ColumnKind::TimestampUtc => Self::Timestamp(timestamps().with_timezone("UTC")),
+        }
+    }
+}
+
 impl ColumnBuilder {
     /// An empty column.
     #[must_use]
     pub fn new(kind: ColumnKind) -> Self {
-        let inner = match kind {
-            ColumnKind::Boolean => Inner::Boolean(BooleanBuilder::new()),
-            ColumnKind::Int16 => Inner::Int16(Int16Builder::new()),
-            ColumnKind::Int32 => Inner::Int32(Int32Builder::new()),
-            ColumnKind::Int64 => Inner::Int64(Int64Builder::new()),
-            ColumnKind::Float32 => Inner::Float32(Float32Builder::new()),
-            ColumnKind::Float64 => Inner::Float64(Float64Builder::new()),
-            ColumnKind::Utf8 => Inner::Utf8(StringBuilder::new()),
-            ColumnKind::Date32 => Inner::Date32(Date32Builder::new()),
-            ColumnKind::Timestamp => Inner::Timestamp(TimestampMicrosecondBuilder::new()),
-            ColumnKind::TimestampUtc => Inner::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-        };
-        Self { inner, scratch: Vec::new() }
+        Self { kind, inner: Inner::with_room(kind, 0, 0), scratch: Vec::new(), room: (0, 0) }
     }
 
     /// Appends NULL.
@@ -162,18 +172,33 @@ impl ColumnBuilder {
         }
     }
 
+    /// Before the first value: makes room for a column like the one before. Without values a builder holds no memory.
+    pub fn begin(&mut self) {
+        let (values, bytes) = self.room;
+        self.inner = Inner::with_room(self.kind, values, bytes + bytes / SPARE_PART);
+    }
+
     /// The column; the builder is empty again.
     pub fn finish(&mut self) -> ArrayRef {
-        match &mut self.inner {
+        let column: ArrayRef = match &mut self.inner {
             Inner::Boolean(builder) => Arc::new(builder.finish()),
             Inner::Int16(builder) => Arc::new(builder.finish()),
             Inner::Int32(builder) => Arc::new(builder.finish()),
             Inner::Int64(builder) => Arc::new(builder.finish()),
             Inner::Float32(builder) => Arc::new(builder.finish()),
             Inner::Float64(builder) => Arc::new(builder.finish()),
-            Inner::Utf8(builder) => Arc::new(builder.finish()),
+            Inner::Utf8(builder) => {
+                let texts = builder.finish();
+                self.room.1 = texts.value_data().len();
+                Arc::new(texts)
+            }
             Inner::Date32(builder) => Arc::new(builder.finish()),
             Inner::Timestamp(builder) => Arc::new(builder.finish()),
-        }
+        };
+        self.room.0 = column.len();
+        column
     }
 }
+
+/// Texts of the next column may be longer by so much of all their bytes.
+const SPARE_PART: usize = 8;

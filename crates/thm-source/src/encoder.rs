@@ -76,6 +76,8 @@ struct Output {
     writer: BatchWriter,
     columns: Vec<ColumnBuilder>,
     meta: Vec<RowMeta>,
+    /// Rows of the batch before: the next will be much the same.
+    rows_before: usize,
     positions: Vec<Position>,
     /// Its columns say all that its records do. They cannot tell of a TRUNCATE.
     rows_only: bool,
@@ -214,7 +216,8 @@ impl Encoder {
                 self.by_relation.insert(table.relation.oid, self.outputs.len());
                 let (writer, tail) = (BatchWriter::new(), EnvelopeTail::default());
                 let (meta, positions) = (Vec::new(), Vec::new());
-                let output = Output { table, tail, writer, columns, meta, positions, rows_only: true, shares: false };
+                let (rows_before, rows_only, shares) = (0, true, false);
+                let output = Output { table, tail, writer, columns, meta, rows_before, positions, rows_only, shares };
                 self.outputs.push(output);
             }
         }
@@ -346,18 +349,24 @@ impl Output {
         let Scratch { value, key, framed_key, spans, counts, .. } = scratch;
         value.clear();
         key.clear();
+        if self.meta.is_empty() {
+            self.meta.reserve(self.rows_before);
+            self.columns.iter_mut().for_each(ColumnBuilder::begin);
+        }
         let row_of_old = if new.is_none() { Some(self.columns.as_mut_slice()) } else { None };
         self.table.value_frame.open(value);
-        Envelope::open(value);
         match old.filter(|_| op != Op::Create) {
-            Some((image, tuple)) => self.table.write_row(tuple, image.into(), None, value, spans, row_of_old)?,
-            None => value.extend_from_slice(b"null"),
+            Some((image, tuple)) => {
+                Envelope::open(value);
+                self.table.write_row(tuple, image.into(), None, value, spans, row_of_old)?;
+                Envelope::after(value);
+            }
+            None => Envelope::open_after(value),
         }
         let mut has_key = false;
         if let Some((image, tuple)) = old.filter(|_| new.is_none()) {
             has_key = self.table.write_key((tuple, image.into()), value, spans, key)?;
         }
-        Envelope::after(value);
         match new {
             Some(tuple) => {
                 self.table.write_row(tuple, Image::Whole, whole(old), value, spans, Some(&mut self.columns))?;
@@ -472,6 +481,7 @@ impl Output {
         })?;
         let records = self.writer.len();
         let last = self.positions.last().copied().unwrap_or_default();
+        self.rows_before = self.meta.len();
         let decoded = Arc::new(ChangelogBatch { rows, meta: std::mem::take(&mut self.meta) });
         let decoded = std::mem::replace(&mut self.rows_only, true).then_some(decoded);
         let batch =

@@ -220,10 +220,11 @@ impl Stages {
     /// # Errors
     /// Never, for a sample's own frames.
     pub fn envelope(&mut self) -> Result<()> {
+        let mut made = now();
         while let Some((lsn, bytes)) = self.buffer.peek()? {
             let message = Message::decode(bytes).map_err(malformed)?;
             if self.position.ordinal.is_multiple_of(100) {
-                self.commits += 1;
+                (self.commits, made) = (self.commits + 1, now());
                 self.position = Position::new(Lsn(0x0171_4000_0000 + self.commits * 20_000), 0);
             }
             self.position.ordinal += 1;
@@ -235,7 +236,7 @@ impl Stages {
                     tx_id: 700 + self.commits,
                     ..Change::default()
                 };
-                let origin = RowOrigin { position: self.position, change, now: now() };
+                let origin = RowOrigin { position: self.position, change, now: made };
                 self.encoder.push(relation, RowChange::Insert(Op::Create, new), &origin)?;
             }
             self.buffer.advance();

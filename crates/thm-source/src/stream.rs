@@ -108,6 +108,8 @@ struct Rows {
     last_row: Lsn,
     /// Where changes go that cannot be decoded.
     dead_letters: Option<DeadLetters>,
+    /// When the rows that are being given are made into events: the clock costs as much as a column.
+    now: EventTime,
 }
 
 impl Stream {
@@ -131,6 +133,7 @@ impl Stream {
             last_commit,
             last_commit_us: 0,
             dead_letters: options.dead_letters.clone(),
+            now: EventTime::default(),
         };
         let notes = NoteWriter::new(&options);
         Self {
@@ -215,6 +218,7 @@ impl Stream {
 
     /// Encodes held messages until all are given (true) or the batch is full (false).
     async fn give(&mut self, encoder: &mut Encoder) -> Result<bool> {
+        self.rows.now = now();
         while let Some((lsn, bytes)) = self.buffer.peek()? {
             if encoder.bytes() >= DEFAULT_POLL_BYTES {
                 return Ok(false);
@@ -466,7 +470,7 @@ impl Rows {
             let Some(table) = encoder.table(*relation).filter(|_| wanted).cloned() else { continue };
             match options.truncate {
                 TruncateMode::Skip => {
-                    let origin = RowOrigin { position, change: self.source(lsn), now: now() };
+                    let origin = RowOrigin { position, change: self.source(lsn), now: self.now };
                     match encoder.push(*relation, RowChange::Truncate, &origin)? {
                         true => self.last_row = self.transaction.end,
                         false => tracing::warn!(table = table.full_name(), %position, "TRUNCATE is not told of"),
@@ -497,7 +501,7 @@ impl Rows {
         if !wanted {
             return Ok(());
         }
-        let origin = RowOrigin { position, change: self.source(lsn), now: now() };
+        let origin = RowOrigin { position, change: self.source(lsn), now: self.now };
         match encoder.push(relation, change, &origin) {
             Ok(false) => {}
             Ok(true) => self.last_row = self.transaction.end,

@@ -199,10 +199,7 @@ impl Table {
                 spans.push((0, 0));
                 continue;
             }
-            if !std::mem::take(&mut first) {
-                json.push(b',');
-            }
-            json.extend_from_slice(&column.field);
+            json.extend_from_slice(if std::mem::take(&mut first) { &column.field } else { &column.next_field });
             let start = json.len();
             let builder = builders.as_mut().and_then(Iterator::next);
             let cell = Cell { json, column: builder };

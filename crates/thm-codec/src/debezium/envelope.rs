@@ -157,6 +157,11 @@ impl Envelope {
         out.extend_from_slice(b",\"after\":");
     }
 
+    /// Writes up to where the `after` row belongs, of a change that shows no row before.
+    pub fn open_after(out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"before\":null,\"after\":");
+    }
+
     /// Writes all that follows the `after` row.
     pub fn close(&self, out: &mut Vec<u8>, change: &Change<'_>, op: Op, now: EventTime) {
         self.end(out, change, op.as_str(), now);

@@ -98,12 +98,53 @@ impl<'a> Numeric<'a> {
     /// digits beyond it must be zeros. False for what is not finite.
     pub fn write_unscaled(&self, out: &mut Vec<u8>, scale: u16) -> bool {
         let Self::Finite { negative, .. } = *self else { return false };
+        if let Some(magnitude) = self.magnitude(scale) {
+            write_small(out, magnitude, negative);
+            return true;
+        }
         let mut text = Vec::with_capacity(48);
         self.write_digits(&mut text, scale);
         let mut magnitude = Magnitude::default();
         magnitude.push_digits(&text);
         write_base64(out, &magnitude.twos_complement(negative));
         true
+    }
+
+    /// [`Self::least_scale`] and then [`Self::write_unscaled`] at it: `between` writes what stands before the base64.
+    /// Appends nothing and gives false for what is not finite.
+    pub fn write_at_least_scale(&self, out: &mut Vec<u8>, between: impl FnOnce(&mut Vec<u8>, u16)) -> bool {
+        let Self::Finite { negative, scale, .. } = *self else { return false };
+        if let Some(mut magnitude) = self.magnitude(scale) {
+            let mut least = scale;
+            while least > 0 && magnitude % 10 == 0 {
+                magnitude /= 10;
+                least -= 1;
+            }
+            between(out, least);
+            write_small(out, magnitude, negative);
+            return true;
+        }
+        let least = self.least_scale();
+        between(out, least);
+        self.write_unscaled(out, least)
+    }
+
+    /// The unscaled value at the given scale, without its sign, where 64 bits are sure to hold it and no digit is beyond
+    /// the scale.
+    fn magnitude(&self, scale: u16) -> Option<u64> {
+        let Self::Finite { weight, digits, .. } = *self else { return None };
+        let groups_after = i32::from(scale.div_ceil(4));
+        // Four groups and what the last is multiplied with are below 10^19.
+        let is_short = (-4..4).contains(&weight) && groups_after <= 3 && weight + 1 + groups_after <= 4;
+        if !is_short || digits.len() / 2 > (weight + 1 + groups_after) as usize {
+            return None;
+        }
+        let mut value = 0_u64;
+        for place in (-groups_after..=weight).rev() {
+            value = value * 10_000 + u64::from(group(digits, weight, place));
+        }
+        // What the last group has beyond the scale is zeros.
+        Some(value / 10_u64.pow(groups_after as u32 * 4 - u32::from(scale)))
     }
 
     /// The smallest scale, not below zero, that keeps the value.
@@ -136,6 +177,14 @@ fn group(digits: &[u8], weight: i32, place: i32) -> u16 {
 fn four_digits(group: u16) -> [u8; 4] {
     let digit = |power: u16| b'0' + (group / power % 10) as u8;
     [digit(1000), digit(100), digit(10), digit(1)]
+}
+
+/// The base64 of a number's shortest two's complement.
+fn write_small(out: &mut Vec<u8>, magnitude: u64, negative: bool) {
+    let value = if negative { -i128::from(magnitude) } else { i128::from(magnitude) };
+    // So many bits are the sign's.
+    let spare = if value < 0 { (!value).leading_zeros() } else { value.leading_zeros() } - 1;
+    write_base64(out, &value.to_be_bytes()[spare as usize / 8..]);
 }
 
 /// A natural number of any size, least limb first.
@@ -234,6 +283,42 @@ mod tests {
                 number.write_unscaled(&mut out, scale);
                 let _ = number.least_scale();
             }
+        }
+
+        /// The short way and the long one give the same, also where digits stand beyond the scale that is asked for.
+        #[test]
+        fn small_numbers_are_written_as_large_ones(
+            weight in -6_i16..6,
+            negative: bool,
+            scale in 0_u16..14,
+            groups in proptest::collection::vec(0_u16..10_000, 0..6),
+            zeros in 0_usize..4,
+        ) {
+            let mut groups = groups;
+            let from = groups.len().saturating_sub(zeros);
+            groups[from..].fill(0);
+            let bytes = encode(weight, if negative { NEGATIVE } else { 0 }, scale, &groups);
+            let number = Numeric::parse(&bytes).unwrap();
+            let (mut digits, mut magnitude) = (Vec::new(), Magnitude::default());
+            number.write_digits(&mut digits, scale);
+            magnitude.push_digits(&digits);
+            let long = |least: u16| {
+                let mut digits = digits.clone();
+                digits.truncate(digits.len() - usize::from(scale - least));
+                let (mut magnitude, mut out) = (Magnitude::default(), Vec::new());
+                magnitude.push_digits(&digits);
+                write_base64(&mut out, &magnitude.twos_complement(negative));
+                out
+            };
+            let mut short = Vec::new();
+            number.write_unscaled(&mut short, scale);
+            prop_assert_eq!(&short, &long(scale));
+            short.clear();
+            let mut told = None;
+            number.write_at_least_scale(&mut short, |_, scale| told = Some(scale));
+            let least = number.least_scale();
+            prop_assert_eq!(told, Some(least));
+            prop_assert_eq!(short, long(least));
         }
 
         #[test]

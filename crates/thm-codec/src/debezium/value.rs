@@ -38,18 +38,35 @@ pub fn write_sequence_number(out: &mut Vec<u8>, lsn: Option<u64>) {
     }
 }
 
+/// Two hexadecimal digits of each byte.
+const HEX_PAIRS: [[u8; 2]; 256] = {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [HEX[byte >> 4], HEX[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// `00` to `99`.
+const DECIMAL_PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 /// The canonical text of a uuid, without quotes.
 pub fn write_uuid(out: &mut Vec<u8>, uuid: &[u8; 16]) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     let mut text = [b'-'; 36];
-    let mut at = 0;
-    for (index, byte) in uuid.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            at += 1;
-        }
-        text[at] = HEX[usize::from(byte >> 4)];
-        text[at + 1] = HEX[usize::from(byte & 15)];
-        at += 2;
+    for (byte, at) in uuid.iter().zip(PLACES) {
+        text[at..at + 2].copy_from_slice(&HEX_PAIRS[usize::from(*byte)]);
     }
     out.extend_from_slice(&text);
 }
@@ -65,9 +82,19 @@ pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 /// `2024-01-02T03:04:05.678901Z` of microseconds since 1970, with `digits` (0 to 6) digits of the fraction, without
 /// quotes. Years beyond four digits carry a sign, as Java's ISO formatter writes them.
 pub fn write_date_time(out: &mut Vec<u8>, micros: i64, digits: usize) {
-    write_day(out, micros.div_euclid(MICROS_PER_DAY));
+    let (days, of_day) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let (year, month, day) = civil(days);
+    if (0..=9999).contains(&year) && digits == 6 {
+        put_day(&mut text, year as u64, month, day);
+        put_time(&mut text[11..], of_day);
+        put_fraction(&mut text[20..], of_day);
+        out.extend_from_slice(&text);
+        return;
+    }
+    write_day(out, days);
     out.push(b'T');
-    write_time_of_day(out, micros.rem_euclid(MICROS_PER_DAY), digits);
+    write_time_of_day(out, of_day, digits);
     out.push(b'Z');
 }
 
@@ -82,36 +109,48 @@ pub fn write_day(out: &mut Vec<u8>, days: i64) {
     let mut text = *b"0000-00-00";
     if year.unsigned_abs() > 9999 {
         write_int(out, year.unsigned_abs());
-    } else {
-        put(&mut text[0..4], year.unsigned_abs());
-        out.extend_from_slice(&text[0..4]);
+        put_day(&mut text, 0, month, day);
+        return out.extend_from_slice(&text[4..]);
     }
-    put(&mut text[5..7], month);
-    put(&mut text[8..10], day);
-    out.extend_from_slice(&text[4..]);
+    put_day(&mut text, year.unsigned_abs(), month, day);
+    out.extend_from_slice(&text);
 }
 
 /// `03:04:05.678901` of microseconds since midnight, with `digits` (0 to 6) digits of the fraction.
 pub fn write_time_of_day(out: &mut Vec<u8>, micros: i64, digits: usize) {
-    let seconds = micros / 1_000_000;
-    let mut text = *b"00:00:00";
-    put(&mut text[0..2], seconds as u64 / 3600);
-    put(&mut text[3..5], seconds as u64 / 60 % 60);
-    put(&mut text[6..8], seconds as u64 % 60);
-    out.extend_from_slice(&text);
-    if digits > 0 {
-        let mut fraction = *b".000000";
-        put(&mut fraction[1..7], (micros % 1_000_000) as u64);
-        out.extend_from_slice(&fraction[..=digits.min(6)]);
-    }
+    let mut text = *b"00:00:00.000000";
+    put_time(&mut text, micros);
+    put_fraction(&mut text[9..], micros);
+    out.extend_from_slice(if digits > 0 { &text[..9 + digits.min(6)] } else { &text[..8] });
 }
 
-/// Right-aligned decimal digits into a field of zeros.
-fn put(field: &mut [u8], mut value: u64) {
-    for digit in field.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
+/// Into `0000-00-00`.
+fn put_day(text: &mut [u8], year: u64, month: u64, day: u64) {
+    put_pair(&mut text[0..2], year / 100);
+    put_pair(&mut text[2..4], year % 100);
+    put_pair(&mut text[5..7], month);
+    put_pair(&mut text[8..10], day);
+}
+
+/// Into `00:00:00`.
+fn put_time(text: &mut [u8], micros: i64) {
+    let seconds = (micros / 1_000_000) as u64;
+    put_pair(&mut text[0..2], seconds / 3600);
+    put_pair(&mut text[3..5], seconds / 60 % 60);
+    put_pair(&mut text[6..8], seconds % 60);
+}
+
+/// Into `000000`.
+fn put_fraction(text: &mut [u8], micros: i64) {
+    let fraction = (micros % 1_000_000) as u64;
+    put_pair(&mut text[0..2], fraction / 10_000);
+    put_pair(&mut text[2..4], fraction / 100 % 100);
+    put_pair(&mut text[4..6], fraction % 100);
+}
+
+/// Two digits; of a larger number the last two.
+fn put_pair(field: &mut [u8], value: u64) {
+    field.copy_from_slice(&DECIMAL_PAIRS[(value % 100) as usize]);
 }
 
 /// Year (0 for 1 BC), month and day of a day number since 1970-01-01, proleptic Gregorian. Counts in 400-year eras from

@@ -4,7 +4,12 @@ use super::CodecError;
 
 /// Appends a signed 32-bit number.
 pub fn write_varint(out: &mut Vec<u8>, value: i32) {
-    write_unsigned(out, u64::from(((value << 1) ^ (value >> 31)) as u32));
+    write_unsigned(out, u64::from(zigzag(value)));
+}
+
+/// Small numbers of both signs as small ones without.
+pub(super) const fn zigzag(value: i32) -> u32 {
+    ((value << 1) ^ (value >> 31)) as u32
 }
 
 /// Appends a signed 64-bit number.
@@ -22,8 +27,7 @@ fn write_unsigned(out: &mut Vec<u8>, mut value: u64) {
 
 /// How many bytes [`write_varint`] takes.
 pub(super) const fn varint_len(value: i32) -> usize {
-    let zigzag = ((value << 1) ^ (value >> 31)) as u32;
-    let bits = 32 - (zigzag | 1).leading_zeros() as usize;
+    let bits = 32 - (zigzag(value) | 1).leading_zeros() as usize;
     bits.div_ceil(7)
 }
 

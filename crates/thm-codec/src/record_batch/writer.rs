@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::header::{CRC_FROM, HEADER_BYTES, LENGTH_FROM};
-use super::varint::{varint_len, write_varint, write_varlong};
+use super::varint::{varint_len, write_varint, zigzag};
 
 /// Headers of a record, encoded once and used for many records.
 #[derive(Clone, Debug, Default)]
@@ -56,10 +56,51 @@ fn bytes_len(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(1, |bytes| varint_len(bytes.len() as i32) + bytes.len())
 }
 
-/// Builds one batch after the other. Base offset 0, no producer id.
+/// A few numbers of a record, put together before they are appended.
+#[derive(Default)]
+struct Head {
+    bytes: [u8; HEAD_BYTES],
+    len: usize,
+}
+
+/// Three varints, the attributes, and one varint of 64 bits.
+const HEAD_BYTES: usize = 3 * 5 + 1 + 10;
+
+impl Head {
+    fn unsigned(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bytes[self.len] = value as u8 | 0x80;
+            self.len += 1;
+            value >>= 7;
+        }
+        self.bytes[self.len] = value as u8;
+        self.len += 1;
+    }
+
+    fn varint(&mut self, value: i32) {
+        self.unsigned(u64::from(zigzag(value)));
+    }
+
+    fn varlong(&mut self, value: i64) {
+        self.unsigned(((value << 1) ^ (value >> 63)) as u64);
+    }
+
+    fn length(&mut self, bytes: Option<&[u8]>) {
+        self.varint(bytes.map_or(-1, |bytes| bytes.len() as i32));
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Builds one batch after the other. Base offset 0, no producer id. Between a batch and the first record of the next it
+/// holds no memory.
 #[derive(Debug)]
 pub struct BatchWriter {
     buffer: Vec<u8>,
+    /// What the next buffer is made with.
+    room: usize,
     records: u32,
     base_timestamp: i64,
     max_timestamp: i64,
@@ -75,12 +116,14 @@ impl BatchWriter {
     /// An empty batch.
     #[must_use]
     pub fn new() -> Self {
-        Self { buffer: vec![0; HEADER_BYTES], records: 0, base_timestamp: 0, max_timestamp: 0 }
+        Self { buffer: Vec::new(), room: HEADER_BYTES, records: 0, base_timestamp: 0, max_timestamp: 0 }
     }
 
     /// Appends a record. Lengths must fit 31 bits, as everywhere in the protocol.
     pub fn push(&mut self, timestamp_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &HeaderBlock) {
         if self.records == 0 {
+            self.buffer = Vec::with_capacity(self.room);
+            self.buffer.resize(HEADER_BYTES, 0);
             self.base_timestamp = timestamp_ms;
             self.max_timestamp = timestamp_ms;
         }
@@ -96,12 +139,19 @@ impl BatchWriter {
             + headers.encoded.len();
         let out = &mut self.buffer;
         out.reserve(length + 5);
-        write_varint(out, length as i32);
-        out.push(0);
-        write_varlong(out, delta);
-        write_varint(out, offset_delta);
-        write_bytes(out, key);
-        write_bytes(out, value);
+        let mut head = Head::default();
+        head.varint(length as i32);
+        // Attributes: none are defined.
+        head.unsigned(0);
+        head.varlong(delta);
+        head.varint(offset_delta);
+        head.length(key);
+        out.extend_from_slice(head.bytes());
+        out.extend_from_slice(key.unwrap_or_default());
+        let mut head = Head::default();
+        head.length(value);
+        out.extend_from_slice(head.bytes());
+        out.extend_from_slice(value.unwrap_or_default());
         write_varint(out, headers.count);
         out.extend_from_slice(&headers.encoded);
         self.records += 1;
@@ -116,7 +166,7 @@ impl BatchWriter {
     /// Bytes so far, header included.
     #[must_use]
     pub const fn byte_len(&self) -> usize {
-        self.buffer.len()
+        if self.records == 0 { HEADER_BYTES } else { self.buffer.len() }
     }
 
     /// Whether no record is in it.
@@ -132,9 +182,8 @@ impl BatchWriter {
         }
         // Batches of a flood are of one size: the next buffer has room for one like this, as a buffer that is outgrown is
         // copied, here and once more by a log that does not keep memory of which half is used.
-        let next = Vec::with_capacity((self.buffer.len() + self.buffer.len() / SPARE_PART).min(MOST_SPARE_BYTES));
-        let mut batch = std::mem::replace(&mut self.buffer, next);
-        self.buffer.resize(HEADER_BYTES, 0);
+        self.room = (self.buffer.len() + self.buffer.len() / SPARE_PART).min(MOST_SPARE_BYTES);
+        let mut batch = std::mem::take(&mut self.buffer);
         seal(&mut batch, 0, self.records, self.base_timestamp, self.max_timestamp);
         self.records = 0;
         Bytes::from(batch)

@@ -52,11 +52,11 @@ fn write_precise(number: &Numeric<'_>, kind: &ColumnType, json: &mut Vec<u8>) {
             json.push(b'"');
         }
         None => {
-            let scale = number.least_scale();
             json.extend_from_slice(b"{\"scale\":");
-            write_int(json, scale);
-            json.extend_from_slice(b",\"value\":\"");
-            number.write_unscaled(json, scale);
+            number.write_at_least_scale(json, |json, scale| {
+                write_int(json, scale);
+                json.extend_from_slice(b",\"value\":\"");
+            });
             json.extend_from_slice(b"\"}");
         }
     }
