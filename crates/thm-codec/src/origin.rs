@@ -53,6 +53,14 @@ pub fn parse(headers: &Headers) -> Option<Origin> {
     Some(Origin { op: op?, position: position?, commit_us: commit_us?, old })
 }
 
+/// Whether these are the three headers of a change with `op`, and no other: what their values are is known where the
+/// batch's rows are. The block begins with its first header, `thm.op`, whose lengths are zigzag varints.
+#[must_use]
+pub fn are_plain(headers: &Headers, op: Op) -> bool {
+    let name = headers.encoded().strip_prefix(b"\x0cthm.op\x02");
+    headers.len() == 3 && name.is_some_and(|rest| rest.starts_with(op.as_str().as_bytes()))
+}
+
 /// Text on the stack: the longest position is 38 characters.
 struct FixedText {
     text: [u8; 48],
@@ -98,5 +106,25 @@ mod tests {
         assert_eq!((origin.op, origin.position, origin.commit_us), (Op::Update, position, -5));
         assert_eq!(origin.old.unwrap().as_ref(), b"{}");
         assert!(read[1].is_none());
+    }
+
+    #[test]
+    fn plain_headers_are_known_by_their_first() {
+        let headers = |op, old: Option<&[u8]>, more: bool| {
+            let mut block = HeaderBlock::default();
+            push_headers(&mut block, op, Position::default(), 7, old);
+            if more {
+                block.push(TO, Some(b"c"));
+            }
+            let mut writer = BatchWriter::new();
+            writer.push(1, None, None, &block);
+            let headers = records(&writer.finish()).unwrap().next().unwrap().unwrap().headers;
+            headers
+        };
+        assert!(are_plain(&headers(Op::Create, None, false), Op::Create));
+        assert!(!are_plain(&headers(Op::Create, None, false), Op::Read));
+        assert!(!are_plain(&headers(Op::Create, None, true), Op::Create));
+        assert!(!are_plain(&headers(Op::Update, Some(b"{}"), false), Op::Update));
+        assert!(!are_plain(&Headers::default(), Op::Create));
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use thm_api::{Error, ErrorKind, FetchedBatch, Offset, Origin, Result, SinkChunk, SinkRecord, TopicPartition};
+use thm_api::{Error, ErrorKind, FetchedBatch, Offset, Origin, Result, RowMeta, SinkChunk, SinkRecord, TopicPartition};
 use thm_codec::origin;
 use thm_codec::record_batch::{
     self, BatchHeader, CodecError, Compression, HeaderBlock, Headers, Record as SourceRecord,
@@ -27,6 +27,8 @@ pub(crate) struct Decoded {
     pub(crate) chunk: SinkChunk,
     /// Offset after the batch's last record, also of records that compaction took away.
     pub(crate) next: Offset,
+    /// Bytes of the records' keys and values.
+    pub(crate) bytes: usize,
 }
 
 /// Decodes the records of `fetched` at or after `from`. Those that are for another connector alone are left out, as if
@@ -44,6 +46,8 @@ pub(crate) fn decode(
     let header = BatchHeader::parse(&fetched.batch.bytes).map_err(corrupt)?;
     let base = fetched.base_offset.0;
     let mut records = Vec::with_capacity(fetched.batch.records as usize);
+    let mut total = 0;
+    let mut rows = RowsOf { meta: fetched.batch.decoded.as_ref().map_or(&[], |decoded| &decoded.meta), at: 0 };
     if !header.is_control() {
         let bytes = match header.compression() {
             Compression::None => fetched.batch.bytes.clone(),
@@ -53,20 +57,47 @@ pub(crate) fn decode(
             let record = record.map_err(corrupt)?;
             let offset = Offset(base + i64::from(record.offset_delta));
             if offset >= from {
-                let origin = origin::parse(&record.headers);
-                let headers = header_list(&record.headers, origin.as_ref());
+                let SourceRecord { offset_delta, timestamp_ms, key, value, headers } = record;
+                let (origin, headers) = rows.origin(offset_delta, headers);
                 if is_for_another(&headers, connector) {
                     continue;
                 }
-                let SourceRecord { timestamp_ms, key, value, .. } = record;
-                records.push(SinkRecord { offset, timestamp_ms, key, value, headers, origin });
+                let record = SinkRecord { offset, timestamp_ms, key, value, headers, origin };
+                total += record_bytes(&record);
+                records.push(record);
             }
         }
     }
     Ok(Decoded {
         chunk: SinkChunk { base_offset: fetched.base_offset, records, columns: fetched.batch.decoded },
         next: Offset(base + i64::from(header.last_offset_delta) + 1),
+        bytes: total,
     })
+}
+
+/// What the tail cache knows of a batch's records.
+struct RowsOf<'a> {
+    /// In record order; empty if nothing is known.
+    meta: &'a [RowMeta],
+    at: usize,
+}
+
+impl RowsOf<'_> {
+    /// Where a record comes from, and its list of headers. Where a row is known its headers are not parsed: they say
+    /// the same. Records are asked for in order.
+    fn origin(&mut self, record: i32, headers: Headers) -> (Option<Origin>, HeaderList) {
+        while self.meta.get(self.at).is_some_and(|row| i64::from(row.record) < i64::from(record)) {
+            self.at += 1;
+        }
+        let row = self.meta.get(self.at).filter(|row| i64::from(row.record) == i64::from(record));
+        if let Some(RowMeta { op, position, commit_us, .. }) = row.filter(|row| origin::are_plain(&headers, row.op)) {
+            let origin = Origin { op: *op, position: *position, commit_us: *commit_us, old: None };
+            return (Some(origin), Arc::clone(&NO_HEADERS));
+        }
+        let origin = origin::parse(&headers);
+        let headers = header_list(&headers, origin.as_ref());
+        (origin, headers)
+    }
 }
 
 /// Whether the record was replayed for a connector that is not this one.

@@ -7,7 +7,9 @@
 //!    cut      │ buffered    │ not read yet    │
 //! ```
 //! A buffer is ready to be cut when it is full, when its oldest record has lingered long enough, or when it holds the
-//! whole of a range that must be repeated. It never holds more than a batch's worth and one log batch beyond.
+//! whole of a range that must be repeated. It never holds more than a batch's worth and one log batch beyond. A reader
+//! that is behind fills its next buffer while a batch is being written: records are best taken while the log's tail
+//! cache has them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -93,20 +95,36 @@ impl PartitionReader {
                     },
                 },
             };
-            let max_bytes = policy.max_bytes.saturating_sub(self.bytes).max(1);
-            let limits = ReadLimits { max_bytes, max_wait: wait };
-            let found = log.read(&self.partition.partition, self.next, limits).await?;
-            self.high_watermark = found.high_watermark;
-            for fetched in found.batches {
-                self.push(decode(&self.partition.partition, &self.connector, fetched, self.next)?);
-            }
+            self.read(log, policy, wait).await?;
         }
+    }
+
+    /// Reads what is known to be there, up to a batch's worth, without waiting for more. Cancel-safe.
+    pub(crate) async fn fill_ahead(&mut self, log: &dyn Log, policy: &BatchPolicy) -> Result<()> {
+        let is_full = |reader: &Self| reader.bytes >= policy.max_bytes || reader.records >= policy.max_records;
+        let mut from = None;
+        // A read that brings nothing ends it.
+        while self.next < self.high_watermark && !is_full(self) && from != Some(self.next) {
+            from = Some(self.next);
+            self.read(log, policy, Duration::ZERO).await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self, log: &dyn Log, policy: &BatchPolicy, max_wait: Duration) -> Result<()> {
+        let max_bytes = policy.max_bytes.saturating_sub(self.bytes).max(1);
+        let found = log.read(&self.partition.partition, self.next, ReadLimits { max_bytes, max_wait }).await?;
+        self.high_watermark = found.high_watermark;
+        for fetched in found.batches {
+            self.push(decode(&self.partition.partition, &self.connector, fetched, self.next)?);
+        }
+        Ok(())
     }
 
     fn push(&mut self, decoded: Decoded) {
         self.next = decoded.next;
         self.records += decoded.chunk.records.len();
-        self.bytes += decoded.chunk.records.iter().map(record_bytes).sum::<usize>();
+        self.bytes += decoded.bytes;
         self.since.get_or_insert_with(Instant::now);
         self.buffer.push_back(decoded);
     }
@@ -123,18 +141,24 @@ impl PartitionReader {
             if whole {
                 let Some(done) = self.buffer.pop_front() else { break };
                 self.cursor = done.next;
+                self.forget(done.chunk.records.len(), done.bytes);
                 push_chunk(&mut chunks, done.chunk);
             } else {
                 let rest = front.chunk.records.split_off(count);
                 let records = std::mem::replace(&mut front.chunk.records, rest);
+                let bytes = records.iter().map(record_bytes).sum::<usize>();
+                front.bytes -= bytes;
                 let end = records.last().map_or(self.cursor, |record| Offset(record.offset.0 + 1));
                 self.cursor = until.map_or(end, |last| Offset(last.0 + 1));
                 let (base_offset, columns) = (front.chunk.base_offset, front.chunk.columns.clone());
+                self.forget(records.len(), bytes);
                 push_chunk(&mut chunks, SinkChunk { base_offset, records, columns });
                 break;
             }
         }
-        self.recount();
+        if self.buffer.is_empty() {
+            self.since = None;
+        }
         if self.cursor <= first {
             let object = format!("{} at offset {first}", self.partition.partition);
             return Err(Error::new(ErrorKind::Internal, "cutting a batch", object));
@@ -163,13 +187,10 @@ impl PartitionReader {
         ranges
     }
 
-    fn recount(&mut self) {
-        let left = self.buffer.iter().flat_map(|decoded| &decoded.chunk.records);
-        let (records, bytes) = left.fold((0, 0), |(n, sum), record| (n + 1, sum + record_bytes(record)));
-        (self.records, self.bytes) = (records, bytes);
-        if self.buffer.is_empty() {
-            self.since = None;
-        }
+    /// So much has left the buffer.
+    const fn forget(&mut self, records: usize, bytes: usize) {
+        self.records -= records;
+        self.bytes -= bytes;
     }
 }
 
@@ -230,7 +251,8 @@ mod tests {
             let records: Vec<SinkRecord> = offsets.iter().copied().map(record).collect();
             let next = Offset(records.last().map_or(0, |last| last.offset.0 + 1));
             let base_offset = records.first().map_or(Offset(0), |first| first.offset);
-            reader.push(Decoded { chunk: SinkChunk { base_offset, records, columns: None }, next });
+            let bytes = records.iter().map(record_bytes).sum();
+            reader.push(Decoded { chunk: SinkChunk { base_offset, records, columns: None }, next, bytes });
         }
         reader
     }
@@ -258,5 +280,7 @@ mod tests {
             let places = batch.map(|batch| (batch.first, batch.last, batch.len()));
             assert_eq!(places.ok(), Some((first, last, 3)));
         }
+        // One record is left, and counted.
+        assert_eq!((reader.records, reader.bytes), (1, 10));
     }
 }

@@ -286,6 +286,7 @@ impl Log for EmbeddedLog {
     fn keeps_up(&self, partition: &TopicPartition, next: Offset) {
         if let Ok(partition) = self.inner.partition(partition) {
             partition.reader_at(next.0);
+            self.inner.disk.cache.reader_at(partition.key, next.0);
         }
     }
 

@@ -1,14 +1,16 @@
 //! `TailCache`: the newest durable batches of all partitions, with their decoded rows, in bounded bytes.
 //!
 //! ```text
-//!   order of arrival over all partitions:   a0 b0 a1 a2 b1 …     oldest leaves first
+//!   order of arrival over all partitions:   a0 b0 a1 a2 b1 …     what is passed leaves first, then the oldest
 //!   by partition:                           a: a0 a1 a2     b: b0 b1
 //! ```
 //!
 //! A consumer that keeps up reads from here and never parses what we have just encoded. Only what is durable comes
-//! in. One lock: it is taken once per batch that arrives and once per read, for a few pointer copies.
+//! in. What the reader of a partition that keeps up has passed leaves before all else: a topic that a job has read is
+//! of no more use here, and its room is what the readers of the job's output are allowed to be late by.
+//! One lock: it is taken once per batch that arrives and once per read, for a few pointer copies.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use parking_lot::Mutex;
 use thm_api::FetchedBatch;
@@ -29,14 +31,20 @@ pub(crate) struct TailCache {
 #[derive(Debug, Default)]
 struct State {
     used_bytes: usize,
-    order: VecDeque<PartitionKey>,
+    /// Batches that have come so far.
+    arrivals: u64,
+    /// Every entry's arrival, and whose it is.
+    order: BTreeMap<u64, PartitionKey>,
     partitions: HashMap<PartitionKey, VecDeque<Entry>>,
+    /// Next offset of each partition's reader that keeps up: a handful, those that jobs read.
+    readers: Vec<(PartitionKey, i64)>,
 }
 
 #[derive(Debug)]
 struct Entry {
     batch: FetchedBatch,
     bytes: usize,
+    arrival: u64,
 }
 
 /// What the cache has for a read.
@@ -64,9 +72,11 @@ impl TailCache {
             if bytes > self.capacity_bytes {
                 continue;
             }
+            let arrival = state.arrivals;
+            state.arrivals += 1;
             state.used_bytes += bytes;
-            state.order.push_back(key);
-            state.partitions.entry(key).or_default().push_back(Entry { batch, bytes });
+            state.order.insert(arrival, key);
+            state.partitions.entry(key).or_default().push_back(Entry { batch, bytes, arrival });
             while state.used_bytes > self.capacity_bytes {
                 evicted.extend(state.evict());
             }
@@ -98,21 +108,38 @@ impl TailCache {
         Cached::Hit(batches)
     }
 
+    /// The reader of a partition that keeps up goes on at `next`.
+    pub(crate) fn reader_at(&self, key: PartitionKey, next: i64) {
+        let mut state = self.state.lock();
+        match state.readers.iter_mut().find(|(reader, _)| *reader == key) {
+            Some((_, at)) => *at = next,
+            None => state.readers.push((key, next)),
+        }
+    }
+
     /// Forgets a partition that is deleted.
     pub(crate) fn forget(&self, key: PartitionKey) {
         let mut state = self.state.lock();
         let gone = state.partitions.remove(&key);
-        state.order.retain(|other| *other != key);
+        state.order.retain(|_, other| *other != key);
+        state.readers.retain(|(reader, _)| *reader != key);
         state.used_bytes -= gone.iter().flatten().map(|entry| entry.bytes).sum::<usize>();
         drop(state);
     }
 }
 
 impl State {
+    /// The oldest batch that its reader has passed, else the oldest of all.
     fn evict(&mut self) -> Option<Entry> {
-        let key = self.order.pop_front()?;
-        let entries = self.partitions.get_mut(&key)?;
-        let entry = entries.pop_front()?;
+        let Self { partitions, readers, order, .. } = self;
+        let is_passed = |(key, at): &&(PartitionKey, i64)| {
+            let oldest = partitions.get(key).and_then(VecDeque::front);
+            oldest.is_some_and(|entry| entry.batch.next_offset().0 <= *at)
+        };
+        let passed = readers.iter().find(is_passed).map(|(key, _)| *key);
+        let key = passed.or_else(|| order.first_key_value().map(|(_, key)| *key))?;
+        let entry = partitions.get_mut(&key)?.pop_front()?;
+        order.remove(&entry.arrival);
         self.used_bytes -= entry.bytes;
         Some(entry)
     }
@@ -154,6 +181,23 @@ mod tests {
         assert_eq!(offsets(cache.read(2, 0, 20, usize::MAX)), [0, 10]);
         cache.forget(2);
         cache.insert(1, (2..5).map(|at| batch(at * 10, 10, 1000)));
+        assert_eq!(offsets(cache.read(1, 10, 100, usize::MAX)), [10, 20, 30, 40]);
+    }
+
+    #[test]
+    fn what_its_reader_has_passed_leaves_first() {
+        let cache = TailCache::new(4 * (1000 + ENTRY_BYTES));
+        cache.insert(1, [batch(0, 10, 1000)].into_iter());
+        cache.insert(2, [batch(0, 10, 1000), batch(10, 10, 1000), batch(20, 10, 1000)].into_iter());
+        cache.reader_at(2, 15);
+        cache.insert(1, [batch(10, 10, 1000)].into_iter());
+        assert_eq!(offsets(cache.read(1, 0, 100, usize::MAX)), [0, 10]);
+        // The batch that the reader stands in is not passed: the oldest of all goes.
+        cache.insert(1, [batch(20, 10, 1000)].into_iter());
+        assert_eq!(offsets(cache.read(1, 10, 100, usize::MAX)), [10, 20]);
+        assert_eq!(offsets(cache.read(2, 15, 100, usize::MAX)), [10, 20]);
+        cache.reader_at(2, 30);
+        cache.insert(1, [batch(30, 10, 1000), batch(40, 10, 1000)].into_iter());
         assert_eq!(offsets(cache.read(1, 10, 100, usize::MAX)), [10, 20, 30, 40]);
     }
 

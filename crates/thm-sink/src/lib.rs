@@ -11,6 +11,8 @@
 pub mod clickhouse;
 mod failpoints;
 pub mod http;
+#[cfg(test)]
+mod memory_state;
 pub mod redis;
 
 pub use clickhouse::ClickHouseConnector;

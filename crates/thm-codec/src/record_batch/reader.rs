@@ -60,6 +60,11 @@ impl Headers {
         })
     }
 
+    /// The headers' bytes: for each the name and the value, each behind its length.
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
+
     /// Makes a value of [`Self::borrowed`] outlive the headers.
     #[must_use]
     pub fn share(&self, value: &[u8]) -> Bytes {

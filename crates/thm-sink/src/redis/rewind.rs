@@ -109,35 +109,15 @@ const fn oldest_needed(window_ms: i64, now_ms: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use parking_lot::Mutex;
     use thm_api::TopicPartition;
     use uuid::Uuid;
 
     use super::*;
-
-    #[derive(Default)]
-    struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
-
-    impl StateStore for Memory {
-        fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-            Ok(self.0.lock().get(key).cloned())
-        }
-        fn put(&self, key: &str, value: &[u8]) -> Result<()> {
-            self.0.lock().insert(key.to_owned(), value.to_vec());
-            Ok(())
-        }
-        fn delete(&self, key: &str) -> Result<()> {
-            self.0.lock().remove(key);
-            Ok(())
-        }
-        fn list(&self, _prefix: &str) -> Result<Vec<String>> {
-            Ok(Vec::new())
-        }
-    }
+    use crate::memory_state::MemoryState;
 
     #[test]
     fn reaches_back_one_window_and_survives_a_restart() {
-        let state = Memory::default();
+        let state = MemoryState::default();
         let partition = SinkPartition { partition: TopicPartition::new("t", 0), topic_uuid: Uuid::nil() };
         let window_ms = 600_000;
         let mut rewind = Rewind::load(&state, Generation(1)).unwrap();
