@@ -135,7 +135,7 @@ pub(crate) fn record_bytes(record: &SinkRecord) -> usize {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use thm_api::{LogBatch, Lsn, Op, Position};
+    use thm_api::{LogBatch, Lsn, Op, Position, RowKind};
     use thm_codec::record_batch::BatchWriter;
 
     use super::*;
@@ -175,6 +175,46 @@ mod tests {
         assert_eq!(writer.finish(), three());
         let later = decode(&partition, "c", fetched(three(), 3), Offset(12)).unwrap();
         assert_eq!(later.chunk.records.len(), 1);
+    }
+
+    #[test]
+    fn where_rows_are_known_records_come_from_where_their_headers_say() {
+        let partition = TopicPartition::new("t", 0);
+        let position = |ordinal| Position::new(Lsn(7), ordinal);
+        let mut writer = BatchWriter::new();
+        for (ordinal, old) in [(0, None), (1, Some(b"{}".as_slice())), (2, None), (3, None)] {
+            let op = if old.is_some() { Op::Update } else { Op::Create };
+            let mut headers = HeaderBlock::default();
+            origin::push_headers(&mut headers, op, position(ordinal), 5, old);
+            if ordinal == 3 {
+                headers.push(origin::TO, Some(b"d"));
+            }
+            writer.push(1, Some(b"k"), Some(b"v"), &headers);
+        }
+        // The third record has no row, the second one has two.
+        let row = |kind, op, record: u32| {
+            let position = position(u64::from(record));
+            RowMeta { kind, op, position, commit_us: 5, record }
+        };
+        let meta = [
+            row(RowKind::Insert, Op::Create, 0),
+            row(RowKind::UpdateBefore, Op::Update, 1),
+            row(RowKind::UpdateAfter, Op::Update, 1),
+            row(RowKind::Insert, Op::Create, 3),
+        ];
+        let batch = writer.finish();
+        let origins = |meta: &[RowMeta]| {
+            let mut rows = RowsOf { meta, at: 0 };
+            let records = record_batch::records(&batch).unwrap().map(Result::unwrap);
+            records.map(|record| rows.origin(record.offset_delta, record.headers)).collect::<Vec<_>>()
+        };
+        assert_eq!(origins(&meta), origins(&[]));
+        assert!(origins(&meta)[1].0.as_ref().is_some_and(|origin| origin.old.is_some()));
+        assert!(is_for_another(&origins(&meta)[3].1, "c"));
+        // What a row says is taken where its record has no more than that: here another commit time.
+        let other = [RowMeta { commit_us: 6, ..meta[0] }];
+        assert_eq!(origins(&other)[0].0.as_ref().map(|origin| origin.commit_us), Some(6));
+        assert_eq!(decode(&partition, "c", fetched(batch.clone(), 4), Offset(10)).unwrap().bytes, 3 * 2);
     }
 
     #[test]

@@ -7,9 +7,7 @@
 //!    cut      │ buffered    │ not read yet    │
 //! ```
 //! A buffer is ready to be cut when it is full, when its oldest record has lingered long enough, or when it holds the
-//! whole of a range that must be repeated. It never holds more than a batch's worth and one log batch beyond. A reader
-//! that is behind fills its next buffer while a batch is being written: records are best taken while the log's tail
-//! cache has them.
+//! whole of a range that must be repeated. It never holds more than a batch's worth and one log batch beyond.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -97,18 +95,6 @@ impl PartitionReader {
             };
             self.read(log, policy, wait).await?;
         }
-    }
-
-    /// Reads what is known to be there, up to a batch's worth, without waiting for more. Cancel-safe.
-    pub(crate) async fn fill_ahead(&mut self, log: &dyn Log, policy: &BatchPolicy) -> Result<()> {
-        let is_full = |reader: &Self| reader.bytes >= policy.max_bytes || reader.records >= policy.max_records;
-        let mut from = None;
-        // A read that brings nothing ends it.
-        while self.next < self.high_watermark && !is_full(self) && from != Some(self.next) {
-            from = Some(self.next);
-            self.read(log, policy, Duration::ZERO).await?;
-        }
-        Ok(())
     }
 
     async fn read(&mut self, log: &dyn Log, policy: &BatchPolicy, max_wait: Duration) -> Result<()> {

@@ -190,8 +190,9 @@ impl<'a> Session<'a> {
         if let Some(Err(error)) = self.transforms.as_mut().map(|transforms| transforms.apply(&mut batch)) {
             return self.refused(index, (first, last), told.only, error);
         }
+        let limit = self.context.settings.write_timeout;
         let started = Instant::now();
-        let written = self.write(index, batch).await;
+        let written = in_time(limit, "writing a batch", self.task.write(batch)).await;
         self.context.status.wrote_in(started.elapsed());
         if let Err(error) = written {
             return self.refused(index, (first, last), told.only, error);
@@ -205,21 +206,6 @@ impl<'a> Session<'a> {
         let part = &self.parts[index];
         self.context.status.set_lag(&part.reader.partition().partition, part.flushed, part.reader.high_watermark());
         Ok(())
-    }
-
-    /// One attempt of the task. Meanwhile a reader that is behind fills its next buffer; what fails there fails again
-    /// in its turn.
-    async fn write(&mut self, index: usize, batch: SinkBatch) -> Result<()> {
-        let limit = self.context.settings.write_timeout;
-        let reader = &mut self.parts[index].reader;
-        let written = in_time(limit, "writing a batch", self.task.write(batch));
-        let ahead = reader.fill_ahead(&*self.context.log, &self.policy);
-        tokio::pin!(written);
-        tokio::select! {
-            biased;
-            written = &mut written => written,
-            _ = ahead => written.await,
-        }
     }
 
     /// The next range: one that was attempted before, or a fresh cut that is recorded first. Refused records of the
