@@ -133,7 +133,8 @@ async fn converters_write_their_forms() {
     let raw = format!("{kafka}.converters.ByteArrayConverter");
     let extract = format!("{kafka}.transforms.ExtractField$Value");
     let plain = ("value.converter.schemas.enable", "false");
-    let cases: [(&[(&str, &str)], &[u8]); 4] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [u8]);
+    let cases: [Case<'_>; 4] = [
         (
             &[("value.converter", &json), plain, ("value.converter.decimal.format", "numeric")],
             br#"{"d":12.34,"b":"AP8="}"#,
