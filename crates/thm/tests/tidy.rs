@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use thm_api::ErrorKind;
 
 /// Which of our crates a crate may use (DESIGN's table). Source, sink, sql and connect never see each other.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
+    ("thm-arrow", &[]),
     ("thm-api", &[]),
     ("thm-codec", &["thm-api"]),
     ("thm-source", &["thm-api", "thm-codec"]),

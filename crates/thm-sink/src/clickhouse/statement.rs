@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt64Type,
+    DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
 use thm_api::{Generation, Offset, SinkPartition};
 
@@ -136,14 +137,7 @@ fn type_default(kind: Kind) -> Option<String> {
 
 fn value(array: &ArrayRef, kind: Kind, row: usize) -> Option<String> {
     Some(match kind {
-        Kind::Int { signed: true, .. } => {
-            let wide = arrow::compute::cast(&array.slice(row, 1), &DataType::Int64).ok()?;
-            wide.as_primitive::<Int64Type>().value(0).to_string()
-        }
-        Kind::Int { signed: false, .. } => {
-            let wide = arrow::compute::cast(&array.slice(row, 1), &DataType::UInt64).ok()?;
-            wide.as_primitive::<UInt64Type>().value(0).to_string()
-        }
+        Kind::Int { .. } => integer(array, row)?,
         Kind::Float32 => format!("{:e}", array.as_primitive::<Float32Type>().value(row)),
         Kind::Float64 => format!("{:e}", array.as_primitive::<Float64Type>().value(row)),
         Kind::Bool => array.as_boolean().value(row).to_string(),
@@ -161,6 +155,20 @@ fn value(array: &ArrayRef, kind: Kind, row: usize) -> Option<String> {
             let per_tick = 10_i64.pow(unit_digits(scale) - u32::from(scale));
             ticks(array, row)?.div_euclid(per_tick).to_string()
         }
+    })
+}
+
+fn integer(array: &ArrayRef, row: usize) -> Option<String> {
+    Some(match array.data_type() {
+        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).to_string(),
+        DataType::Int16 => array.as_primitive::<Int16Type>().value(row).to_string(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).to_string(),
+        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).to_string(),
+        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).to_string(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),
+        _ => return None,
     })
 }
 

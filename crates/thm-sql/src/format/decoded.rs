@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, PrimitiveArray, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType as ArrowType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType as ArrowType, Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType,
+};
 
 use super::{Field, JsonOptions, TimestampFormat};
 use crate::types::LogicalType;
@@ -35,14 +38,23 @@ fn column(batch: &RecordBatch, field: &Field, options: &JsonOptions) -> Option<A
         | (ArrowType::Int64, LogicalType::BigInt)
         | (ArrowType::Date32, LogicalType::Date)
         | (ArrowType::Utf8, LogicalType::Char(_) | LogicalType::VarChar(_)) => Some(Arc::clone(array)),
-        (ArrowType::Int16 | ArrowType::Int32, LogicalType::Int | LogicalType::BigInt) => {
-            arrow::compute::cast(array, &field.kind.to_arrow()).ok()
-        }
+        (ArrowType::Int16, LogicalType::Int) => Some(widened::<Int16Type, Int32Type>(array)),
+        (ArrowType::Int16, LogicalType::BigInt) => Some(widened::<Int16Type, Int64Type>(array)),
+        (ArrowType::Int32, LogicalType::BigInt) => Some(widened::<Int32Type, Int64Type>(array)),
         (ArrowType::Timestamp(TimeUnit::Microsecond, Some(_)), kind) if options.timestamps == TimestampFormat::Iso => {
             zoned(array, kind)
         }
         _ => None,
     }
+}
+
+/// Integers in a wider type.
+fn widened<N, W>(array: &ArrayRef) -> ArrayRef
+where
+    N: ArrowPrimitiveType,
+    W: ArrowPrimitiveType<Native: From<N::Native>>,
+{
+    Arc::new(array.as_primitive::<N>().unary::<_, W>(W::Native::from))
 }
 
 /// A timestamptz, which its JSON shows as ISO-8601 text in UTC with six digits.
