@@ -241,6 +241,8 @@ impl Service for Engine {
         // env(1) replaces itself with the program, so the process is the engine's own.
         let mut launch = Launch::new("env", self.environment.iter().map(|(name, value)| format!("{name}={value}")));
         launch.args.extend([program().into(), "run".into(), "--config".into(), self.config.clone().into()]);
+        // Long enough for the last commits on a busy machine: killed in the middle of them it would send again.
+        launch.grace = Duration::from_secs(60);
         launch
     }
 

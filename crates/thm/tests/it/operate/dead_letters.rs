@@ -31,7 +31,13 @@ async fn one_refused() -> (Bare, Target, Target) {
     bare.create("other", &other.sink()).await;
     (1..=5).for_each(|id| bare.produce(TOPIC, &id.to_string(), &event(id)));
     holds(&bare, "the good ones arrive", async || target.bodies().len() == 4 && other.bodies().len() == 5).await;
+    queued(&bare).await;
     (bare, target, other)
+}
+
+/// The refused one's letter: targets have the good ones before it is written.
+async fn queued(bare: &Bare) {
+    holds(bare, "the letter is written", async || bare.json(&["dlq", "list"])[0]["records"] == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,6 +139,7 @@ async fn clickhouse_keeps_the_good_rows_and_takes_the_mended_one() {
     bare.produce_lines(TOPIC, &lines);
     let count = async |sql: &str| server.query(sql).await.unwrap().trim().to_owned();
     holds(&bare, "49 rows", async || count("SELECT count(), countIf(id = 17) FROM thm.strict").await == "49\t0").await;
+    queued(&bare).await;
     let [letter] = &letters(&bare, &["ch"])[..] else { panic!("one letter") };
     assert_eq!(letter["key"], "17");
     assert!(letter["cause"].as_str().unwrap().contains("small"), "{letter}");
