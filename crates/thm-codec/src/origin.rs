@@ -118,8 +118,7 @@ mod tests {
             }
             let mut writer = BatchWriter::new();
             writer.push(1, None, None, &block);
-            let headers = records(&writer.finish()).unwrap().next().unwrap().unwrap().headers;
-            headers
+            records(&writer.finish()).unwrap().next().unwrap().unwrap().headers
         };
         assert!(are_plain(&headers(Op::Create, None, false), Op::Create));
         assert!(!are_plain(&headers(Op::Create, None, false), Op::Read));

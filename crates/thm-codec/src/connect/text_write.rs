@@ -143,7 +143,7 @@ mod tests {
             "Struct{id=-1,f=1.0E10,a=[1.1, null, NaN],m={k=a b, n=null},d=1E-9,b=/w==,",
             "day=Fri Jan 02 00:00:00 UTC 1970,time=Thu Jan 01 00:00:01 UTC 1970,at=Thu Feb 29 13:14:15 UTC 2024}"
         );
-        assert_eq!(text(&schema, &payload), expected);
+        assert_eq!(text(&schema, payload), expected);
         assert_eq!(text(r#"{"type":"string"}"#, r#""a\nb""#), "a\nb");
         assert_eq!(text(r#"{"type":"boolean"}"#, "true"), "true");
     }

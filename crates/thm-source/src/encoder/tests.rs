@@ -76,10 +76,10 @@ impl Row {
             Some(real) => shown["real"] == if real > 0.0 { "Infinity" } else { "-Infinity" },
         };
         let uuid = self.uuid.map(|value| uuid::Uuid::from_u128(value).to_string());
-        real && shown["id"] == Value::from(self.id)
+        real && shown["id"] == self.id
             && shown["small"] == Value::from(self.small)
             && shown["flag"] == Value::from(self.flag)
-            && shown["text"] == Value::from(self.text.clone())
+            && shown["text"] == self.text.as_deref().map_or(Value::Null, Value::from)
             && shown["bytes"] == Value::from(self.bytes.as_ref().map(|bytes| STANDARD.encode(bytes)))
             && shown["uuid"] == Value::from(uuid)
             && shown.as_object().map(serde_json::Map::len) == Some(7)
