@@ -1,5 +1,7 @@
 //! JSON text as Java's writers (Jackson) print it: string escapes and shortest-form floating point.
 
+use crate::java_float;
+
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Appends `text` quoted, as Jackson writes it into UTF-8 bytes: `\"`, `\\`, `\b \t \n \f \r`, other control
@@ -100,10 +102,10 @@ impl FloatText {
         }
         let mut buffer = ryu::Buffer::new();
         let shortest = buffer.format_finite(value);
-        if value.is_subnormal() && has_one_digit(shortest) {
-            return Self::finite(&format!("{value:.1e}"), false);
+        match java_float::f64_digits(value, shortest) {
+            Some(digits) => Self::finite(&digits, false),
+            None => Self::finite(shortest, value == 0.0),
         }
-        Self::finite(shortest, value == 0.0)
     }
 
     /// Of a float.
@@ -114,10 +116,10 @@ impl FloatText {
         }
         let mut buffer = ryu::Buffer::new();
         let shortest = buffer.format_finite(value);
-        if value.is_subnormal() && has_one_digit(shortest) {
-            return Self::finite(&format!("{value:.1e}"), false);
+        match java_float::f32_digits(value, shortest) {
+            Some(digits) => Self::finite(&digits, false),
+            None => Self::finite(shortest, value == 0.0),
         }
-        Self::finite(shortest, value == 0.0)
     }
 
     /// The text, without quotes.
@@ -180,11 +182,6 @@ impl FloatText {
         self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
     }
-}
-
-/// Where one digit would do, Java takes the nearest of two digits (`4.9E-324`). It shows in subnormals alone.
-fn has_one_digit(shortest: &str) -> bool {
-    shortest.bytes().take_while(|byte| *byte != b'e').filter(|byte| matches!(byte, b'1'..=b'9')).count() == 1
 }
 
 /// Significant digits without zeros at either end, and how many of them stand behind the decimal point.

@@ -12,6 +12,7 @@
 
 pub mod connect;
 pub mod debezium;
+mod java_float;
 pub mod java_json;
 pub mod java_regex;
 pub mod java_text;
