@@ -29,10 +29,10 @@ pub fn literal(value: &Value, negative: bool, span: Span) -> SqlResult<Expr> {
     }
 }
 
-/// A text: CHAR of its length.
+/// A text: CHAR of its length, in which a character beyond the basic plane counts twice.
 #[must_use]
 pub fn text_literal(text: &str) -> Expr {
-    let length = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+    let length = u32::try_from(text.encode_utf16().count()).unwrap_or(u32::MAX);
     Expr::literal(StringArray::from(vec![text]), LogicalType::Char(length).nullable(false))
 }
 
@@ -99,9 +99,9 @@ pub fn typed(written: &TypedString, span: Span) -> SqlResult<Expr> {
         Written::Time(..) => {
             let millis = time::parse_time(text).filter(|_| text.matches(':').count() == 2);
             let millis = millis.ok_or_else(|| bad("HH:mm:ss"))?;
-            let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-            let kind = LogicalType::Time(u8::try_from(fraction).unwrap_or(9).min(9));
-            Ok(Expr::literal(Time32MillisecondArray::from(vec![millis]), kind.nullable(false)))
+            // Flink's TIME has no fraction.
+            let whole = millis - millis % 1_000;
+            Ok(Expr::literal(Time32MillisecondArray::from(vec![whole]), LogicalType::Time(0).nullable(false)))
         }
         Written::Timestamp(..) => {
             // Digits beyond nanoseconds are cut; a date alone is its midnight.

@@ -1,12 +1,21 @@
 //! Bytes and their texts: ENCODE, DECODE, BASE64, HEX, BIN, UUID.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 
 use super::bind::{Bound, maybe, never, strict, take};
 use super::{Call, Changes, Function};
 use crate::expr::{EvalError, Expr, Vector};
 use crate::types::LogicalType;
+
+/// Java's decoder takes texts without the padding too.
+const UNPADDED_OR_PADDED: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new(
@@ -34,7 +43,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |call| {
             // What is no base64 is NULL: the real one kills the job.
             call.texts(|row, out| {
-                let Ok(bytes) = STANDARD.decode(call.text(0, row)) else { return Ok(None) };
+                let Ok(bytes) = UNPADDED_OR_PADDED.decode(call.text(0, row)) else { return Ok(None) };
                 out.push_str(&String::from_utf8_lossy(&bytes));
                 Ok(Some(()))
             })

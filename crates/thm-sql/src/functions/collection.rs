@@ -68,8 +68,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("ARRAY_SLICE", "Write ARRAY_SLICE(array, first[, last]), positions from 1.", bind_slice, slice),
     Function::new("ARRAY_MAX", "Write ARRAY_MAX(array).", bind_extreme, |call| extreme(call, Ordering::Greater)),
     Function::new("ARRAY_MIN", "Write ARRAY_MIN(array).", bind_extreme, |call| extreme(call, Ordering::Less)),
-    Function::new("ARRAY_SORT", "Write ARRAY_SORT(array[, ascending[, nulls first]]).", bind_sort, sort),
-    Function::new("ARRAY_JOIN", "Write ARRAY_JOIN(array of texts, separator[, text for NULL]).", bind_join, join),
+    Function::new("ARRAY_SORT", "Write ARRAY_SORT(array[, ascending[, nulls first]]).", bind_sort, sort).takes_null(),
+    Function::new("ARRAY_JOIN", "Write ARRAY_JOIN(array of texts, separator[, text for NULL]).", bind_join, join)
+        .takes_null(),
     Function::new("MAP_KEYS", "Write MAP_KEYS(map).", |a| bind_side(a, true), |call| side(call, 0)),
     Function::new("MAP_VALUES", "Write MAP_VALUES(map).", |a| bind_side(a, false), |call| side(call, 1)),
     Function::new("MAP_ENTRIES", "Write MAP_ENTRIES(map).", bind_entries, entries),

@@ -1,4 +1,4 @@
-//! MD5, SHA1, SHA224 … SHA512, SHA2: hexadecimal digests of a text's UTF-8.
+//! MD5, SHA1, SHA224 … SHA512, SHA2: hexadecimal digests of bytes, or of a text's UTF-8.
 
 use md5::Md5;
 use sha1::Sha1;
@@ -25,7 +25,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn bind(arguments: Vec<Expr>, length: u32) -> Bound {
-    strict(take(arguments, &["t"])?, LogicalType::Char(length))
+    strict(take(arguments, &["x"])?, LogicalType::Char(length))
 }
 
 fn write<D: Digest>(out: &mut String, bytes: &[u8]) {

@@ -2,7 +2,7 @@
 
 use crate::types::time::{self, Moment, civil_from_days, days_from_civil};
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -16,7 +16,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(super) const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// A piece of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ fn text(pieces: &mut Vec<Piece>, more: &str) {
     }
 }
 
-fn quoted(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, String> {
+pub(super) fn quoted(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, String> {
     if letters.next_if_eq(&'\'').is_some() {
         return Ok("'".to_owned());
     }
@@ -164,24 +164,24 @@ fn quoted(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Stri
 }
 
 /// Everything that a pattern may show of a moment.
-struct Fields {
-    year: i64,
-    month: u32,
-    day: u32,
-    days: i64,
-    second_of_day: i64,
-    nanos: u32,
+pub(super) struct Fields {
+    pub(super) year: i64,
+    pub(super) month: u32,
+    pub(super) day: u32,
+    pub(super) days: i64,
+    pub(super) second_of_day: i64,
+    pub(super) nanos: u32,
 }
 
 impl Fields {
-    fn new(local: Moment) -> Self {
+    pub(super) fn new(local: Moment) -> Self {
         let days = local.seconds.div_euclid(86_400);
         let (year, month, day) = civil_from_days(days);
         Self { year, month, day, days, second_of_day: local.seconds.rem_euclid(86_400), nanos: local.nanos }
     }
 
     /// 0 is Sunday.
-    fn weekday(&self) -> usize {
+    pub(super) fn weekday(&self) -> usize {
         usize::try_from((self.days + 4).rem_euclid(7)).unwrap_or(0)
     }
 
@@ -190,13 +190,27 @@ impl Fields {
     }
 
     /// Year and week of the United States: weeks begin on Sunday, the first holds 1 January.
-    fn week(&self) -> (i64, i64) {
+    pub(super) fn week(&self) -> (i64, i64) {
         let first = |year: i64| {
             let days = i64::from(days_from_civil(year, 1, 1).unwrap_or(0));
             days - (days + 4).rem_euclid(7)
         };
         let year = if self.days >= first(self.year + 1) { self.year + 1 } else { self.year };
         (year, (self.days - first(year)) / 7 + 1)
+    }
+
+    /// The part of the day, in English.
+    fn period(&self, width: usize) -> &'static str {
+        match self.second_of_day / 60 {
+            0 if width == 5 => "mi",
+            720 if width == 5 => "n",
+            0 => "midnight",
+            720 => "noon",
+            360..720 => "in the morning",
+            721..1_080 => "in the afternoon",
+            1_080..1_260 => "in the evening",
+            _ => "at night",
+        }
     }
 
     fn write(&self, out: &mut String, letter: char, width: usize, shown: &Shown<'_>) -> Result<(), String> {
@@ -229,6 +243,7 @@ impl Fields {
                 _ => number(out, i64::from((self.month - 1) / 3 + 1), width.min(2)),
             },
             'a' => out.push_str(if hour < 12 { "AM" } else { "PM" }),
+            'B' => out.push_str(self.period(width)),
             'S' => {
                 let start = out.len();
                 time::write_digits(out, u64::from(self.nanos), 9);
@@ -240,7 +255,7 @@ impl Fields {
         Ok(())
     }
 
-    fn numeric(&self, letter: char, hour: i64) -> i64 {
+    pub(super) fn numeric(&self, letter: char, hour: i64) -> i64 {
         let clock = |value: i64, most: i64| if value == 0 { most } else { value };
         match letter {
             'M' | 'L' => i64::from(self.month),
@@ -464,7 +479,7 @@ impl Reader<'_> {
     }
 }
 
-fn strip_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+pub(super) fn strip_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let head = text.get(..prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
 }

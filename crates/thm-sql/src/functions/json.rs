@@ -6,11 +6,11 @@ use arrow::datatypes::{Date32Type, Decimal128Type, Float32Type, Float64Type};
 use base64::Engine;
 use thm_codec::java_json::FloatText;
 
-use super::bind::{Bound, maybe, strict};
+use super::bind::{Bound, maybe, never, strict};
 use super::json_path::Path;
 use super::json_text::{Json, write_double, write_float, write_text};
 use super::{Call, Function};
-use crate::expr::{EvalError, Expr, Vector, text};
+use crate::expr::{EvalError, Expr, ExprKind, Vector, text};
 use crate::types::nested::item_field;
 use crate::types::time;
 use crate::types::{LogicalType, decimal};
@@ -37,7 +37,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new(
         "IS JSON",
         "Write text IS JSON [VALUE | SCALAR | ARRAY | OBJECT].",
-        |a| strict(a, LogicalType::Boolean),
+        |a| never(a, LogicalType::Boolean),
         is_json,
     ),
     Function::new(
@@ -55,12 +55,29 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("JSON_STRING", "Write JSON_STRING(value).", bind_string, string).takes_null(),
 ];
 
-fn bind_string(arguments: Vec<Expr>) -> Bound {
+fn bind_string(mut arguments: Vec<Expr>) -> Bound {
     let [only] = arguments.as_slice() else { return None };
     if only.data_type.kind == LogicalType::Null {
         return Some((vec![Expr::null(LogicalType::STRING)], LogicalType::STRING.nullable(true)));
     }
-    if writes(only.data_type.kind) { strict(arguments, LogicalType::STRING) } else { None }
+    if !writes(only.data_type.kind) {
+        return None;
+    }
+    // What a JSON function made is JSON already: the second argument says so.
+    if is_made(only) {
+        arguments.push(mark());
+    }
+    strict(arguments, LogicalType::STRING)
+}
+
+fn mark() -> Expr {
+    Expr::literal(arrow::array::BooleanArray::from(vec![true]), LogicalType::Boolean.nullable(false))
+}
+
+/// Whether an expression is JSON that JSON_OBJECT or JSON_ARRAY made.
+#[must_use]
+pub fn is_made(expr: &Expr) -> bool {
+    matches!(&expr.kind, ExprKind::Call { function, .. } if matches!(function.name, "JSON_OBJECT" | "JSON_ARRAY"))
 }
 
 /// Whether a type's values have a form in JSON: dates, times alone and intervals have none in Flink.
@@ -77,11 +94,12 @@ pub fn writes(kind: LogicalType) -> bool {
     }
 }
 
-/// What a path found in a text: `Err` is an error of text or path, `Ok(None)` nothing where the path is lax.
+/// What a path finds in a text, by the path that was read last. `Err` is an error of text or path.
 struct Finder<'a> {
     kept: Option<(&'a str, Result<Path, String>)>,
 }
 
+/// Nothing is found only where the path is lax.
 struct Found {
     value: Option<Json>,
     lax: bool,
@@ -95,9 +113,18 @@ impl<'a> Finder<'a> {
         }
         let Some((_, path)) = &self.kept else { return Err(String::new()) };
         let path = path.as_ref().map_err(Clone::clone)?;
-        let json = Json::parse(call.text(0, row))?;
-        let value = path.find(&json)?.filter(|value| *value != Json::Null);
-        Ok(Found { value, lax: path.lax })
+        let lax = path.lax;
+        let json = match Json::parse(call.text(0, row)) {
+            Ok(Json::Null) => return Err("json object can not be null".to_owned()),
+            Ok(json) => json,
+            Err(_) if lax => return Ok(Found { value: None, lax }),
+            Err(message) => return Err(message),
+        };
+        match path.find(&json)?.filter(|value| *value != Json::Null) {
+            // A strict path that finds null has found nothing.
+            None if !lax => Err(format!("No results for path: {spec}")),
+            value => Ok(Found { value, lax }),
+        }
     }
 }
 
@@ -288,9 +315,12 @@ fn exists(call: &Call<'_>) -> Result<Vector, EvalError> {
     })
 }
 
-/// Arguments: text, kind.
+/// Arguments: text, kind. A NULL is no JSON.
 fn is_json(call: &Call<'_>) -> Result<Vector, EvalError> {
-    call.booleans(|row| {
+    call.booleans_or_null(|row| {
+        if call.is_null(0, row) {
+            return Ok(Some(false));
+        }
         let Ok(value) = Json::parse(call.text(0, row)) else { return Ok(Some(false)) };
         Ok(Some(match call.text(1, row) {
             "SCALAR" => value.is_scalar(),
@@ -310,7 +340,7 @@ fn object(call: &Call<'_>) -> Result<Vector, EvalError> {
                 return call.failed(row, || "the key of JSON_OBJECT is NULL".to_owned());
             }
             let mut value = String::new();
-            if !node(call, row, key + 1, &mut value) {
+            if !node(call, row, key + 1, &mut value)? {
                 continue;
             }
             match fields.iter_mut().find(|(name, _)| *name == call.text(key, row)) {
@@ -318,6 +348,7 @@ fn object(call: &Call<'_>) -> Result<Vector, EvalError> {
                 None => fields.push((call.text(key, row), value)),
             }
         }
+        fields.sort_by(|(one, _), (other, _)| java_order(one, other));
         out.push('{');
         for (position, (name, value)) in fields.iter().enumerate() {
             if position > 0 {
@@ -341,7 +372,7 @@ fn array(call: &Call<'_>) -> Result<Vector, EvalError> {
             if before > 1 {
                 out.push(',');
             }
-            if !node(call, row, argument, out) {
+            if !node(call, row, argument, out)? {
                 out.truncate(before);
             }
         }
@@ -351,31 +382,32 @@ fn array(call: &Call<'_>) -> Result<Vector, EvalError> {
 }
 
 /// Appends a value of an object or array; false if it is to be left out.
-fn node(call: &Call<'_>, row: usize, argument: usize, out: &mut String) -> bool {
+fn node(call: &Call<'_>, row: usize, argument: usize, out: &mut String) -> Result<bool, EvalError> {
     if call.is_null(argument, row) {
         out.push_str("null");
-        return call.text(0, row) != "ABSENT";
+        return Ok(call.text(0, row) != "ABSENT");
     }
     if call.text(1, row).as_bytes().get(argument - 2) == Some(&b'1') {
         out.push_str(call.text(argument, row));
-    } else {
-        write(out, &call.values[argument].array, call.at(argument, row), call.kind(argument));
+    } else if let Err(message) = write(out, &call.values[argument].array, call.at(argument, row), call.kind(argument)) {
+        call.failed::<()>(row, || message)?;
     }
-    true
+    Ok(true)
 }
 
 fn string(call: &Call<'_>) -> Result<Vector, EvalError> {
-    call.texts(|row, out| {
-        write(out, &call.values[0].array, call.at(0, row), call.kind(0));
-        Ok(Some(()))
+    call.texts(|row, out| match write(out, &call.values[0].array, call.at(0, row), call.kind(0)) {
+        Ok(()) => Ok(Some(())),
+        Err(message) => call.failed(row, || message),
     })
 }
 
-/// Appends any value as JSON: DECIMALs without trailing zeros, times in ISO 8601, bytes in base64.
-pub fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) {
+/// Appends any value as JSON: DECIMALs without trailing zeros, times in ISO 8601, bytes in base64, names in order. A map
+/// with a NULL for a key has no such form.
+fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) -> Result<(), String> {
     if text::is_null(array, row, kind) {
         out.push_str("null");
-        return;
+        return Ok(());
     }
     match kind {
         LogicalType::Boolean => out.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
@@ -408,44 +440,66 @@ pub fn write(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) 
         }
         LogicalType::Array(of) => {
             let items = array.as_list::<i32>().value(row);
-            sequence(out, ('[', ']'), items.len(), |out, item| write(out, &items, item, of.kind));
+            return sequence(out, ('[', ']'), 0..items.len(), |out, item| write(out, &items, item, of.kind));
         }
-        LogicalType::Map(_) | LogicalType::Multiset(_) => {
-            let Some(entry) = kind.entry() else { return };
-            let items = array.as_list::<i32>().value(row);
-            let items = items.as_struct();
-            sequence(out, ('{', '}'), items.len(), |out, item| {
-                let mut key = String::new();
-                if !text::is_null(items.column(0), item, entry.key.kind) {
-                    text::write(&mut key, items.column(0), item, entry.key.kind);
-                }
-                write_text(out, &key);
-                out.push(':');
-                write(out, items.column(1), item, entry.value.kind);
-            });
-        }
+        LogicalType::Map(_) | LogicalType::Multiset(_) => return write_map(out, array, row, kind),
         LogicalType::Row(fields) => {
             let columns = array.as_struct().columns();
-            sequence(out, ('{', '}'), fields.len(), |out, field| {
+            let mut order: Vec<usize> = (0..fields.len()).collect();
+            order.sort_by(|one, other| java_order(&fields[*one].name, &fields[*other].name));
+            return sequence(out, ('{', '}'), order.into_iter(), |out, field| {
                 write_text(out, &fields[field].name);
                 out.push(':');
-                write(out, &columns[field], row, fields[field].data_type.kind);
+                write(out, &columns[field], row, fields[field].data_type.kind)
             });
         }
         _ if kind.is_text() => write_text(out, array.as_string::<i32>().value(row)),
         _ => text::write(out, array, row, kind),
     }
+    Ok(())
 }
 
-fn sequence(out: &mut String, (open, close): (char, char), count: usize, mut item: impl FnMut(&mut String, usize)) {
+fn write_map(out: &mut String, array: &ArrayRef, row: usize, kind: LogicalType) -> Result<(), String> {
+    let Some(entry) = kind.entry() else { return Ok(()) };
+    let items = array.as_list::<i32>().value(row);
+    let items = items.as_struct();
+    let mut order: Vec<(String, usize)> = Vec::with_capacity(items.len());
+    for item in 0..items.len() {
+        if text::is_null(items.column(0), item, entry.key.kind) {
+            return Err(format!("Key at index {item} was null. This is not supported during conversion to JSON."));
+        }
+        let mut key = String::new();
+        text::write(&mut key, items.column(0), item, entry.key.kind);
+        order.push((key, item));
+    }
+    order.sort_by(|(one, _), (other, _)| java_order(one, other));
+    sequence(out, ('{', '}'), order.into_iter(), |out, (key, item)| {
+        write_text(out, &key);
+        out.push(':');
+        write(out, items.column(1), item, entry.value.kind)
+    })
+}
+
+/// The order of Java's texts: by UTF-16 units.
+fn java_order(one: &str, other: &str) -> std::cmp::Ordering {
+    one.encode_utf16().cmp(other.encode_utf16())
+}
+
+fn sequence<T>(
+    out: &mut String,
+    (open, close): (char, char),
+    items: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut String, T) -> Result<(), String>,
+) -> Result<(), String> {
     out.push(open);
-    for position in 0..count {
+    for (position, item) in items.enumerate() {
         if position > 0 {
             out.push(',');
         }
-        item(out, position);
+        write(out, item)?;
     }
     out.push(close);
+    Ok(())
 }
 
 /// As Java's `BigDecimal` without trailing zeros prints itself: `1.5`, `1E+2`.

@@ -61,10 +61,12 @@ impl Path {
         Ok(Self { steps, lax })
     }
 
-    /// What the path finds: several things are an array. A missing part is `None` where the path is lax.
+    /// What the path finds: several things are an array. A missing part is `None` where the path is lax, and an empty
+    /// array if the path could find several things.
     pub fn find(&self, root: &Json) -> Result<Option<Json>, String> {
         match walk(root, &self.steps) {
             Ok(found) => Ok(Some(found)),
+            Err(_) if self.lax && several_follow(&self.steps) => Ok(Some(Json::Array(Vec::new()))),
             Err(_) if self.lax => Ok(None),
             Err(missing) => Err(missing),
         }
@@ -326,6 +328,7 @@ fn walk(value: &Json, steps: &[Step]) -> Result<Json, String> {
             descend(value, &mut all);
             several(all)
         }
+        (Step::All, _) => Ok(Json::Array(Vec::new())),
         (Step::Function(name), _) => function(name, value),
         _ => Err(missing(step)),
     }
@@ -358,7 +361,7 @@ fn function(name: &str, value: &Json) -> Result<Json, String> {
     match (name, value) {
         ("length" | "size", Json::Array(items)) => count(items.len()),
         ("length" | "size", Json::Object(fields)) => count(fields.len()),
-        ("length" | "size", Json::Text(text)) => count(text.encode_utf16().count()),
+        ("length" | "size", _) => Ok(Json::Null),
         ("keys", Json::Object(fields)) => {
             Ok(Json::Array(fields.iter().map(|(name, _)| Json::Text(name.clone())).collect()))
         }

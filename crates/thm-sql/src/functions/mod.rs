@@ -24,6 +24,7 @@ mod math;
 mod numeric;
 mod pattern;
 mod regex;
+mod simple_date;
 mod string;
 mod text_parts;
 mod time;

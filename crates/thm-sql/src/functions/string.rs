@@ -249,32 +249,38 @@ fn pad(call: &Call<'_>, left: bool) -> Result<Vector, EvalError> {
         if length > DEFAULT_MAX_TEXT_BYTES {
             return call.failed(row, || "the result of LPAD or RPAD is larger than 16 MiB".to_owned());
         }
-        let kept = text.chars().take(length);
-        let missing = length.saturating_sub(text.chars().count());
-        let filler = padding.chars().cycle().take(missing);
+        let missing = length.saturating_sub(text.encode_utf16().count());
+        let kept = text.encode_utf16().take(length);
+        let filler = padding.encode_utf16().cycle().take(missing);
         if left {
-            out.extend(filler.chain(kept))
+            push_units(out, filler.chain(kept))
         } else {
-            out.extend(kept.chain(filler))
+            push_units(out, kept.chain(filler))
         }
         Ok(Some(()))
     })
 }
 
-/// What lies outside of the text leaves it as it is.
+/// Appends UTF-16 units, in which Java counts; half a character is written as it writes it.
+fn push_units(out: &mut String, units: impl Iterator<Item = u16>) {
+    out.extend(char::decode_utf16(units).map(|letter| letter.unwrap_or('?')));
+}
+
+/// What lies outside of the text leaves it as it is. Positions are UTF-16 units.
 fn overlay(call: &Call<'_>) -> Result<Vector, EvalError> {
     call.texts(|row, out| {
         let (text, by) = (call.text(0, row), call.text(1, row));
-        let (all, new) = (text.chars().count(), by.chars().count());
+        let (all, new) = (text.encode_utf16().count(), by.encode_utf16().count());
         let Some(start) = usize::try_from(call.int(2, row)).ok().filter(|start| (1..=all).contains(start)) else {
             out.push_str(text);
             return Ok(Some(()));
         };
         let replaced = if call.len() == 4 { usize::try_from(call.int(3, row)).unwrap_or(0) } else { new };
-        out.extend(text.chars().take(start - 1));
-        out.push_str(by);
-        if start + replaced <= all && replaced > 0 {
-            out.extend(text.chars().skip(start - 1 + replaced));
+        let head = text.encode_utf16().take(start - 1).chain(by.encode_utf16());
+        if replaced > 0 && start.saturating_add(replaced) <= all {
+            push_units(out, head.chain(text.encode_utf16().skip(start - 1 + replaced)));
+        } else {
+            push_units(out, head);
         }
         Ok(Some(()))
     })

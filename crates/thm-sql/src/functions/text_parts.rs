@@ -17,12 +17,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("LOCATE", "Write LOCATE(part, text) or LOCATE(part, text, start).", bind_locate, locate),
     Function::new("INSTR", "Write INSTR(text, part[, start[, occurrence]]).", bind_instr, instr),
     Function::new("SPLIT_INDEX", "Write SPLIT_INDEX(text, separator, index from 0).", bind_split_index, split_index),
-    Function::new("SPLIT", "Write SPLIT(text, separator).", bind_split, split),
+    Function::new("SPLIT", "Write SPLIT(text, separator).", bind_split, split).takes_null(),
     Function::new("STR_TO_MAP", "Write STR_TO_MAP(text, ',', '=').", bind_str_to_map, str_to_map),
     Function::new(
         "ASCII",
         "Write ASCII(text).",
-        |a| maybe(take(a, &["t"])?, LogicalType::Int),
+        |a| strict(take(a, &["t"])?, LogicalType::Int),
         |call| {
             // The first byte, signed, as Java has it.
             call.numbers::<Int32Type>(|row| {
@@ -67,8 +67,11 @@ fn bind_str_to_map(arguments: Vec<Expr>) -> Bound {
     maybe(take(arguments, &["t", "ttt"])?, LogicalType::map(text, text))
 }
 
-/// Position of a part from a position on, in characters from 1; 0 if it is not there.
+/// Position of a part from a position on, in characters from 1; 0 if it is not there. Nothing stands first everywhere.
 fn position(text: &str, part: &str, start: usize) -> i32 {
+    if part.is_empty() {
+        return 1;
+    }
     let Some((from, _)) = text.char_indices().chain([(text.len(), ' ')]).nth(start.saturating_sub(1)) else { return 0 };
     match text[from..].find(part) {
         Some(at) => i32::try_from(text[..from + at].chars().count() + 1).unwrap_or(0),
@@ -91,6 +94,9 @@ fn instr(call: &Call<'_>) -> Result<Vector, EvalError> {
         let nth = if call.len() > 3 { call.int(3, row) } else { 1 };
         if nth <= 0 {
             return call.failed(row, || "nthAppearance must be positive!".to_owned());
+        }
+        if call.len() == 2 {
+            return Ok(Some(position(text, part, 1)));
         }
         let nth = usize::try_from(nth).unwrap_or(usize::MAX);
         let skipped = usize::try_from(start.unsigned_abs()).unwrap_or(usize::MAX);
@@ -129,7 +135,7 @@ fn split_index(call: &Call<'_>) -> Result<Vector, EvalError> {
         if text.is_empty() {
             return None;
         }
-        if separator.is_empty() { text.split_whitespace().nth(index) } else { text.split(separator).nth(index) }
+        if separator.is_empty() { text.split(char::is_whitespace).nth(index) } else { text.split(separator).nth(index) }
     })
 }
 
@@ -144,7 +150,7 @@ fn split(call: &Call<'_>) -> Result<Vector, EvalError> {
         if separator.is_empty() {
             let mut buffer = [0; 4];
             text.chars().for_each(|letter| out.values().append_value(letter.encode_utf8(&mut buffer)));
-        } else {
+        } else if !text.is_empty() {
             text.split(separator).for_each(|part| out.values().append_value(part));
         }
         out.append(true);
@@ -189,14 +195,17 @@ fn entries_of<'a>(
     (list, pair): (&str, &str),
 ) -> Result<Option<Entries<'a>>, EvalError> {
     let mut out: Entries<'a> = Vec::new();
-    if text.trim().is_empty() {
+    if text.is_empty() {
         return Ok(Some(out));
     }
     let (list, pair) = match (super::java_regex::compiled(list), super::java_regex::compiled(pair)) {
         (Ok(list), Ok(pair)) => (list, pair),
         (Err(error), _) | (_, Err(error)) => return call.failed(row, || error),
     };
-    for part in list.split(text).filter_map(Result::ok) {
+    // Java's split leaves out empty parts at the end.
+    let mut parts: Vec<&str> = list.split(text).filter_map(Result::ok).collect();
+    parts.truncate(parts.iter().rposition(|part| !part.is_empty()).map_or(0, |last| last + 1));
+    for part in parts {
         let mut sides = pair.splitn(part, 2).filter_map(Result::ok);
         let key = sides.next().unwrap_or(part);
         let value = sides.next();

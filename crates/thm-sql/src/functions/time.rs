@@ -4,6 +4,7 @@ use arrow::datatypes::Int64Type;
 
 use super::bind::{Bound, maybe, never, strict, take};
 use super::java_time::{Pattern, Shown};
+use super::simple_date::SimplePattern;
 use super::time_units::moments;
 use super::{Call, Changes, Function};
 use crate::expr::{EvalError, Expr, Vector};
@@ -89,26 +90,31 @@ fn current(call: &Call<'_>) -> Result<Vector, EvalError> {
 }
 
 /// One pattern per batch if it is a constant; what is wrong with it is said where it counts.
-struct Patterns<'a> {
+struct Patterns<'a, T> {
     call: &'a Call<'a>,
     argument: Option<usize>,
-    kept: Option<(&'a str, Result<Pattern, String>)>,
+    new: fn(&str) -> Result<T, String>,
+    kept: Option<(&'a str, Result<T, String>)>,
 }
 
-impl<'a> Patterns<'a> {
-    const fn new(call: &'a Call<'a>, argument: usize) -> Self {
-        Self { call, argument: if call.len() > argument { Some(argument) } else { None }, kept: None }
+impl<'a, T> Patterns<'a, T> {
+    fn new(call: &'a Call<'a>, argument: usize, new: fn(&str) -> Result<T, String>) -> Self {
+        Self { call, argument: if call.len() > argument { Some(argument) } else { None }, new, kept: None }
     }
 
-    fn of(&mut self, row: usize) -> Result<Option<&Pattern>, EvalError> {
+    fn read(&mut self, row: usize) -> Result<&T, &String> {
         let text = self.argument.map_or(STANDARD, |argument| self.call.text(argument, row));
         if self.kept.as_ref().is_none_or(|(known, _)| *known != text) {
-            self.kept = Some((text, Pattern::new(text)));
+            self.kept = Some((text, (self.new)(text)));
         }
-        match &self.kept {
-            Some((_, Ok(pattern))) => Ok(Some(pattern)),
-            Some((_, Err(message))) => self.call.failed(row, || message.clone()),
-            None => Ok(None),
+        self.kept.as_ref().map(|(_, pattern)| pattern.as_ref()).expect("it has just been put there")
+    }
+
+    fn of(&mut self, row: usize) -> Result<Option<&T>, EvalError> {
+        let call = self.call;
+        match self.read(row) {
+            Ok(pattern) => Ok(Some(pattern)),
+            Err(message) => call.failed(row, || message.clone()),
         }
     }
 }
@@ -129,21 +135,19 @@ fn zone_name(zone: Zone) -> String {
 }
 
 fn date_format(call: &Call<'_>) -> Result<Vector, EvalError> {
-    let mut patterns = Patterns::new(call, 1);
-    let standard = Pattern::new(STANDARD).map_err(|message| EvalError { message, row: 0 })?;
+    if call.kind(0).is_text() {
+        return text_format(call);
+    }
+    let mut patterns = Patterns::new(call, 1, Pattern::new);
     let zone = call.input.zone;
     let name = zone_name(zone);
     call.texts(|row, out| {
+        let moment = call.moment(0, row);
         let shown = match call.kind(0) {
             LogicalType::TimestampLtz(_) => {
-                let moment = call.moment(0, row);
                 Shown { local: local(moment, zone), zone: Some((zone.offset_at(moment.seconds), &name)) }
             }
-            LogicalType::Timestamp(_) => Shown { local: call.moment(0, row), zone: None },
-            _ => match standard.read(call.text(0, row), false) {
-                Some((read, _)) => Shown { local: read, zone: Some((zone.offset_at(read.seconds), &name)) },
-                None => return Ok(None),
-            },
+            _ => Shown { local: moment, zone: None },
         };
         let Some(pattern) = patterns.of(row)? else { return Ok(None) };
         match pattern.write(out, &shown) {
@@ -153,15 +157,29 @@ fn date_format(call: &Call<'_>) -> Result<Vector, EvalError> {
     })
 }
 
-/// Without a pattern: a date, and behind a blank a time with up to nine digits of a second.
+/// A text is read and written by the older patterns.
+fn text_format(call: &Call<'_>) -> Result<Vector, EvalError> {
+    let mut patterns = Patterns::new(call, 1, SimplePattern::new);
+    let standard = SimplePattern::new(STANDARD).map_err(|message| EvalError { message, row: 0 })?;
+    let zone = call.input.zone;
+    call.texts(|row, out| {
+        let Some(pattern) = patterns.of(row)? else { return Ok(None) };
+        let Some(seconds) = standard.read(call.text(0, row), zone) else { return Ok(None) };
+        pattern.write(out, seconds, zone);
+        Ok(Some(()))
+    })
+}
+
+/// Without a pattern: a date, and behind a blank a time with up to nine digits of a second. A pattern that is none gives
+/// NULL.
 fn to_timestamp(call: &Call<'_>) -> Result<Vector, EvalError> {
-    let mut patterns = Patterns::new(call, 1);
+    let mut patterns = Patterns::new(call, 1, Pattern::new);
     moments(call, |row| {
         let text = call.text(0, row);
         if call.len() == 1 {
             return Ok(plain_timestamp(text));
         }
-        let Some(pattern) = patterns.of(row)? else { return Ok(None) };
+        let Ok(pattern) = patterns.read(row) else { return Ok(None) };
         // Flink reads a text that does not fit the pattern as if there were none.
         Ok(pattern.read(text, true).map(|(moment, _)| moment).or_else(|| plain_timestamp(text.trim())))
     })
@@ -175,14 +193,17 @@ fn plain_timestamp(text: &str) -> Option<Moment> {
     whole.or_else(|| date().filter(|_| !text.contains([' ', 'T'])).map(Moment::midnight))
 }
 
+/// What a pattern cannot read is NULL: the real one shows a day of the year 1705471.
 fn to_date(call: &Call<'_>) -> Result<Vector, EvalError> {
-    let mut patterns = Patterns::new(call, 1);
+    let mut patterns = Patterns::new(call, 1, SimplePattern::new);
     moments(call, |row| {
         if call.len() == 1 {
             return Ok(time::parse_date(call.text(0, row)).map(Moment::midnight));
         }
         let Some(pattern) = patterns.of(row)? else { return Ok(None) };
-        Ok(pattern.read(call.text(0, row), false).map(|(moment, _)| moment))
+        let seconds = pattern.read(call.text(0, row), Zone::Utc);
+        let days = seconds.and_then(|seconds| i32::try_from(seconds.div_euclid(86_400)).ok());
+        Ok(days.map(Moment::midnight))
     })
 }
 
@@ -223,40 +244,29 @@ fn to_ltz(call: &Call<'_>) -> Result<Vector, EvalError> {
 
 /// What cannot be read is the least BIGINT, as in Flink.
 fn unix_timestamp(call: &Call<'_>) -> Result<Vector, EvalError> {
-    let mut patterns = Patterns::new(call, 1);
+    let mut patterns = Patterns::new(call, 1, SimplePattern::new);
     call.numbers::<Int64Type>(|row| {
         let Some(pattern) = patterns.of(row)? else { return Ok(None) };
-        let read = pattern.read(call.text(0, row), false);
-        Ok(Some(read.map_or(i64::MIN, |(moment, offset)| match offset {
-            Some(offset) => moment.seconds - offset,
-            None => call.input.zone.to_utc(moment.seconds),
-        })))
+        Ok(Some(pattern.read(call.text(0, row), call.input.zone).unwrap_or(i64::MIN)))
     })
 }
 
 fn from_unixtime(call: &Call<'_>) -> Result<Vector, EvalError> {
-    let mut patterns = Patterns::new(call, 1);
-    let zone = call.input.zone;
-    let name = zone_name(zone);
+    let mut patterns = Patterns::new(call, 1, SimplePattern::new);
     call.texts(|row, out| {
-        let moment = Moment { seconds: call.long(0, row), nanos: 0 };
         let Some(pattern) = patterns.of(row)? else { return Ok(None) };
-        let shown = Shown { local: local(moment, zone), zone: Some((zone.offset_at(moment.seconds), &name)) };
-        match pattern.write(out, &shown) {
-            Ok(()) => Ok(Some(())),
-            Err(message) => call.failed(row, || message),
-        }
+        pattern.write(out, call.long(0, row), call.input.zone);
+        Ok(Some(()))
     })
 }
 
 /// A zone that is not known is UTC, as in Java.
 fn convert_tz(call: &Call<'_>) -> Result<Vector, EvalError> {
-    let standard = Pattern::new(STANDARD).map_err(|message| EvalError { message, row: 0 })?;
+    let standard = SimplePattern::new(STANDARD).map_err(|message| EvalError { message, row: 0 })?;
     call.texts(|row, out| {
-        let Some((read, _)) = standard.read(call.text(0, row), false) else { return Ok(None) };
-        let zone = |argument: usize| Zone::parse(call.text(argument, row)).unwrap_or_default();
-        let utc = Moment { seconds: zone(1).to_utc(read.seconds), nanos: 0 };
-        time::write_timestamp(out, local(utc, zone(2)), ' ', 0);
+        let zone = |argument: usize| Zone::parse_as_time_zone(call.text(argument, row)).unwrap_or_default();
+        let Some(seconds) = standard.read(call.text(0, row), zone(1)) else { return Ok(None) };
+        standard.write(out, seconds, zone(2));
         Ok(Some(()))
     })
 }

@@ -311,11 +311,11 @@ pub fn parse_zoned(text: &str, separators: &[u8]) -> Option<Moment> {
     fine.then(|| Moment { seconds: moment.seconds - sign * (hours * 3_600 + minutes * 60), nanos: moment.nanos })
 }
 
-/// Reads a date as CAST does: `yyyy`, `yyyy-MM` or `yyyy-MM-dd`, blanks around it, a time behind it ignored.
+/// Reads a date as CAST does: `yyyy`, `yyyy-MM` or `yyyy-MM-dd`, blanks around it, a time behind a blank ignored.
 #[must_use]
 pub fn parse_date(text: &str) -> Option<i32> {
     let text = text.trim();
-    let date = text.split([' ', 'T']).next()?;
+    let date = text.split(' ').next()?;
     let mut reader = Reader { rest: date.as_bytes() };
     let year = reader.number(1, 4)?;
     let mut parts = [1, 1];

@@ -15,6 +15,38 @@ pub enum Zone {
     Named(Tz),
 }
 
+/// Names that Java keeps for zones of today.
+const OLD_NAMES: [(&str, &str); 28] = [
+    ("ACT", "Australia/Darwin"),
+    ("AET", "Australia/Sydney"),
+    ("AGT", "America/Argentina/Buenos_Aires"),
+    ("ART", "Africa/Cairo"),
+    ("AST", "America/Anchorage"),
+    ("BET", "America/Sao_Paulo"),
+    ("BST", "Asia/Dhaka"),
+    ("CAT", "Africa/Harare"),
+    ("CNT", "America/St_Johns"),
+    ("CST", "America/Chicago"),
+    ("CTT", "Asia/Shanghai"),
+    ("EAT", "Africa/Addis_Ababa"),
+    ("ECT", "Europe/Paris"),
+    ("EST", "-05:00"),
+    ("HST", "-10:00"),
+    ("IET", "America/Indiana/Indianapolis"),
+    ("IST", "Asia/Kolkata"),
+    ("JST", "Asia/Tokyo"),
+    ("MIT", "Pacific/Apia"),
+    ("MST", "-07:00"),
+    ("NET", "Asia/Yerevan"),
+    ("NST", "Pacific/Auckland"),
+    ("PLT", "Asia/Karachi"),
+    ("PNT", "America/Phoenix"),
+    ("PRT", "America/Puerto_Rico"),
+    ("PST", "America/Los_Angeles"),
+    ("SST", "Pacific/Guadalcanal"),
+    ("VST", "Asia/Ho_Chi_Minh"),
+];
+
 impl Zone {
     /// Reads what Java's `ZoneId.of` reads: `UTC`, `Asia/Riyadh`, `+03:00`, `GMT-8`; `default` is UTC here.
     #[must_use]
@@ -28,6 +60,37 @@ impl Zone {
             return fixed(offset).map(Self::Fixed);
         }
         text.parse().ok().map(Self::Named)
+    }
+
+    /// Reads what Java's `TimeZone.getTimeZone` reads: names, the old names of three letters, `GMT+3`; none for others, of
+    /// which it makes UTC.
+    #[must_use]
+    pub fn parse_as_time_zone(text: &str) -> Option<Self> {
+        if let Some(offset) = text.strip_prefix("GMT").filter(|offset| offset.starts_with(['+', '-'])) {
+            return fixed(offset).map(Self::Fixed);
+        }
+        if text.starts_with(['+', '-']) || text == "default" {
+            return None;
+        }
+        let name = OLD_NAMES.iter().find(|(old, _)| *old == text).map_or(text, |(_, name)| name);
+        Self::parse(name)
+    }
+
+    /// The zone's short name at a moment, if it has one.
+    #[must_use]
+    pub fn abbreviation(self, seconds: i64) -> Option<String> {
+        let Self::Named(zone) = self else { return (self == Self::Utc).then(|| "UTC".to_owned()) };
+        let at = chrono::DateTime::from_timestamp(seconds, 0)?.naive_utc();
+        let name = zone.offset_from_utc_datetime(&at).to_string();
+        name.bytes().all(|byte| byte.is_ascii_alphabetic()).then_some(name)
+    }
+
+    /// As `to_utc`, but what a clock shows twice is the second time: so do Java's calendars.
+    #[must_use]
+    pub fn to_utc_of_calendar(self, local: i64) -> i64 {
+        let first = self.to_utc(local);
+        let later = local - self.offset_at(first + 86_400);
+        if later + self.offset_at(later) == local { later.max(first) } else { first }
     }
 
     /// Seconds that local clocks are ahead of UTC at a moment.

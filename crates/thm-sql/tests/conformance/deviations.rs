@@ -37,6 +37,16 @@ const DEVIATIONS: &[(&str, Theirs, &str)] = &[
         "there is no year 0 in a DATE: NULL for TRY_CAST, no failure of the planner",
     ),
     (" IN (1, 7.5, 9)", Gives("true"), "an integer is not equal to a fraction that is cut to it"),
+    ("TO_DATE(", Gives("5471-09-27"), "what the pattern cannot read is NULL, not a day of the year 1705471"),
+    ("TO_DATE(", Fails("For input string"), "what is no date is NULL and does not end the job"),
+    ("TIMESTAMPDIFF(WEEK", Gives("1860"), "weeks of more than 68 years do not wrap"),
+    ("REGEXP_REPLACE(s, ''", Gives("?"), "an empty match does not tear a character apart"),
+    ("REGEXP_REPLACE(s, 'x*'", Gives("?"), "as above"),
+    ("REPLACE(s, '',", Gives("?"), "as above"),
+    ("SPLIT(s, '')", Gives("?"), "as above"),
+    (" LIKE ''", Gives("true"), "the empty pattern holds for the empty text alone"),
+    ("DECIMAL(5,5)", Gives("0.00000"), "a number with a letter behind it is no DECIMAL"),
+    (" AS DATE)", Gives("0000-"), "there is no year 0 in a DATE"),
     (
         "ADD JAR",
         Fails("not found"),
@@ -75,6 +85,11 @@ const CRASHES: &[&str] = &[
     "NumberFormatException: Character",
     "DateTimeException: Invalid value for HourOfDay",
     "IllegalArgumentException: Type mismatch",
+    "Mismatch of function's argument data type",
+    "net.minidev.json.parser.ParseException",
+    "due to overflow",
+    "not comparable to each other",
+    "Unsupported call: ATAN2",
 ];
 
 /// The reason, if the case is one of them.

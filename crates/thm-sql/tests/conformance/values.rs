@@ -91,7 +91,10 @@ pub fn shown(column: &ArrayRef, row: usize, kind: LogicalType) -> Value {
         LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
             format!("0x{}", hex::encode(column.as_binary::<i32>().value(row))).into()
         }
-        LogicalType::IntervalMonth => format!("P{}M", column.as_primitive::<Int32Type>().value(row)).into(),
+        LogicalType::IntervalMonth => match column.as_primitive::<Int32Type>().value(row) {
+            0 => "P0D".into(),
+            months => format!("P{months}M").into(),
+        },
         LogicalType::IntervalSecond => duration(column.as_primitive::<Int64Type>().value(row)).into(),
         LogicalType::Array(of) => {
             let items = column.as_list::<i32>().value(row);

@@ -85,9 +85,10 @@ fn to_text(value: &Vector, context: &Context<'_>) -> ArrayRef {
         buffer.clear();
         text::write_in(&mut buffer, &value.array, row, context.from, context.input.zone);
         if context.from.is_binary() {
-            cut_units(&mut buffer, context.to);
+            fit_units(&mut buffer, context.to);
+        } else {
+            fit(&mut buffer, context.to);
         }
-        fit(&mut buffer, context.to);
         out.append_value(&buffer);
     }
     Arc::new(out.finish())
@@ -109,8 +110,8 @@ fn fit(text: &mut String, to: LogicalType) {
     }
 }
 
-/// Bytes are cut as Java's texts, whose length counts characters beyond the basic plane twice.
-fn cut_units(text: &mut String, to: LogicalType) {
+/// Bytes are cut and padded as Java's texts, whose length counts characters beyond the basic plane twice.
+fn fit_units(text: &mut String, to: LogicalType) {
     let (LogicalType::Char(length) | LogicalType::VarChar(length)) = to else { return };
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let mut units = 0;
@@ -120,6 +121,8 @@ fn cut_units(text: &mut String, to: LogicalType) {
     });
     if let Some((end, _)) = end {
         text.truncate(end);
+    } else if matches!(to, LogicalType::Char(_)) {
+        text.extend(std::iter::repeat_n(' ', length - units));
     }
 }
 
@@ -128,7 +131,12 @@ fn to_binary(value: &Vector, context: &Context<'_>) -> ArrayRef {
     let mut out = BinaryBuilder::with_capacity(rows, rows * 16);
     let (length, pads) = match context.to {
         LogicalType::Binary(length) => (usize::try_from(length).unwrap_or(usize::MAX), true),
-        LogicalType::VarBinary(length) => (usize::try_from(length).unwrap_or(usize::MAX), false),
+        LogicalType::VarBinary(length) => {
+            // Where bytes may have to be cut, shorter ones are padded too: the real one copies a fixed number of them.
+            let pads =
+                matches!(context.from, LogicalType::Binary(most) | LogicalType::VarBinary(most) if most > length);
+            (usize::try_from(length).unwrap_or(usize::MAX), pads)
+        }
         _ => (usize::MAX, false),
     };
     for row in 0..rows {

@@ -1,16 +1,22 @@
 // Asks a real Flink what it answers, and writes it down in the form of the recordings.
 //
 //   statements (one JSON object a line, on standard input) ─▶ MiniCluster of this process ─▶ the same objects with
-//   `schema` and `rows`, or `error` (on standard output)
+//   `schema` and `rows`, or `error` (in FOLDER/topic.jsonl)
 //
-// An object has `sql`, or `exprs` and `from`: expressions over one table, of which as many as possible are asked in one
-// job; each comes back as an object of its own. What does not even parse is asked alone, and a job that fails is halved
-// until the expression that failed is alone.
+// An object has `topic`: the file that the answers to all behind it go to; or `sql`; or `exprs` and `from`: expressions
+// over one table, of which as many as possible are asked in one job, and each comes back as an object of its own. Of a
+// job that cannot be planned each expression is planned alone, and those that can be are asked again; a job that fails
+// when it runs is halved until the expression that failed is alone.
+//
+// A topic's file has the name `topic.jsonl.part` until it is whole.
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDateTime;
@@ -32,7 +38,6 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
 import org.apache.flink.table.api.EnvironmentSettings;
 import org.apache.flink.table.api.TableEnvironment;
 import org.apache.flink.table.api.TableResult;
-import org.apache.flink.table.api.internal.TableEnvironmentInternal;
 import org.apache.flink.table.types.logical.*;
 import org.apache.flink.types.Row;
 import org.apache.flink.util.CloseableIterator;
@@ -46,8 +51,8 @@ public final class Record {
     private static final int GROUP = 80;
 
     public static void main(String[] arguments) throws Exception {
-        out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
-        System.setOut(System.err);
+        Path folder = Path.of(arguments[0]);
+        Path file = null;
         Configuration configuration = new Configuration();
         configuration.set(RestOptions.BIND_PORT, "0");
         cluster = new MiniCluster(new MiniClusterConfiguration.Builder()
@@ -56,36 +61,39 @@ public final class Record {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             ObjectNode asked = (ObjectNode) JSON.readTree(line);
-            if (asked.has("exprs")) {
+            if (asked.has("topic")) {
+                finish(file);
+                file = folder.resolve(asked.get("topic").asText() + ".jsonl");
+                out = new PrintStream(Files.newOutputStream(Path.of(file + ".part")), true, StandardCharsets.UTF_8);
+            } else if (asked.has("exprs")) {
                 ask(asked);
             } else {
                 out.println(JSON.writeValueAsString(answer(asked, asked.get("sql").asText())));
             }
         }
+        finish(file);
         cluster.close();
         System.exit(0);
     }
 
-    /** Asks expressions: those that cannot be planned one by one, the others in large groups. */
-    private static void ask(ObjectNode asked) throws Exception {
-        String from = asked.has("from") ? " FROM " + asked.get("from").asText() : "";
-        TableEnvironmentInternal session = (TableEnvironmentInternal) session(asked);
-        List<String> good = new ArrayList<>();
-        for (JsonNode expr : asked.get("exprs")) {
-            try {
-                session.getParser().parse("SELECT " + expr.asText() + from);
-                good.add(expr.asText());
-            } catch (Throwable error) {
-                together(asked, List.of(expr.asText()));
-            }
-        }
-        for (int at = 0; at < good.size(); at += GROUP) {
-            together(asked, good.subList(at, Math.min(good.size(), at + GROUP)));
+    private static void finish(Path file) throws Exception {
+        if (file != null) {
+            out.close();
+            Files.move(Path.of(file + ".part"), file, StandardCopyOption.REPLACE_EXISTING);
         }
     }
 
-    /** Asks expressions of one table in one job, or in halves if that fails. */
-    private static void together(ObjectNode asked, List<String> exprs) throws Exception {
+    /** Asks expressions in large groups. */
+    private static void ask(ObjectNode asked) throws Exception {
+        List<String> exprs = new ArrayList<>();
+        asked.get("exprs").forEach(expr -> exprs.add(expr.asText()));
+        for (int at = 0; at < exprs.size(); at += GROUP) {
+            together(asked, exprs.subList(at, Math.min(exprs.size(), at + GROUP)), false);
+        }
+    }
+
+    /** Asks expressions of one table in one job; if that fails, those that can be planned, and then in halves. */
+    private static void together(ObjectNode asked, List<String> exprs, boolean planned) throws Exception {
         String from = asked.has("from") ? " FROM " + asked.get("from").asText() : "";
         List<String> columns = new ArrayList<>();
         for (int at = 0; at < exprs.size(); at++) {
@@ -96,9 +104,16 @@ public final class Record {
             out.println(JSON.writeValueAsString(found));
             return;
         }
+        if (found.has("error") && !planned) {
+            List<String> good = plannable(asked, exprs, from);
+            if (!good.isEmpty()) {
+                together(asked, good, true);
+            }
+            return;
+        }
         if (found.has("error")) {
-            together(asked, exprs.subList(0, exprs.size() / 2));
-            together(asked, exprs.subList(exprs.size() / 2, exprs.size()));
+            together(asked, exprs.subList(0, exprs.size() / 2), true);
+            together(asked, exprs.subList(exprs.size() / 2, exprs.size()), true);
             return;
         }
         for (int at = 0; at < exprs.size(); at++) {
@@ -110,6 +125,23 @@ public final class Record {
             }
             out.println(JSON.writeValueAsString(one));
         }
+    }
+
+    /** The expressions that can be planned; the errors of the others are written down. */
+    private static List<String> plannable(ObjectNode asked, List<String> exprs, String from) throws Exception {
+        List<String> good = new ArrayList<>();
+        TableEnvironment session = session(asked);
+        for (String expr : exprs) {
+            try {
+                session.explainSql("SELECT " + expr + from);
+                good.add(expr);
+            } catch (Throwable error) {
+                ObjectNode one = head(asked, "SELECT " + expr + from);
+                told(one, "plan", error);
+                out.println(JSON.writeValueAsString(one));
+            }
+        }
+        return good;
     }
 
     private static ObjectNode head(ObjectNode asked, String sql) {
@@ -176,16 +208,18 @@ public final class Record {
             one.set("schema", schema);
             one.set("rows", rows);
         } catch (Throwable error) {
-            ObjectNode told = one.putObject("error");
-            told.put("phase", phase);
-            Throwable root = error;
-            while (root.getCause() != null) {
-                root = root.getCause();
-            }
-            String text = String.valueOf(root);
-            told.put("root", text.length() > 400 ? text.substring(0, 400) : text);
+            told(one, phase, error);
         }
         return one;
+    }
+
+    private static void told(ObjectNode one, String phase, Throwable error) {
+        Throwable root = error;
+        while (root.getCause() != null) {
+            root = root.getCause();
+        }
+        String text = String.valueOf(root);
+        one.putObject("error").put("phase", phase).put("root", text.length() > 400 ? text.substring(0, 400) : text);
     }
 
     /** A value as the recordings show it. */
