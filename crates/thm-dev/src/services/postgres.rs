@@ -7,7 +7,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nix::sys::signal::Signal;
@@ -21,6 +21,9 @@ use crate::process::{Folders, Launch, Process, RunAs, describe_exit, find_progra
 const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(20);
 /// Slots and senders: room for the product, its tests and a few comparisons at once.
 const DEFAULT_MAX_SLOTS: u32 = 20;
+/// Sessions of a killed server end within milliseconds; on a machine with far too much to do it takes seconds.
+const DEFAULT_ORPHAN_WAIT: Duration = Duration::from_secs(30);
+const ORPHAN_PAUSE: Duration = Duration::from_millis(20);
 /// The cluster's superuser.
 const SUPERUSER: &str = "postgres";
 
@@ -117,6 +120,20 @@ impl Postgres {
         self.folder.join("superuser.password")
     }
 
+    /// Waits for the sessions of a server that was killed: they end by themselves once they notice, and until then a new
+    /// server refuses to start. After [`DEFAULT_ORPHAN_WAIT`] it says so in its own words.
+    async fn wait_for_orphans(&self) {
+        let deadline = Instant::now() + DEFAULT_ORPHAN_WAIT;
+        let lock_file = self.data().join("postmaster.pid");
+        while Instant::now() < deadline
+            && fs::read_to_string(&lock_file).is_ok_and(|lock| {
+                fs::read_to_string("/proc/sysvipc/shm").is_ok_and(|segments| is_attached(&lock, &segments))
+            })
+        {
+            tokio::time::sleep(ORPHAN_PAUSE).await;
+        }
+    }
+
     /// Makes the cluster beside its place and moves it there when it is whole.
     async fn make_cluster(&self) -> Result<()> {
         let part = self.folder.join("data.part");
@@ -156,6 +173,16 @@ impl Postgres {
     }
 }
 
+/// Whether a process holds the shared memory that a `postmaster.pid` names (in its seventh line: key, identifier), by
+/// `/proc/sysvipc/shm` (the identifier in its second column, the number of holders in its seventh).
+fn is_attached(lock_file: &str, segments: &str) -> bool {
+    let Some(id) = lock_file.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) else { return false };
+    segments.lines().any(|line| {
+        let mut columns = line.split_whitespace();
+        columns.nth(1) == Some(id) && columns.nth(4).is_some_and(|holders| holders != "0")
+    })
+}
+
 #[async_trait]
 impl Service for Postgres {
     fn name(&self) -> &'static str {
@@ -170,8 +197,9 @@ impl Service for Postgres {
         fs::create_dir_all(&self.folder).map_err(|error| local("creating a folder", self.folder.display(), error))?;
         hand_over(&self.folder, self.run_as)?;
         if !self.data().join("PG_VERSION").exists() {
-            self.make_cluster().await?;
+            return self.make_cluster().await;
         }
+        self.wait_for_orphans().await;
         Ok(())
     }
 
@@ -224,4 +252,24 @@ fn programs() -> Result<PathBuf> {
             Error::new(ErrorKind::LocalService, "looking for a program", "PostgreSQL's initdb")
                 .with_hint("Run tools/setup.sh, which installs what the local stack needs.")
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_killed_servers_sessions_hold_its_memory() {
+        let lock_file = "4711\n/data\n1795391125\n5432\n\n127.0.0.1\n  10200249   9109508\nready\n";
+        let segments = |holders: u32| {
+            format!(
+                "       key      shmid perms                  size  cpid  lpid nattch   uid\n  \
+                 10200249    9109508   600                    56  3090  3114      {holders}   101\n"
+            )
+        };
+        assert!(is_attached(lock_file, &segments(2)));
+        assert!(!is_attached(lock_file, &segments(0)));
+        assert!(!is_attached(&lock_file.replace("9109508", "9109509"), &segments(2)), "another server's");
+        assert!(!is_attached("4711\n", &segments(2)), "not written yet");
+    }
 }
