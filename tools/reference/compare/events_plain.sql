@@ -5,7 +5,7 @@ SELECT c.ids[1 + n % cardinality(c.ids)],
        md5(n::text)::uuid,
        t.kind,
        timestamptz '2026-01-31 12:00:00+00' + n * interval '7 milliseconds',
-       CASE WHEN t.kind IN ('play', 'finish') THEN (n * 7919 % 3600000)::int END,
+       CASE WHEN t.kind IN ('play', 'finish') THEN (n::bigint * 7919 % 3600000)::int END,
        (ARRAY['ios', 'android', 'web-chrome', 'web-safari'])[1 + n % 4],
        jsonb_build_object('session', md5((n / 10)::text), 'app', '4.2', 'sequence', n)
 FROM generate_series(1, :rows) AS n
