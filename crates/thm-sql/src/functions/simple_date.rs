@@ -122,8 +122,8 @@ fn julian_from_days(days: i64) -> (i64, u32, u32) {
 fn first_of_month(year: i64, month: u32) -> i64 {
     let gregorian = i64::from(days_from_civil(year, month, 1).unwrap_or(0));
     if year > 9_999 || gregorian >= GREGORIAN_FROM - 14 {
-        // October 1582 begins in the Julian calendar.
-        return if (year, month) == (1582, 10) { GREGORIAN_FROM - 14 } else { gregorian_days(year, month) };
+        // October 1582 begins in the Julian calendar, four days before the reform.
+        return if (year, month) == (1582, 10) { GREGORIAN_FROM - 4 } else { gregorian_days(year, month) };
     }
     let shifted_year = if month <= 2 { year - 1 } else { year };
     let of_year = (153 * i64::from((month + 9) % 12) + 2) / 5;
