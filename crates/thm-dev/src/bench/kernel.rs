@@ -165,6 +165,8 @@ mod tests {
         let pid = std::process::id().cast_signed();
         assert!(anonymous_bytes(pid) > 100_000);
         assert!(!threads_us(pid).is_empty());
-        assert!(tree_us(pid) >= process_us(pid));
+        // Read first: other tests of this process work meanwhile.
+        let own = process_us(pid);
+        assert!(tree_us(pid) >= own);
     }
 }
