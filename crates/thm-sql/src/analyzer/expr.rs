@@ -488,7 +488,7 @@ pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<
     let common = coerce::comparison_type(a.data_type, b.data_type).ok_or_else(|| {
         let (x, y) = (a.data_type.kind, b.data_type.kind);
         if x.is_timestamp() && y == LogicalType::Date || y.is_timestamp() && x == LogicalType::Date {
-            return cannot_apply(sign_of(op), &[&a, &b], span).with_hint("Cast one side to the type of the other.");
+            return cannot_apply(op.sign(), &[&a, &b], span).with_hint("Cast one side to the type of the other.");
         }
         SqlDiagnostic::new(span, format!("implicit type conversion between {x} and {y} is not supported now"))
             .with_hint("Cast one side to the type of the other.")
@@ -521,17 +521,6 @@ pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<
     }
     let kind = ExprKind::Compare { op, left: Box::new(a.cast(common)), right: Box::new(b.cast(common)) };
     Ok(Expr { kind, data_type })
-}
-
-const fn sign_of(op: CompareOp) -> &'static str {
-    match op {
-        CompareOp::Equal => "=",
-        CompareOp::NotEqual => "<>",
-        CompareOp::Less => "<",
-        CompareOp::LessOrEqual => "<=",
-        CompareOp::Greater => ">",
-        CompareOp::GreaterOrEqual => ">=",
-    }
 }
 
 /// NOT.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 
-use super::{ArithmeticOp, CompareOp, Expr, ExprKind, text};
+use super::{ArithmeticOp, Expr, ExprKind, text};
 use crate::types::{LogicalType, zone::Zone};
 
 /// How columns are named, and whether every part says its type.
@@ -48,7 +48,7 @@ impl Form<'_> {
                 let _ = write!(out, " AS {})", expr.data_type.kind);
             }
             ExprKind::Arithmetic { op, left, right } => self.between(out, left, arithmetic(*op), right),
-            ExprKind::Compare { op, left, right } => self.between(out, left, comparison(*op), right),
+            ExprKind::Compare { op, left, right } => self.between(out, left, op.sign(), right),
             ExprKind::And(left, right) => self.between(out, left, "AND", right),
             ExprKind::Or(left, right) => self.between(out, left, "OR", right),
             ExprKind::Not(inner) => self.call(out, "NOT", &[inner]),
@@ -116,17 +116,6 @@ const fn arithmetic(op: ArithmeticOp) -> &'static str {
         ArithmeticOp::Multiply => "*",
         ArithmeticOp::Divide => "/",
         ArithmeticOp::Remainder => "%",
-    }
-}
-
-const fn comparison(op: CompareOp) -> &'static str {
-    match op {
-        CompareOp::Equal => "=",
-        CompareOp::NotEqual => "<>",
-        CompareOp::Less => "<",
-        CompareOp::LessOrEqual => "<=",
-        CompareOp::Greater => ">",
-        CompareOp::GreaterOrEqual => ">=",
     }
 }
 

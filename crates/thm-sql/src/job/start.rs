@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use thm_api::{Error, ErrorKind, Position, Result, Topic, TopicPartition, TopicSpec};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::checkpoint::{Checkpoint, InputState, Store};
 use super::dead_letters::DeadLetters;
@@ -237,19 +238,8 @@ impl Start<'_> {
                 retract: source.retract,
             };
             let job: Arc<str> = self.plan.name.as_str().into();
-            let mut decoder = Decoder::new((node.source.fields.clone(), spec), false, node.key_sources.clone(), job);
-            if let Some(stored) = self.stored(&partition) {
-                decoder.restore_shapes(&stored.tables);
-            }
-            let complete = self.environment.completeness.watch(&topic.spec.name);
-            let ranked = (*rank, Role::Stream(branch));
-            inputs.push(Input::new(
-                (partition, topic.uuid),
-                ranked,
-                place,
-                RowsFrom::Topic(Box::new(decoder)),
-                complete,
-            ));
+            let decoder = Decoder::new((node.source.fields.clone(), spec), false, node.key_sources.clone(), job);
+            inputs.push(self.topic_input((partition, topic.uuid), (*rank, Role::Stream(branch)), place, decoder));
             *rank += 1;
         }
         Ok(inputs)
@@ -271,21 +261,25 @@ impl Start<'_> {
             let value = Format { kind: ValueFormat::DebeziumJson, json: *options, ..Format::default() };
             let spec = ReadSpec { value, ..ReadSpec::default() };
             let job: Arc<str> = self.plan.name.as_str().into();
-            let mut decoder = Decoder::new((node.fields.clone(), spec), true, Vec::new(), job);
-            if let Some(stored) = self.stored(&partition) {
-                decoder.restore_shapes(&stored.tables);
-            }
-            let complete = self.environment.completeness.watch(&topic.spec.name);
-            let ranked = (rank, Role::Lookup(index));
-            inputs.push(Input::new(
-                (partition, topic.uuid),
-                ranked,
-                place,
-                RowsFrom::Topic(Box::new(decoder)),
-                complete,
-            ));
+            let decoder = Decoder::new((node.fields.clone(), spec), true, Vec::new(), job);
+            inputs.push(self.topic_input((partition, topic.uuid), (rank, Role::Lookup(index)), place, decoder));
         }
         Ok(inputs)
+    }
+
+    /// A partition, with what an earlier run knew of the shapes of its tables.
+    fn topic_input(
+        &self,
+        (partition, uuid): (TopicPartition, Uuid),
+        ranked: (u32, Role),
+        place: (i64, Position, Option<i64>),
+        mut decoder: Decoder,
+    ) -> Input {
+        if let Some(stored) = self.stored(&partition) {
+            decoder.restore_shapes(&stored.tables);
+        }
+        let complete = self.environment.completeness.watch(&partition.topic);
+        Input::new((partition, uuid), ranked, place, RowsFrom::Topic(Box::new(decoder)), complete)
     }
 }
 
