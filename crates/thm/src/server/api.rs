@@ -7,18 +7,17 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use thm_api::{Append, ErrorKind, FetchedBatch, Log, Lsn, Offset, Position, ReadLimits, TopicPartition};
-use thm_codec::{origin, record_batch};
+use thm_api::{Append, ErrorKind, Log, Lsn, Offset, Position, ReadLimits, TopicPartition};
 
+use super::log_page::{self, PAGE_BYTES};
 use crate::engine::Engine;
 
-/// Bytes of batches in one page of `/api/log`.
-pub(super) const PAGE_BYTES: usize = 4 << 20;
 /// How often a barrier looks again.
 const BARRIER_PAUSE: Duration = Duration::from_millis(20);
 /// Longest time one barrier request waits; the caller asks again.
@@ -31,7 +30,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .route("/api/jobs", post(super::jobs::submit))
         .route("/api/barrier", get(barrier))
         .route("/api/log/{topic}", get(topic))
-        .route("/api/log/{topic}/{partition}", get(log_page))
+        .route("/api/log/{topic}/{partition}", get(records))
         .with_state(engine)
 }
 
@@ -56,45 +55,18 @@ struct PageQuery {
     from: i64,
 }
 
-async fn log_page(
+async fn records(
     State(engine): State<Arc<Engine>>,
     Path((topic, partition)): Path<(String, u32)>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<Value>, Response> {
+) -> Result<Response, Response> {
     let at = TopicPartition::new(topic, partition);
     let start = engine.log.topic(&at.topic).and_then(|topic| topic.partitions.get(partition as usize).copied());
     let from = query.from.max(start.unwrap_or_default().log_start.0);
     let limits = ReadLimits { max_bytes: PAGE_BYTES, max_wait: Duration::ZERO };
     let read = engine.log.read(&at, Offset(from), limits).await.map_err(|error| failed(&error))?;
-    let records: Vec<Value> = read.batches.iter().flat_map(|batch| rows(batch, from)).collect();
-    let next = read.batches.last().map_or(from, |batch| batch.next_offset().0);
-    Ok(Json(json!({"next": next, "end": read.high_watermark, "records": records})))
-}
-
-/// The records of a batch from an offset on, as JSON. Positions come from the frame, else from the headers.
-pub(super) fn rows(batch: &FetchedBatch, from: i64) -> Vec<Value> {
-    let Ok(records) = record_batch::records(&batch.batch.bytes) else { return Vec::new() };
-    let text = |bytes: &bytes::Bytes| String::from_utf8_lossy(bytes).into_owned();
-    let mut rows = Vec::new();
-    for (place, record) in records.flatten().enumerate() {
-        let offset = batch.base_offset.0 + i64::from(record.offset_delta);
-        if offset < from {
-            continue;
-        }
-        let origin = origin::parse(&record.headers);
-        let position = batch.batch.positions.get(place).copied().or(origin.as_ref().map(|origin| origin.position));
-        rows.push(json!({
-            "offset": offset,
-            "timestamp": record.timestamp_ms,
-            "position": position,
-            "op": origin.as_ref().map(|origin| origin.op.as_str()),
-            "commit_us": origin.as_ref().map(|origin| origin.commit_us),
-            "old": origin.as_ref().and_then(|origin| origin.old.as_ref()).map(text),
-            "key": record.key.as_ref().map(text),
-            "value": record.value.as_ref().map(text),
-        }));
-    }
-    rows
+    let page = log_page::page(&at, &read, from).map_err(|error| failed(&error))?;
+    Ok(([(CONTENT_TYPE, "application/json")], page).into_response())
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod flink;
 mod jobs;
+mod log_page;
 pub mod page;
 mod status;
 pub mod watch;

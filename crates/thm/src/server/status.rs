@@ -8,6 +8,7 @@
 //! | rates, p99, lag in seconds, rows, leaderboard | [`super::watch`], at most a second old |
 //! | `events` | the newest records of the jobs' output topics |
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use thm_api::{ConnectorKind, Offset, ReadLimits, TopicPartition};
 use thm_connect::{ConnectorSnapshot, State as TaskState, TaskSnapshot};
 use thm_sql::JobStatus;
 
-use super::api::{PAGE_BYTES, rows};
+use super::log_page::{PAGE_BYTES, each_record};
 use super::watch::Facts;
 use crate::engine::Engine;
 
@@ -162,15 +163,19 @@ async fn last_events(engine: &Engine) -> Vec<Value> {
             let at = TopicPartition::new(topic.as_str(), partition as u32);
             let limits = ReadLimits { max_bytes: PAGE_BYTES, max_wait: Duration::ZERO };
             let Ok(read) = engine.log.read(&at, Offset(from), limits).await else { continue };
-            for record in read.batches.iter().flat_map(|batch| rows(batch, from)) {
-                let value = record["value"].as_str().and_then(|text| serde_json::from_str(text).ok());
-                events.extend(value.map(|value: Value| (record["offset"].as_i64(), value)));
+            for batch in &read.batches {
+                // A batch that cannot be read is the sinks' to tell of.
+                let _ = each_record(batch, from, |_, _, record| {
+                    let value = record.value.as_deref().and_then(|text| serde_json::from_slice::<Value>(text).ok());
+                    events.extend(value);
+                    ControlFlow::<()>::Continue(())
+                });
             }
         }
     }
     events.reverse();
     events.truncate(LAST_EVENTS as usize);
-    events.into_iter().map(|(_, value)| value).collect()
+    events
 }
 
 #[cfg(test)]
