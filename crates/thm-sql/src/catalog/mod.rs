@@ -83,7 +83,7 @@ struct Entry {
 }
 
 /// All that a session knows by name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Catalog {
     current: (String, String),
     databases: BTreeMap<String, BTreeSet<String>>,

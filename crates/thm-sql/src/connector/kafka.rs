@@ -1,6 +1,7 @@
 //! Options of `kafka`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sqlparser::tokenizer::Span;
 
@@ -9,6 +10,7 @@ use super::options::Options;
 use crate::catalog::{Path, PhysicalColumn};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::format::{Format, ValueFormat, options as format_options};
+use crate::functions::java_regex;
 use crate::parser::ast::Spanned;
 
 /// Where a source starts when the job has no checkpoint.
@@ -70,11 +72,47 @@ pub struct KeyFormat {
     pub prefix: String,
 }
 
+/// Topics of a table, and how often a source looks for more of them.
+#[derive(Clone, Debug, Default)]
+pub struct Topics {
+    /// Names; several only as a source.
+    pub names: Vec<String>,
+    /// Instead of names, Java's regular expression for whole names; only as a source.
+    pub pattern: Option<String>,
+    /// Pause between looks for topics and partitions that are new; none if there are none.
+    pub discovery: Option<Duration>,
+}
+
+impl Topics {
+    /// For people.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.pattern.clone().unwrap_or_else(|| self.names.join(";"))
+    }
+
+    /// Whether a topic is one of them.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        match &self.pattern {
+            // It was compiled once before.
+            Some(pattern) => {
+                java_regex::compiled(&whole(pattern)).is_ok_and(|pattern| pattern.is_match(name).unwrap_or(false))
+            }
+            None => self.names.iter().any(|known| known == name),
+        }
+    }
+}
+
+/// A pattern that fits whole texts only.
+fn whole(pattern: &str) -> String {
+    format!("^(?:{pattern})\\z")
+}
+
 /// A `kafka` table.
 #[derive(Clone, Debug)]
 pub struct KafkaTable {
-    /// Its topics; several only as a source.
-    pub topics: Vec<String>,
+    /// Its topics.
+    pub topics: Topics,
     /// Format of values.
     pub value: Format,
     /// Format and columns of keys, if they are read or written.
@@ -146,7 +184,7 @@ pub(super) fn read(
     let stop = stop(options, &properties)?;
     let partitioner = partitioner(options, key.is_some())?;
     check_delivery(options)?;
-    options.without_effect(&["scan.topic-partition-discovery.interval", "scan.parallelism"]);
+    options.without_effect(&["scan.parallelism"]);
     Ok(KafkaTable { topics, value, key, except_key, startup, stop, partitioner })
 }
 
@@ -176,8 +214,14 @@ pub(super) fn properties(options: &mut Options<'_>) -> SqlResult<BTreeMap<String
     Ok(properties)
 }
 
-/// `topic`: one, or several for a source.
-pub(super) fn topics(options: &mut Options<'_>, usage: Usage) -> SqlResult<Vec<String>> {
+/// Flink's `scan.topic-partition-discovery.interval`.
+const DEFAULT_DISCOVERY: Duration = Duration::from_secs(5 * 60);
+
+/// `topic`: one, or several for a source; or `topic-pattern`.
+pub(super) fn topics(options: &mut Options<'_>, usage: Usage) -> SqlResult<Topics> {
+    let pause = options.take("scan.topic-partition-discovery.interval");
+    let pause = Options::duration(pause.as_ref())?.unwrap_or(DEFAULT_DISCOVERY);
+    let discovery = (!pause.is_zero()).then_some(pause);
     let (topic, pattern) = (options.take("topic"), options.take("topic-pattern"));
     let (topic, pattern) = match (topic, pattern) {
         (Some(_), Some(pattern)) => {
@@ -190,8 +234,15 @@ pub(super) fn topics(options: &mut Options<'_>, usage: Usage) -> SqlResult<Vec<S
         (topic, pattern) => (topic, pattern),
     };
     if let Some(pattern) = pattern {
-        return Err(SqlDiagnostic::new(pattern.span, "'topic-pattern' is not supported")
-            .with_hint("List the topics: 'topic' = 'a;b'."));
+        if usage == Usage::Sink {
+            return Err(SqlDiagnostic::new(pattern.span, "'topic-pattern' is not supported in a sink")
+                .with_hint("Name one topic: 'topic' = '…'."));
+        }
+        java_regex::compiled(&whole(&pattern.value)).map_err(|_| {
+            SqlDiagnostic::new(pattern.span, format!("'{}' is not a regular expression", pattern.value))
+                .with_hint("Write a regular expression of Java's that fits the whole names of topics.")
+        })?;
+        return Ok(Topics { names: Vec::new(), pattern: Some(pattern.value), discovery });
     }
     let Some(topic) = topic else {
         return Err(SqlDiagnostic::new(options.span(), "Either 'topic' or 'topic-pattern' must be set.")
@@ -203,7 +254,7 @@ pub(super) fn topics(options: &mut Options<'_>, usage: Usage) -> SqlResult<Vec<S
         return Err(SqlDiagnostic::new(topic.span, "a sink with several topics is not supported")
             .with_hint("Write one table and one INSERT for each topic."));
     }
-    Ok(names)
+    Ok(Topics { names, pattern: None, discovery })
 }
 
 /// Refuses a name that no topic can have.

@@ -1,7 +1,7 @@
 //! Options of `upsert-kafka`.
 
 use super::Usage;
-use super::kafka::{self, Stop};
+use super::kafka::{self, Stop, Topics};
 use super::options::Options;
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
@@ -10,8 +10,8 @@ use crate::format::{Format, ValueFormat, options as format_options};
 /// An `upsert-kafka` table.
 #[derive(Clone, Debug)]
 pub struct UpsertTable {
-    /// Its topics; several only as a source.
-    pub topics: Vec<String>,
+    /// Its topics.
+    pub topics: Topics,
     /// Format of keys.
     pub key: Format,
     /// Format of values.

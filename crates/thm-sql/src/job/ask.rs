@@ -10,17 +10,19 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array as _, ArrayRef, BinaryArray, StringArray, new_null_array};
+use arrow::array::{Array as _, ArrayRef, BinaryArray, ListArray, StringArray, StringBuilder, new_null_array};
+use arrow::buffer::OffsetBuffer;
 use thm_api::{Error, ErrorKind, Hosts, Policy, Result};
 
 use super::pipeline::Failure;
 use crate::analyzer::LookupHint;
-use crate::connector::jdbc::{Answer, Asked, Database, JdbcTable};
+use crate::connector::jdbc::{self, Answer, Asked, Database, JdbcTable};
 use crate::expr::{EvalError, Expr, Input};
 use crate::format::Field;
 use crate::operator::Rows;
 use crate::operator::database_join::{DatabaseJoin, Question};
 use crate::types::LogicalType;
+use crate::types::nested::item_field;
 
 /// Most bytes of one answer, as the database sends it: rows are held once more as columns, and once joined.
 const DEFAULT_ANSWER_BYTES: usize = 4 << 20;
@@ -146,16 +148,44 @@ fn typed(texts: StringArray, hexadecimal: bool, kind: LogicalType) -> Result<Arr
         let decoded: Vec<Option<Vec<u8>>> = texts.iter().map(|text| hex::decode(text?).ok()).collect();
         return Ok(std::sync::Arc::new(BinaryArray::from_iter(decoded)));
     }
+    if let LogicalType::Array(element) = kind {
+        return arrays(&texts, element.kind);
+    }
     let rows = texts.len();
     let columns: [ArrayRef; 1] = [std::sync::Arc::new(texts)];
     Expr::column(0, LogicalType::STRING.nullable(true)).cast(kind).evaluate(&Input::new(&columns, rows))
+}
+
+/// Texts of arrays of one dimension.
+fn arrays(texts: &StringArray, element: LogicalType) -> Result<ArrayRef, EvalError> {
+    let (mut all, mut lengths) = (StringBuilder::new(), Vec::with_capacity(texts.len()));
+    for (row, text) in texts.iter().enumerate() {
+        let Some(text) = text else {
+            lengths.push(0);
+            continue;
+        };
+        let elements = jdbc::elements(text)
+            .ok_or_else(|| EvalError { message: format!("'{text}' is no array of one dimension"), row })?;
+        lengths.push(elements.len());
+        // In an array bytes stand as `\x` and their digits.
+        let shown = |text: String| match text.strip_prefix("\\x") {
+            Some(digits) if element.is_binary() => digits.to_owned(),
+            _ => text,
+        };
+        elements.into_iter().for_each(|text| all.append_option(text.map(shown)));
+    }
+    let items = typed(all.finish(), element.is_binary(), element)?;
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let array = ListArray::try_new(item_field(element), offsets, items, texts.nulls().cloned());
+    let array = array.map_err(|error| EvalError { message: error.to_string(), row: 0 })?;
+    Ok(std::sync::Arc::new(array))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use arrow::array::AsArray as _;
-    use arrow::datatypes::{Decimal128Type, TimestampMillisecondType};
+    use arrow::datatypes::{Decimal128Type, Int32Type, TimestampMillisecondType};
 
     use super::*;
 
@@ -175,5 +205,12 @@ mod tests {
         let bytes = typed(StringArray::from(vec!["00ff"]), true, LogicalType::BYTES).unwrap();
         assert_eq!(bytes.as_binary::<i32>().value(0), [0, 255]);
         assert!(of("true", LogicalType::Boolean).is_null(1));
+        let numbers = of("{1,NULL,3}", LogicalType::array(LogicalType::Int.nullable(true)));
+        let numbers = numbers.as_list::<i32>().value(0);
+        assert_eq!(numbers.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(), [Some(1), None, Some(3)]);
+        let bytes = of(r#"{"\\x00ff"}"#, LogicalType::array(LogicalType::BYTES.nullable(true)));
+        assert_eq!(bytes.as_list::<i32>().value(0).as_binary::<i32>().value(0), [0, 255]);
+        let nested = StringArray::from(vec!["{{1},{2}}"]);
+        assert!(typed(nested, false, LogicalType::array(LogicalType::Int.nullable(true))).is_err());
     }
 }

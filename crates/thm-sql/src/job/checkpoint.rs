@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   sql/<job>/lookup-<n>-<id>   rows of a look-up table, written only when they changed
+//!   sql/<job>/rows-<n>-<id>     rows that an input remembers, likewise
 //!   sql/<job>/checkpoint        offsets, and which of those belong to them: written last, in one piece
 //! ```
 //! Invariant: what a checkpoint covers is durable in the output, and the state it names is there before it is.
@@ -9,9 +10,10 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use thm_api::{Error, ErrorKind, Position, Result, StateStore};
+use thm_api::{Error, ErrorKind, Position, Result, StateStore, TopicPartition};
 use uuid::Uuid;
 
+use super::input::Role;
 use super::shape::TableShape;
 
 /// Version of the stored form.
@@ -30,7 +32,26 @@ pub(super) struct Checkpoint {
     /// What the sink's keys mean.
     pub key: String,
     pub inputs: Vec<InputState>,
+    /// Patterns of topics that have been looked for: what they find from now on is new, and read from its start.
+    #[serde(default)]
+    pub patterns: Vec<String>,
     pub lookups: Vec<LookupState>,
+}
+
+impl Checkpoint {
+    /// What is stored of a partition for a role. Of another role of its kind, where the plan has changed, the one that is
+    /// least far: no record is left out.
+    pub fn input(&self, partition: &TopicPartition, role: Role) -> Option<&InputState> {
+        let of_kind = |state: &&InputState| {
+            let kind = state.role.is_none_or(|known| match role {
+                Role::Stream(_) => matches!(known, Role::Stream(_)),
+                Role::Lookup(_) => known == role,
+            });
+            kind && *state.topic == *partition.topic && state.partition == partition.partition
+        };
+        let all = || self.inputs.iter().filter(of_kind);
+        all().find(|state| state.role == Some(role)).or_else(|| all().min_by_key(|state| state.offset))
+    }
 }
 
 /// One input partition.
@@ -49,6 +70,15 @@ pub(super) struct InputState {
     /// Columns of the captured tables that have been seen.
     #[serde(default)]
     pub tables: Vec<TableShape>,
+    /// What it is for; none in a checkpoint of before this was kept.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// Its rank among the inputs.
+    #[serde(default)]
+    pub rank: Option<u32>,
+    /// Key in the store of the rows that it remembers.
+    #[serde(default)]
+    pub rows: Option<String>,
 }
 
 /// One look-up table.
@@ -58,6 +88,22 @@ pub(super) struct LookupState {
     pub hash: String,
     /// Key of its rows in the store.
     pub state: Option<String>,
+}
+
+/// Rows that are other than in the last checkpoint.
+#[derive(Default)]
+pub(super) struct Changed {
+    /// Look-up tables, by index.
+    pub lookups: Vec<(usize, Vec<u8>)>,
+    /// What inputs remember, by index.
+    pub inputs: Vec<(usize, Vec<u8>)>,
+}
+
+impl Changed {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.lookups.is_empty() && self.inputs.is_empty()
+    }
 }
 
 /// Checkpoints of one job.
@@ -84,21 +130,26 @@ impl Store {
         }
     }
 
-    /// Rows of a look-up table.
-    pub fn lookup(&self, key: &str) -> Result<Vec<u8>> {
+    /// Rows of a look-up table, or of an input.
+    pub fn rows(&self, key: &str) -> Result<Vec<u8>> {
         let found = self.state.get(key)?;
         found.ok_or_else(|| Error::new(ErrorKind::DataFolder, "reading a checkpoint", key.to_owned()))
     }
 
-    /// Stores a checkpoint and the changed look-up tables that it names. Gives its size in bytes.
-    pub fn save(&self, mut checkpoint: Checkpoint, changed: &[(usize, Vec<u8>)]) -> Result<(Checkpoint, usize)> {
+    /// Stores a checkpoint and the changed rows that it names. Gives its size in bytes.
+    pub fn save(&self, mut checkpoint: Checkpoint, changed: &Changed) -> Result<(Checkpoint, usize)> {
         let mut bytes = 0;
         checkpoint.version = VERSION;
-        for (index, rows) in changed {
-            let key = format!("{}/lookup-{index}-{}", self.prefix, checkpoint.id);
-            self.state.put(&key, rows)?;
+        let mut put = |what: &str, index: usize, rows: &[u8]| {
+            let key = format!("{}/{what}-{index}-{}", self.prefix, checkpoint.id);
             bytes += rows.len();
-            checkpoint.lookups[*index].state = Some(key);
+            self.state.put(&key, rows).map(|()| Some(key))
+        };
+        for (index, rows) in &changed.lookups {
+            checkpoint.lookups[*index].state = put("lookup", *index, rows)?;
+        }
+        for (index, rows) in &changed.inputs {
+            checkpoint.inputs[*index].rows = put("rows", *index, rows)?;
         }
         let bad =
             |error| Error::new(ErrorKind::Internal, "writing a checkpoint", self.prefix.clone()).with_source(error);
@@ -110,10 +161,14 @@ impl Store {
 
     /// Removes rows that no checkpoint names any more.
     fn forget_old(&self, checkpoint: &Checkpoint) -> Result<()> {
-        let kept: Vec<&String> = checkpoint.lookups.iter().filter_map(|lookup| lookup.state.as_ref()).collect();
-        for key in self.state.list(&format!("{}/lookup-", self.prefix))? {
-            if !kept.contains(&&key) {
-                self.state.delete(&key)?;
+        let lookups = checkpoint.lookups.iter().filter_map(|lookup| lookup.state.as_ref());
+        let kept: Vec<&String> =
+            lookups.chain(checkpoint.inputs.iter().filter_map(|input| input.rows.as_ref())).collect();
+        for what in ["lookup", "rows"] {
+            for key in self.state.list(&format!("{}/{what}-", self.prefix))? {
+                if !kept.contains(&&key) {
+                    self.state.delete(&key)?;
+                }
             }
         }
         Ok(())

@@ -316,12 +316,14 @@ impl Decoder {
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
             let at = RecordPlace { partition, offset, timestamp_ms: record.timestamp_ms, headers: &record.headers };
             let old_rows = self.old_rows(key);
-            let keeps = self.spec.upsert && self.spec.retract;
+            let keeps = self.remembers();
             let before = if keeps { self.last.get(key) } else { None };
             let row = self.record(key, value, &at, old_rows);
             let row = if keeps { self.normalized(row, key, before.as_deref(), &at) } else { row };
             if keeps && row.is_ok() {
-                self.last.put(key, value).map_err(|error| self.unreadable(partition, offset, error, old_rows))?;
+                self.last
+                    .put(offset, key, value)
+                    .map_err(|error| self.unreadable(partition, offset, error, old_rows))?;
             }
             let row = match row {
                 Ok(Some(row)) => row,
@@ -457,6 +459,26 @@ impl Decoder {
             (_, Some(old)) if old.cells == row.cells => None,
             (_, Some(old)) => Some(Read { before: Some(old.cells), ..row }),
         })
+    }
+
+    /// Whether the last value of each key is kept.
+    pub const fn remembers(&self) -> bool {
+        self.spec.upsert && self.spec.retract
+    }
+
+    /// The last values as of the records before an offset, if they are kept and have changed since the last call.
+    pub fn snapshot(&mut self, next: i64) -> Option<Vec<u8>> {
+        if self.remembers() { self.last.snapshot(next) } else { None }
+    }
+
+    /// Takes back what [`Self::snapshot`] gave.
+    pub fn restore(&mut self, last: LastValues) {
+        self.last = last;
+    }
+
+    /// All records before an offset are consumed.
+    pub fn consumed(&mut self, next: i64) {
+        self.last.consumed(next);
     }
 
     /// How a record's changes are followed: by its key, or by the old row.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thm_api::{Complete, Log, Offset, Position, ReadLimits, ReadResult, Result, TopicPartition};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -20,7 +21,8 @@ pub(super) const STREAM_RANK: u32 = 1 << 16;
 const DEFAULT_CHUNK_ROWS: usize = 8_192;
 
 /// What an input is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Role {
     /// Rows of the n-th branch.
     Stream(usize),
@@ -100,6 +102,19 @@ impl Input {
         }
     }
 
+    /// Whether it has rows to remember.
+    pub const fn remembers(&self) -> bool {
+        matches!(&self.from, From::Topic(decoder) if decoder.remembers())
+    }
+
+    /// The rows that it has to remember, for a checkpoint; none if they are those of the last one.
+    pub fn snapshot(&mut self) -> Option<Vec<u8>> {
+        match &mut self.from {
+            From::Topic(decoder) => decoder.snapshot(self.consumed),
+            From::Feed(_) => None,
+        }
+    }
+
     /// Whether it reads a topic.
     pub const fn is_topic(&self) -> bool {
         matches!(self.from, From::Topic(_))
@@ -131,6 +146,8 @@ impl Input {
     pub fn take(&mut self, found: ReadResult) -> Result<()> {
         self.high_watermark = found.high_watermark.0;
         let From::Topic(decoder) = &mut self.from else { return Ok(()) };
+        // It is drained.
+        decoder.consumed(self.consumed);
         let mut small: Vec<Chunk> = Vec::new();
         let mut rows = 0;
         for fetched in &found.batches {

@@ -263,7 +263,7 @@ fn spawn(
         status.update(|status| {
             status.end_ms = Some(chrono::Utc::now().timestamp_millis());
             match ended {
-                Ok(Ended::Finished) => status.state = JobState::Finished,
+                Ok(Ended::Finished | Ended::Grown) => status.state = JobState::Finished,
                 Ok(Ended::Stopped) => status.state = JobState::Suspended,
                 Ok(Ended::Canceled) => status.state = JobState::Canceled,
                 Err(error) => {
@@ -293,6 +293,10 @@ async fn lives(
         let parts = (environment.clone(), Arc::clone(&shared), commands.clone());
         let error = match life((plan.clone(), from), parts.0, parts.1, parts.2).await {
             Err(error) if error.kind().policy() == Policy::Retry => error,
+            Ok(Ended::Grown) => {
+                from = None;
+                continue;
+            }
             ended => return ended,
         };
         if plan.restart.forgets(begun.elapsed()) {

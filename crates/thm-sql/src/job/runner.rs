@@ -22,7 +22,7 @@ use thm_api::{
 };
 use tokio::sync::watch;
 
-use super::checkpoint::{Checkpoint, InputState, LookupState, Store};
+use super::checkpoint::{Changed, Checkpoint, InputState, LookupState, Store};
 use super::dead_letters::{self, DeadLetters};
 use super::input::{Input, Role};
 use super::merge;
@@ -30,6 +30,7 @@ use super::output;
 use super::pipeline::{Failure, Pipeline};
 use super::shared::{Command, Shared};
 use super::sink::Sink;
+use super::start;
 use super::status::InputStatus;
 use crate::format::Meta;
 use crate::operator;
@@ -64,6 +65,8 @@ pub(super) enum Ended {
     Finished,
     Stopped,
     Canceled,
+    /// There is more to read than it was started with: it starts again from its checkpoint.
+    Grown,
 }
 
 /// A running job.
@@ -81,6 +84,10 @@ pub(super) struct Runner {
     /// Counts the fresh starts by order.
     pub(super) generation: u32,
     pub(super) next_checkpoint: Instant,
+    /// When to look for topics and partitions that are new.
+    pub(super) next_discovery: Option<Instant>,
+    /// Records in and out of this job before it started again to read more.
+    pub(super) counted_before: (u64, u64),
     pub(super) records_in: u64,
     pub(super) latency: Histogram,
 }
@@ -101,6 +108,11 @@ impl Runner {
             }
             if Instant::now() >= self.next_checkpoint {
                 self.checkpoint().await?;
+            }
+            if self.grows() {
+                self.output.tell_progress(true).await?;
+                self.checkpoint().await?;
+                return Ok(Ended::Grown);
             }
             self.fetch().await?;
             let consumed = self.step().await?;
@@ -124,8 +136,26 @@ impl Runner {
         ReadLimits { max_bytes: DEFAULT_READ_BYTES.min(share.max(64 << 10)), max_wait: wait }
     }
 
+    /// Whether there are topics or partitions by now that it does not read yet.
+    fn grows(&mut self) -> bool {
+        let now = Instant::now();
+        if self.next_discovery.is_none_or(|next| now < next) {
+            return false;
+        }
+        let pauses = self.plan.graph.branches.iter().filter_map(|branch| branch.source.discovery());
+        self.next_discovery = pauses.min().map(|pause| now + pause);
+        let grows = start::has_more(&self.plan, &*self.environment.log, &self.inputs);
+        if grows {
+            tracing::info!(job = %self.plan.name, "found topics or partitions that are new, reading them too");
+        }
+        grows
+    }
+
     /// Whether all streams have come to their end.
     fn is_done(&self) -> bool {
+        if self.plan.graph.branches.iter().any(|branch| branch.source.is_unbounded()) {
+            return false;
+        }
         let mut streams = self.inputs.iter().filter(|input| matches!(input.role, Role::Stream(_)));
         streams.all(Input::is_done)
     }
@@ -279,7 +309,8 @@ impl Runner {
         }
         let feeds = self.inputs.iter().any(|input| !input.is_topic() && !input.is_done());
         let longest = if feeds { DEFAULT_FEED_WAIT } else { DEFAULT_WAIT };
-        let until = self.next_checkpoint.saturating_duration_since(Instant::now()).min(longest);
+        let next = self.next_discovery.map_or(self.next_checkpoint, |next| next.min(self.next_checkpoint));
+        let until = next.saturating_duration_since(Instant::now()).min(longest);
         let limits = self.limits(until.max(Duration::from_millis(1)));
         let log = Arc::clone(&self.environment.log);
         let mut changes: Vec<_> = self.inputs.iter().map(|input| input.complete.clone()).collect();
@@ -322,7 +353,11 @@ impl Runner {
         let begun = Instant::now();
         let trigger_ms = chrono::Utc::now().timestamp_millis();
         self.output.durable().await?;
-        let changed = self.pipeline.snapshot()?;
+        let of_input = |(index, input): (usize, &mut Input)| Some((index, input.snapshot()?));
+        let changed = Changed {
+            lookups: self.pipeline.snapshot()?,
+            inputs: self.inputs.iter_mut().enumerate().filter_map(of_input).collect(),
+        };
         let before = self.last_checkpoint.as_ref();
         let id = before.map_or(0, |before| before.id) + 1;
         let state_of = |index: usize| before.and_then(|before| before.lookups.get(index)?.state.clone());
@@ -332,7 +367,8 @@ impl Runner {
             plan: self.plan.hash(),
             generation: self.generation,
             key: self.plan.key_hash(),
-            inputs: self.inputs.iter().map(state_of_input).collect(),
+            inputs: self.inputs.iter().map(|input| state_of_input(input, before)).collect(),
+            patterns: self.plan.patterns().map(str::to_owned).collect(),
             lookups: (0..self.plan.graph.lookups.len())
                 .map(|index| LookupState { hash: self.plan.lookup_hash(index), state: state_of(index) })
                 .collect(),
@@ -376,12 +412,18 @@ impl Runner {
                 told.take(&input.partition, input.consumed);
             }
         });
-        self.shared.report(self.records_in, self.output.records(), lag, overflows);
+        let (before_in, before_out) = self.counted_before;
+        self.shared.report(before_in + self.records_in, before_out + self.output.records(), lag, overflows);
     }
 }
 
-fn state_of_input(input: &Input) -> InputState {
+fn state_of_input(input: &Input, before: Option<&Checkpoint>) -> InputState {
+    let stored = before.filter(|_| input.remembers()).and_then(|before| before.input(&input.partition, input.role));
     InputState {
+        role: Some(input.role),
+        rank: Some(input.rank),
+        // Until new rows are saved, those of the last checkpoint hold.
+        rows: stored.and_then(|stored| stored.rows.clone()),
         topic: input.partition.topic.to_string(),
         partition: input.partition.partition,
         uuid: input.topic_uuid,

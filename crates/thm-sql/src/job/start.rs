@@ -1,9 +1,10 @@
 //! How a job starts: topics, checkpoint, offsets.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use thm_api::{Error, ErrorKind, Position, Result, Topic, TopicPartition, TopicSpec};
+use thm_api::{Error, ErrorKind, Log, Position, Result, Topic, TopicPartition, TopicSpec};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ use super::dead_letters::DeadLetters;
 use super::decode::{Decoder, ReadSpec};
 use super::feed::{self, Feed};
 use super::input::{From as RowsFrom, Input, Role, STREAM_RANK};
+use super::last_values::LastValues;
 use super::output::Output;
 use super::pipeline::Pipeline;
 use super::places;
@@ -21,7 +23,7 @@ use super::sink::{Sink, TextSink};
 use super::version::{From, check_resume};
 use crate::connector::kafka::Startup;
 use crate::format::{Format, ValueFormat};
-use crate::planner::{Branch, JobPlan, SourceKind};
+use crate::planner::{Branch, JobPlan, SourceKind, SourceNode, TopicSource};
 
 /// Pause between looks for a topic that does not exist yet.
 const TOPIC_PAUSE: Duration = Duration::from_millis(100);
@@ -52,25 +54,28 @@ pub(super) async fn start(
     let restored = restore_lookups(&plan, &store, checkpoint.as_ref(), &mut pipeline)?;
     plan.graph.branches.iter().for_each(Branch::restart);
     let mut inputs = Vec::new();
-    let mut rank = STREAM_RANK;
+    let start = Start {
+        plan: &plan,
+        environment: &environment,
+        checkpoint: checkpoint.as_ref(),
+        from: from.as_ref(),
+        store: &store,
+    };
+    let mut ranks = Ranks::new(checkpoint.as_ref());
     for (number, branch) in plan.graph.branches.iter().enumerate() {
-        let start =
-            Start { plan: &plan, environment: &environment, checkpoint: checkpoint.as_ref(), from: from.as_ref() };
         if let Some(feed) = Feed::new(&branch.source)? {
-            inputs.push(start.feed(number, feed, rank));
-            rank += 1;
+            inputs.push(start.feed(number, feed, &mut ranks));
         }
-        for name in branch.source.topics() {
-            let topic = topics.iter().find(|topic| topic.spec.name == *name);
-            let found = start.stream(number, topic.ok_or_else(|| gone(name))?, &mut rank).await?;
-            inputs.extend(found);
+        let patterned = || found_by(&branch.source, &*environment.log).into_iter();
+        for topic in named(branch.source.topics(), &topics)?.into_iter().chain(patterned()) {
+            inputs.extend(start.stream(number, &topic, &mut ranks).await?);
         }
     }
     for (index, lookup) in plan.graph.lookups.iter().enumerate() {
         let Some(name) = lookup.topic() else { continue };
         let topic = topics.iter().find(|topic| topic.spec.name == name).ok_or_else(|| gone(name))?;
         let usable = checkpoint.as_ref().filter(|_| restored[index]);
-        let start = Start { plan: &plan, environment: &environment, checkpoint: usable, from: None };
+        let start = Start { checkpoint: usable, from: None, ..start };
         inputs.extend(start.lookup(index, topic)?);
     }
     inputs.sort_by_key(|input| input.rank);
@@ -80,7 +85,11 @@ pub(super) async fn start(
         None => None,
     };
     let latency = metrics::histogram!("thm_sql_latency_seconds", "job" => plan.name.clone());
+    let status = shared.status();
+    let discovery = plan.graph.branches.iter().filter_map(|branch| branch.source.discovery()).min();
     let mut runner = Runner {
+        counted_before: (status.records_in, status.records_out),
+        next_discovery: discovery.map(|pause| Instant::now() + pause),
         latency,
         plan,
         environment,
@@ -124,6 +133,63 @@ async fn source_topics(
         if *commands.borrow_and_update() != Command::Run {
             return Ok(None);
         }
+    }
+}
+
+/// Topics by name, in the order of the names.
+fn named(names: &[String], topics: &[Topic]) -> Result<Vec<Topic>> {
+    let by_name = |name: &String| topics.iter().find(|topic| topic.spec.name == *name).cloned();
+    names.iter().map(|name| by_name(name).ok_or_else(|| gone(name))).collect()
+}
+
+/// Topics that a source's pattern finds now, by name.
+pub(super) fn found_by(source: &SourceNode, log: &dyn Log) -> Vec<Topic> {
+    let SourceKind::Topics(TopicSource { topics, .. }) = &source.kind else { return Vec::new() };
+    if topics.pattern.is_none() {
+        return Vec::new();
+    }
+    let mut found = log.topics();
+    found.retain(|topic| topics.has(&topic.spec.name));
+    found.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    found
+}
+
+/// Whether there is a partition that a job looks for and does not read yet.
+pub(super) fn has_more(plan: &JobPlan, log: &dyn Log, inputs: &[Input]) -> bool {
+    let reads = |branch: usize, topic: &Topic| {
+        let of_topic = inputs
+            .iter()
+            .filter(|input| input.role == Role::Stream(branch) && *input.partition.topic == *topic.spec.name);
+        of_topic.count() >= topic.partitions.len()
+    };
+    plan.graph.branches.iter().enumerate().filter(|(_, branch)| branch.source.discovery().is_some()).any(
+        |(number, branch)| {
+            let named = branch.source.topics().iter().filter_map(|name| log.topic(name));
+            named.chain(found_by(&branch.source, log)).any(|topic| !reads(number, &topic))
+        },
+    )
+}
+
+/// Hands out ranks of stream inputs. One that has been read before keeps its rank: the order of progress goes by it.
+struct Ranks {
+    next: u32,
+    taken: HashSet<u32>,
+}
+
+impl Ranks {
+    fn new(checkpoint: Option<&Checkpoint>) -> Self {
+        let inputs = checkpoint.map_or(&[][..], |checkpoint| &checkpoint.inputs);
+        let next = inputs.iter().filter_map(|input| input.rank).max().map_or(STREAM_RANK, |last| last + 1);
+        Self { next: next.max(STREAM_RANK), taken: HashSet::new() }
+    }
+
+    fn of(&mut self, stored: Option<&InputState>) -> u32 {
+        let known = stored.and_then(|stored| stored.rank).filter(|rank| *rank >= STREAM_RANK);
+        if let Some(rank) = known.filter(|rank| self.taken.insert(*rank)) {
+            return rank;
+        }
+        self.next += 1;
+        self.next - 1
     }
 }
 
@@ -172,7 +238,7 @@ fn restore_lookups(
         };
         // Without rows it was empty, at the offsets that the checkpoint has.
         if let Some(key) = &state.state {
-            pipeline.restore(index, &store.lookup(key)?)?;
+            pipeline.restore(index, &store.rows(key)?)?;
         }
         *done = true;
     }
@@ -180,7 +246,9 @@ fn restore_lookups(
 }
 
 /// What inputs are made from.
+#[derive(Clone, Copy)]
 struct Start<'a> {
+    store: &'a Store,
     plan: &'a JobPlan,
     environment: &'a Environment,
     checkpoint: Option<&'a Checkpoint>,
@@ -188,15 +256,15 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
-    fn stored(&self, partition: &TopicPartition) -> Option<&InputState> {
-        let same = |state: &&InputState| *state.topic == *partition.topic && state.partition == partition.partition;
-        self.checkpoint?.inputs.iter().find(same)
+    fn stored(&self, partition: &TopicPartition, role: Role) -> Option<&InputState> {
+        self.checkpoint?.input(partition, role)
     }
 
     /// A source outside the log.
-    fn feed(&self, branch: usize, feed: Feed, rank: u32) -> Input {
+    fn feed(&self, branch: usize, feed: Feed, ranks: &mut Ranks) -> Input {
         let partition = feed::name(branch);
-        let offset = self.stored(&partition).map_or(0, |stored| stored.offset);
+        let stored = self.stored(&partition, Role::Stream(branch));
+        let (offset, rank) = (stored.map_or(0, |stored| stored.offset), ranks.of(stored));
         let complete = self.environment.completeness.watch(&partition.topic);
         let place = (offset, Position::default(), None);
         Input::new(
@@ -209,17 +277,19 @@ impl Start<'_> {
     }
 
     /// The partitions of a topic of a branch.
-    async fn stream(&self, branch: usize, topic: &Topic, rank: &mut u32) -> Result<Vec<Input>> {
+    async fn stream(&self, branch: usize, topic: &Topic, ranks: &mut Ranks) -> Result<Vec<Input>> {
         let node = &self.plan.graph.branches[branch];
         let SourceKind::Topics(source) = &node.source.kind else { return Ok(Vec::new()) };
         let mut inputs = Vec::with_capacity(topic.partitions.len());
         for (number, info) in (0_u32..).zip(&topic.partitions) {
             let partition = TopicPartition::new(topic.spec.name.as_str(), number);
-            let place = match self.stored(&partition) {
+            let stored = self.stored(&partition, Role::Stream(branch));
+            let place = match stored {
                 Some(stored) if stored.uuid != topic.uuid => return Err(recreated(self.plan, &partition)),
                 Some(stored) => (stored.offset, stored.place, stored.end),
                 None => {
                     let startup = match self.from {
+                        None if self.is_new(source, topic) => Startup::Earliest,
                         None => source.startup.clone(),
                         Some(From::Earliest) => Startup::Earliest,
                         Some(From::Latest) => Startup::Latest,
@@ -239,10 +309,18 @@ impl Start<'_> {
             };
             let job: Arc<str> = self.plan.name.as_str().into();
             let decoder = Decoder::new((node.source.fields.clone(), spec), false, node.key_sources.clone(), job);
-            inputs.push(self.topic_input((partition, topic.uuid), (*rank, Role::Stream(branch)), place, decoder));
-            *rank += 1;
+            let ranked = (ranks.of(stored), Role::Stream(branch));
+            inputs.push(self.topic_input((partition, topic.uuid), ranked, place, decoder)?);
         }
         Ok(inputs)
+    }
+
+    /// Whether a topic, of which some partition has not been read, is one that has come since the job's first start.
+    fn is_new(&self, source: &TopicSource, topic: &Topic) -> bool {
+        self.checkpoint.is_some_and(|checkpoint| {
+            let looked_for = source.topics.pattern.as_ref().is_some_and(|own| checkpoint.patterns.contains(own));
+            looked_for || checkpoint.inputs.iter().any(|input| input.topic == topic.spec.name)
+        })
     }
 
     /// The partitions of a look-up's topic.
@@ -253,7 +331,7 @@ impl Start<'_> {
         for (number, info) in (0_u32..).zip(&topic.partitions) {
             let partition = TopicPartition::new(topic.spec.name.as_str(), number);
             let rank = u32::try_from(index).unwrap_or(0) * 256 + number.min(255);
-            let place = match self.stored(&partition) {
+            let place = match self.stored(&partition, Role::Lookup(index)) {
                 Some(stored) if stored.uuid != topic.uuid => return Err(recreated(self.plan, &partition)),
                 Some(stored) => (stored.offset, stored.place, None),
                 None => (info.log_start.0, Position::default(), None),
@@ -262,25 +340,38 @@ impl Start<'_> {
             let spec = ReadSpec { value, ..ReadSpec::default() };
             let job: Arc<str> = self.plan.name.as_str().into();
             let decoder = Decoder::new((node.fields.clone(), spec), true, Vec::new(), job);
-            inputs.push(self.topic_input((partition, topic.uuid), (rank, Role::Lookup(index)), place, decoder));
+            inputs.push(self.topic_input((partition, topic.uuid), (rank, Role::Lookup(index)), place, decoder)?);
         }
         Ok(inputs)
     }
 
-    /// A partition, with what an earlier run knew of the shapes of its tables.
+    /// A partition, with what an earlier run knew of the shapes of its tables and of its last values.
     fn topic_input(
         &self,
         (partition, uuid): (TopicPartition, Uuid),
         ranked: (u32, Role),
         place: (i64, Position, Option<i64>),
         mut decoder: Decoder,
-    ) -> Input {
-        if let Some(stored) = self.stored(&partition) {
+    ) -> Result<Input> {
+        if let Some(stored) = self.stored(&partition, ranked.1) {
             decoder.restore_shapes(&stored.tables);
+            match &stored.rows {
+                Some(key) if decoder.remembers() => {
+                    decoder.restore(LastValues::restored(self.store.rows(key)?)?);
+                }
+                None if decoder.remembers() && stored.offset > 0 => return Err(no_old_rows(self.plan, &partition)),
+                _ => {}
+            }
         }
         let complete = self.environment.completeness.watch(&partition.topic);
-        Input::new((partition, uuid), ranked, place, RowsFrom::Topic(Box::new(decoder)), complete)
+        Ok(Input::new((partition, uuid), ranked, place, RowsFrom::Topic(Box::new(decoder)), complete))
     }
+}
+
+fn no_old_rows(plan: &JobPlan, partition: &TopicPartition) -> Error {
+    Error::new(ErrorKind::InvalidConfig, "resuming a job", plan.name.clone())
+        .with_source(format!("the sink needs the old rows of {partition}, which the version before did not keep"))
+        .with_hint("Read the topic from its start, with --from earliest; or give the job another name.")
 }
 
 fn recreated(plan: &JobPlan, partition: &TopicPartition) -> Error {

@@ -71,6 +71,8 @@ pub enum Statement {
     Drop(Drop),
     /// `CREATE [TEMPORARY] TABLE …`
     CreateTable(Box<CreateTable>),
+    /// `CREATE TABLE … AS SELECT …`
+    CreateTableAs(Box<CreateTableAs>),
     /// `CREATE [TEMPORARY] VIEW …`
     CreateView(Box<CreateView>),
     /// `ALTER TABLE|VIEW …`
@@ -99,8 +101,13 @@ pub enum Statement {
     Show(Show),
     /// `DESCRIBE name`
     Describe(Name),
-    /// `EXPLAIN …`
-    Explain(Box<Self>),
+    /// `EXPLAIN [CHANGELOG_MODE] …`
+    Explain {
+        /// What is explained.
+        inner: Box<Self>,
+        /// Whether each node says which changes it gives.
+        changelog_mode: bool,
+    },
     /// `INSERT INTO t [(columns)] SELECT …`
     Insert(Box<Insert>),
     /// `EXECUTE STATEMENT SET BEGIN … END`
@@ -120,6 +127,17 @@ pub struct Drop {
     pub temporary: bool,
     /// A view instead of a table.
     pub view: bool,
+}
+
+/// `CREATE TABLE … AS SELECT …`: the table, still without columns, and what fills it.
+#[derive(Clone, Debug)]
+pub struct CreateTableAs {
+    /// The table; its columns are the query's.
+    pub table: CreateTable,
+    /// What fills it.
+    pub query: Box<Query>,
+    /// The statement's first word.
+    pub span: Span,
 }
 
 /// `CREATE TABLE`.

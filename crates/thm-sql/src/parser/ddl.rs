@@ -4,7 +4,9 @@ use sqlparser::ast::Ident;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Span, Token};
 
-use super::ast::{Alter, Change, Column, ColumnKind, CreateTable, CreateView, Drop, Like, Statement, WrittenType};
+use super::ast::{
+    Alter, Change, Column, ColumnKind, CreateTable, CreateTableAs, CreateView, Drop, Like, Statement, WrittenType,
+};
 use super::statement::{identifiers, name, options, query};
 use super::{Cursor, data_type, reserved};
 use crate::error::{SqlDiagnostic, SqlResult};
@@ -96,6 +98,7 @@ fn create_view(cursor: &mut Cursor, temporary: bool) -> SqlResult<Statement> {
 }
 
 fn create_table(cursor: &mut Cursor, temporary: bool) -> SqlResult<Statement> {
+    let span = cursor.span();
     let if_not_exists = cursor.eat_words(&["IF", "NOT", "EXISTS"]);
     let mut table = CreateTable {
         name: name(cursor)?,
@@ -133,11 +136,31 @@ fn create_table(cursor: &mut Cursor, temporary: bool) -> SqlResult<Statement> {
     if cursor.eat_words(&["LIKE"]) {
         table.like = Some(like(cursor)?);
     }
-    if cursor.peek_word("AS") {
-        return Err(SqlDiagnostic::new(cursor.span(), "CREATE TABLE AS SELECT is not supported")
-            .with_hint("Write CREATE TABLE with its columns, then INSERT INTO it."));
+    if cursor.eat_words(&["AS"]) {
+        check_as(&table, span)?;
+        let query = query(cursor)?;
+        return Ok(Statement::CreateTableAs(Box::new(CreateTableAs { table, query, span })));
     }
     Ok(Statement::CreateTable(Box::new(table)))
+}
+
+/// What Flink 1.20 does not let a table be that a query makes.
+fn check_as(table: &CreateTable, span: Span) -> SqlResult<()> {
+    let what = if table.temporary {
+        "to create temporary table"
+    } else if !table.columns.is_empty() {
+        "to specify explicit columns"
+    } else if table.watermark.is_some() {
+        "to specify explicit watermark"
+    } else if !table.primary_key.is_empty() {
+        "primary key constraints"
+    } else if table.like.is_some() {
+        "LIKE"
+    } else {
+        return Ok(());
+    };
+    let message = format!("CREATE TABLE AS SELECT syntax does not support {what} yet.");
+    Err(SqlDiagnostic::new(span, message).with_hint("Write CREATE TABLE with its columns, then INSERT INTO it."))
 }
 
 /// `LIKE other [(INCLUDING ALL, EXCLUDING OPTIONS, …)]`

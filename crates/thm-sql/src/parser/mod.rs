@@ -67,6 +67,13 @@ pub fn parse_query(text: &str) -> SqlResult<Box<Query>> {
     if cursor.at_end() { Ok(query) } else { Err(cursor.expected("<EOF>")) }
 }
 
+/// Reads a type.
+pub(crate) fn parse_type(text: &str) -> SqlResult<DataType> {
+    let mut cursor = Cursor::new(tokens_of(text)?.0);
+    let data_type = cursor.data_type()?;
+    if cursor.at_end() { Ok(data_type) } else { Err(cursor.expected("<EOF>")) }
+}
+
 /// Tokens without blanks and comments, and the hints that stood among them.
 fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
     let tokens = Tokenizer::new(&FlinkDialect, text).tokenize_with_location().map_err(|error| {

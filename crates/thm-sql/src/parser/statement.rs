@@ -133,26 +133,42 @@ fn set(cursor: &mut Cursor) -> SqlResult<Statement> {
 }
 
 fn explain(cursor: &mut Cursor) -> SqlResult<Statement> {
+    let mut changelog_mode = false;
     if !cursor.eat_words(&["PLAN", "FOR"]) {
-        while ["ESTIMATED_COST", "CHANGELOG_MODE", "PLAN_ADVICE"].iter().any(|word| cursor.eat_words(&[word])) {
-            let _ = cursor.eat(&Token::Comma);
-        }
-        if cursor.peek_word("JSON_EXECUTION_PLAN") {
-            return Err(SqlDiagnostic::new(cursor.span(), "JSON_EXECUTION_PLAN is not supported")
-                .with_hint("Write EXPLAIN alone; the running job's plan is at /jobs/<id>/plan."));
+        while let Some(detail) = detail(cursor)? {
+            changelog_mode |= detail == "CHANGELOG_MODE";
+            if !cursor.eat(&Token::Comma) {
+                break;
+            }
         }
     }
-    if cursor.peek_words(&["STATEMENT", "SET"]) {
+    let inner = if cursor.peek_words(&["STATEMENT", "SET"]) {
         cursor.expect_words(&["STATEMENT", "SET", "BEGIN"])?;
-        return Ok(Statement::Explain(Box::new(Statement::StatementSet(inserts(cursor)?))));
-    }
-    let inner = parse(cursor)?;
+        Statement::StatementSet(inserts(cursor)?)
+    } else {
+        parse(cursor)?
+    };
     match inner {
         Statement::Query(_) | Statement::Insert(_) | Statement::StatementSet(_) => {
-            Ok(Statement::Explain(Box::new(inner)))
+            Ok(Statement::Explain { inner: Box::new(inner), changelog_mode })
         }
         _ => Err(SqlDiagnostic::new(cursor.span(), "Unsupported statement in EXPLAIN")
             .with_hint("EXPLAIN takes SELECT, INSERT and STATEMENT SET.")),
+    }
+}
+
+/// One of EXPLAIN's details; those that our plans have nothing to say to are refused.
+fn detail(cursor: &mut Cursor) -> SqlResult<Option<&'static str>> {
+    const LACKING: &[(&str, &str)] = &[
+        ("ESTIMATED_COST", "Plans do not depend on costs; write EXPLAIN, or EXPLAIN CHANGELOG_MODE."),
+        ("PLAN_ADVICE", "Advice is about state, which these plans do not keep; write EXPLAIN."),
+        ("JSON_EXECUTION_PLAN", "Write EXPLAIN alone; the running job's plan is at /jobs/<id>/plan."),
+    ];
+    match LACKING.iter().find(|(word, _)| cursor.peek_word(word)) {
+        Some((word, hint)) => {
+            Err(SqlDiagnostic::new(cursor.span(), format!("{word} is not supported")).with_hint(*hint))
+        }
+        None => Ok(cursor.eat_words(&["CHANGELOG_MODE"]).then_some("CHANGELOG_MODE")),
     }
 }
 

@@ -13,7 +13,10 @@ use super::{CompileContext, JobPlan, plan};
 use crate::analyzer::query::{Binder, Query};
 use crate::catalog::{Catalog, Source, View, show};
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::parser::ast::{Alter, Change, CreateView, Insert, Parsed, Show, Shown, Spanned, Statement};
+use crate::parser::ast::{
+    Alter, Change, Column, ColumnKind, CreateTableAs, CreateView, Insert, Parsed, Show, Shown, Spanned, Statement,
+    WrittenType,
+};
 use crate::parser::hints::Hints;
 use crate::types::zone::Zone;
 use crate::types::{DataType, LogicalType};
@@ -137,6 +140,9 @@ impl Session {
             Statement::RemoveJar(path) => drop(self.jars.remove(&path.value)),
             Statement::Drop(drop) => self.catalog.drop(drop)?,
             Statement::CreateTable(table) => self.catalog.create_table(table, source)?,
+            Statement::CreateTableAs(create) => {
+                return Ok(Outcome::Jobs(vec![self.create_table_as(create, hints, source)?]));
+            }
             Statement::CreateView(view) => self.create_view(view, hints, source)?,
             Statement::Alter(alter) => self.alter(alter, hints)?,
             Statement::CreateDatabase { name, if_not_exists } => self.catalog.create_database(name, *if_not_exists)?,
@@ -147,7 +153,7 @@ impl Session {
             Statement::UseCatalog(name) => self.catalog.use_catalog(name)?,
             Statement::Show(show) => return self.show(show).map(Outcome::Table),
             Statement::Describe(name) => return show::describe(&self.catalog, name).map(Outcome::Table),
-            Statement::Explain(inner) => return self.explain(inner, hints),
+            Statement::Explain { inner, changelog_mode } => return self.explain(inner, hints, *changelog_mode),
             Statement::Insert(insert) => return Ok(Outcome::Jobs(vec![self.job(insert, hints, true)?])),
             Statement::StatementSet(inserts) => return self.statement_set(inserts, hints).map(Outcome::Jobs),
             Statement::Query(query) => {
@@ -187,6 +193,33 @@ impl Session {
         let columns = view.columns.clone();
         let object = View { columns, query: view.query.clone(), hints: Arc::clone(hints), schema };
         self.catalog.create_view(&view.name, (view.temporary, view.if_not_exists), object, source)
+    }
+
+    /// `CREATE TABLE … AS SELECT …`: a table with the query's columns, and the job that fills it.
+    fn create_table_as(
+        &mut self,
+        create: &CreateTableAs,
+        hints: &Arc<Hints>,
+        source: Option<Source>,
+    ) -> SqlResult<JobPlan> {
+        let query = self.select(&create.query, hints)?;
+        let mut table = create.table.clone();
+        table.columns = query
+            .schema()
+            .into_iter()
+            .map(|(name, data_type)| written_column(&name, data_type, table.name.span))
+            .collect::<SqlResult<_>>()?;
+        let before = self.catalog.clone();
+        self.catalog.create_table(&table, source)?;
+        let insert = Insert {
+            table: table.name,
+            columns: Vec::new(),
+            partition: Vec::new(),
+            query: create.query.clone(),
+            span: create.span,
+        };
+        // A table that cannot be filled is not created.
+        self.job(&insert, hints, true).inspect_err(|_| self.catalog = before)
     }
 
     fn alter(&mut self, alter: &Alter, hints: &Arc<Hints>) -> SqlResult<()> {
@@ -249,7 +282,7 @@ impl Session {
         Ok(jobs)
     }
 
-    fn explain(&mut self, inner: &Statement, hints: &Arc<Hints>) -> SqlResult<Outcome> {
+    fn explain(&mut self, inner: &Statement, hints: &Arc<Hints>, changelog_mode: bool) -> SqlResult<Outcome> {
         let mut text = String::new();
         let known = self.names.clone();
         let jobs = match inner {
@@ -258,12 +291,19 @@ impl Session {
             Statement::Query(query) => {
                 let query = self.select(query, hints)?;
                 text = super::bounded::explain(&query);
+                if changelog_mode {
+                    // What keeps state is answered over constants alone, and they are only inserted.
+                    let graph = insert::select(query, Collected::default(), &self.context);
+                    let mode = graph.map_or("I", |graph| graph.changelog_mode());
+                    text = text.lines().map(|line| super::plan::with_mode(line, Some(mode)) + "\n").collect();
+                }
                 Vec::new()
             }
             _ => Vec::new(),
         };
         self.names = known;
-        jobs.iter().for_each(|job| text.push_str(&job.explain()));
+        let explained = |job: &JobPlan| if changelog_mode { job.explain_changes() } else { job.explain() };
+        jobs.iter().for_each(|job| text.push_str(&explained(job)));
         Ok(Outcome::Table(TableResult::texts("result", [text])))
     }
 
@@ -279,4 +319,13 @@ impl Session {
         }
         show::show(&self.catalog, show)
     }
+}
+
+/// A column as CREATE TABLE would have it.
+fn written_column(name: &str, data_type: DataType, span: sqlparser::tokenizer::Span) -> SqlResult<Column> {
+    let name = sqlparser::ast::Ident::with_quote('`', name);
+    let nullable = data_type.nullable;
+    let data_type = crate::parser::parse_type(&data_type.kind.to_string())?;
+    let written = WrittenType { data_type, span, nullable };
+    Ok(Column { name, kind: ColumnKind::Physical(written), comment: None })
 }

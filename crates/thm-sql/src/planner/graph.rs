@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::ArrayRef;
 use parking_lot::Mutex;
@@ -12,7 +13,7 @@ use crate::analyzer::LookupHint;
 use crate::catalog::PhysicalColumn;
 use crate::connector::datagen::DatagenTable;
 use crate::connector::jdbc::JdbcTable;
-use crate::connector::kafka::{Partitioner, Startup, Stop};
+use crate::connector::kafka::{Partitioner, Startup, Stop, Topics};
 use crate::expr::Expr;
 use crate::format::{Field, Format, JsonOptions, ValueFormat};
 use crate::types::zone::Zone;
@@ -90,7 +91,7 @@ pub(crate) enum SourceKind {
 /// Topics that are read.
 #[derive(Debug)]
 pub(crate) struct TopicSource {
-    pub topics: Vec<String>,
+    pub topics: Topics,
     pub value: Format,
     /// Format of the key, if columns come from it.
     pub key: Option<Format>,
@@ -112,18 +113,39 @@ impl SourceNode {
         }
     }
 
-    /// Topics that are read.
+    /// Names of the topics that are read, if they are named.
     pub fn topics(&self) -> &[String] {
         match &self.kind {
-            SourceKind::Topics(topics) => &topics.topics,
+            SourceKind::Topics(topics) => &topics.topics.names,
             _ => &[],
         }
+    }
+
+    /// The pattern of the topics that are read, if they are not named.
+    pub fn pattern(&self) -> Option<&str> {
+        match &self.kind {
+            SourceKind::Topics(topics) => topics.topics.pattern.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Pause between looks for new topics and partitions; none if it ends, or is told not to look.
+    pub fn discovery(&self) -> Option<Duration> {
+        match &self.kind {
+            SourceKind::Topics(topics) if topics.stop == Stop::Unbounded => topics.topics.discovery,
+            _ => None,
+        }
+    }
+
+    /// Whether it never ends.
+    pub fn is_unbounded(&self) -> bool {
+        matches!(&self.kind, SourceKind::Topics(topics) if topics.stop == Stop::Unbounded)
     }
 
     /// What stands behind the table, for people.
     pub fn place(&self) -> String {
         match &self.kind {
-            SourceKind::Topics(topics) => topics.topics.join(";"),
+            SourceKind::Topics(topics) => topics.topics.place(),
             SourceKind::Values { rows, .. } => format!("{} rows", rows.len()),
             SourceKind::Files { path, .. } => path.display().to_string(),
             SourceKind::Datagen(_) => "datagen".to_owned(),
@@ -131,7 +153,25 @@ impl SourceNode {
     }
 }
 
+impl Branch {
+    /// Which changes its rows are, as Flink writes it.
+    pub fn changelog_mode(&self) -> &'static str {
+        match &self.source.kind {
+            _ if !self.source.changes() => "I",
+            SourceKind::Topics(topics) if topics.upsert && !topics.retract => "UA,D",
+            SourceKind::Topics(topics) if !topics.retract => "I,UA,D",
+            _ => "I,UB,UA,D",
+        }
+    }
+}
+
 impl Graph {
+    /// Which changes reach the sink.
+    pub fn changelog_mode(&self) -> &'static str {
+        let modes = self.branches.iter().map(Branch::changelog_mode);
+        modes.max_by_key(|mode| mode.len()).unwrap_or("I")
+    }
+
     /// Names of the columns that expressions of a branch read, for people.
     pub fn names(&self, branch: usize) -> Vec<String> {
         let branch = &self.branches[branch];

@@ -291,7 +291,11 @@ fn database(lookup: &Lookup, jdbc: &JdbcTable) -> SqlResult<Feed> {
             }
         }
     }
-    if let Some(column) = lookup.table.physical.iter().find(|column| column.data_type.kind.is_nested()) {
+    let unreadable = |kind: LogicalType| match kind {
+        LogicalType::Array(element) => element.kind.is_nested(),
+        kind => kind.is_nested(),
+    };
+    if let Some(column) = lookup.table.physical.iter().find(|column| unreadable(column.data_type.kind)) {
         let message = format!("column '{}' of type {} cannot be read by a look-up", column.name, column.data_type.kind);
         return Err(SqlDiagnostic::new(lookup.span, message).with_hint("Declare it as STRING, or leave it out."));
     }

@@ -19,7 +19,9 @@ mod session;
 mod sink;
 
 pub use execute::{Outcome, Selection, Session, TableResult};
-pub(crate) use graph::{Branch, Feed, Graph, LookupNode, SinkKind, SourceKind, SourceNode, StepNode, TopicSink};
+pub(crate) use graph::{
+    Branch, Feed, Graph, LookupNode, SinkKind, SourceKind, SourceNode, StepNode, TopicSink, TopicSource,
+};
 pub use graph::{Collected, CollectedRows};
 pub use plan::JobPlan;
 pub use restart::Restart;

@@ -76,7 +76,28 @@ impl JobPlan {
         format!("job:{}", self.name)
     }
 
-    /// Topics that the job reads: those of the streams, then those of the look-ups.
+    /// Patterns of the topics that the job reads beside [`Self::source_topics`].
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.graph.branches.iter().filter_map(|branch| branch.source.pattern())
+    }
+
+    /// Whether it looks for topics by pattern.
+    #[must_use]
+    pub fn has_patterns(&self) -> bool {
+        self.patterns().next().is_some()
+    }
+
+    /// Whether a topic is one that a pattern of the job finds.
+    #[must_use]
+    pub fn finds(&self, topic: &str) -> bool {
+        let of_branch = |branch: &Branch| match &branch.source.kind {
+            super::graph::SourceKind::Topics(topics) => topics.topics.pattern.is_some() && topics.topics.has(topic),
+            _ => false,
+        };
+        self.graph.branches.iter().any(of_branch)
+    }
+
+    /// Topics that the job reads and names: those of the streams, then those of the look-ups.
     #[must_use]
     pub fn source_topics(&self) -> Vec<&str> {
         let streams = self.graph.branches.iter().flat_map(|branch| branch.source.topics());
@@ -93,6 +114,16 @@ impl JobPlan {
     /// The plan for people.
     #[must_use]
     pub fn explain(&self) -> String {
+        self.explained(false)
+    }
+
+    /// The plan for people; each node says which changes it gives.
+    #[must_use]
+    pub fn explain_changes(&self) -> String {
+        self.explained(true)
+    }
+
+    fn explained(&self, changes: bool) -> String {
         let sink = &self.graph.sink;
         let mut out = String::new();
         let mode = match &sink.kind {
@@ -105,14 +136,17 @@ impl JobPlan {
         let _ = writeln!(out, "Job {} ({})", self.name, self.id());
         let kind = if sink.topic().is_some() { "topic" } else { "to" };
         let (table, place, key) = (&sink.table, sink.place(), key.join(", "));
-        let _ = writeln!(out, "Sink(table=[{table}], {kind}=[{place}], mode=[{mode}], key=[{key}])");
+        let line = format!("Sink(table=[{table}], {kind}=[{place}], mode=[{mode}], key=[{key}])");
+        // As in Flink: nothing comes after a sink.
+        let _ = writeln!(out, "{}", with_mode(&line, changes.then_some("NONE")));
         let mut indent = String::new();
         if self.graph.branches.len() > 1 {
-            let _ = writeln!(out, "+- Union(all=[true], branches=[{}])", self.graph.branches.len());
+            let line = format!("+- Union(all=[true], branches=[{}])", self.graph.branches.len());
+            let _ = writeln!(out, "{}", with_mode(&line, changes.then(|| self.graph.changelog_mode())));
             indent.push_str("   ");
         }
         for branch in &self.graph.branches {
-            self.explain_branch(&mut out, &indent, branch);
+            self.explain_branch(&mut out, &indent, branch, changes.then(|| branch.changelog_mode()));
         }
         out.push_str(match &sink.kind {
             SinkKind::Topic(_) => "Delivery: exactly once, from log to log\n",
@@ -121,8 +155,9 @@ impl JobPlan {
         out
     }
 
-    fn explain_branch(&self, out: &mut String, indent: &str, branch: &Branch) {
-        let _ = writeln!(out, "{indent}+- Calc(select=[{}])", names(&self.graph.sink.columns));
+    fn explain_branch(&self, out: &mut String, indent: &str, branch: &Branch, mode: Option<&str>) {
+        let calc = format!("+- Calc(select=[{}])", names(&self.graph.sink.columns));
+        let _ = writeln!(out, "{indent}{}", with_mode(&calc, mode));
         for step in branch.steps.iter().rev() {
             let line = match step {
                 StepNode::Filter(_) => "Filter".to_owned(),
@@ -141,7 +176,7 @@ impl JobPlan {
                     format!("LookupJoin(table=[{}], type=[{kind}], {feed})", lookup.table)
                 }
             };
-            let _ = writeln!(out, "{indent}   +- {line}");
+            let _ = writeln!(out, "{indent}   +- {}", with_mode(&line, mode));
         }
         let source = &branch.source;
         let detail = match &source.kind {
@@ -154,7 +189,17 @@ impl JobPlan {
             ),
             _ => format!("from=[{}]", source.place()),
         };
-        let _ = writeln!(out, "{indent}      +- Source(table=[{}], {detail})", source.table);
+        let line = format!("+- Source(table=[{}], {detail})", source.table);
+        let _ = writeln!(out, "{indent}      {}", with_mode(&line, mode));
+    }
+}
+
+/// A node's line with what it gives.
+pub(super) fn with_mode(line: &str, mode: Option<&str>) -> String {
+    match (mode, line.strip_suffix(')')) {
+        (None, _) => line.to_owned(),
+        (Some(mode), Some(open)) => format!("{open}, changelogMode=[{mode}])"),
+        (Some(mode), None) => format!("{line}(changelogMode=[{mode}])"),
     }
 }
 

@@ -72,3 +72,21 @@ fn csv_has_no_maps() {
         "CREATE TABLE t (a MAP<STRING, INT>) WITH ('connector' = 'filesystem', 'path' = '/x', 'format' = 'csv');";
     assert!(message(text).contains("Unsupported type 'MAP<STRING, INT>' for field 'a'."), "{}", message(text));
 }
+
+#[test]
+fn a_full_cache_is_what_it_is_in_flink() {
+    let with = |more: &str| {
+        compiled(&format!(
+            "CREATE TABLE e (id INT, pt AS PROCTIME()) WITH ('connector' = 'kafka', 'topic' = 't', 'format' = 'json',
+               'properties.bootstrap.servers' = 'x', 'scan.startup.mode' = 'earliest-offset');
+             CREATE TABLE d (id INT, tags ARRAY<STRING>) WITH ('connector' = 'jdbc', 'url' = 'jdbc:postgresql://h/d',
+               'table-name' = '(SELECT 1 AS id, tags FROM x WHERE true) AS x', 'lookup.cache' = 'FULL' {more});
+             CREATE TABLE o (a INT) WITH ('connector' = 'blackhole');
+             INSERT INTO o SELECT e.id FROM e JOIN d FOR SYSTEM_TIME AS OF e.pt ON d.id = e.id;"
+        ))
+    };
+    let script = with("").unwrap();
+    assert_eq!(script.notices, ["option 'lookup.cache = FULL' of table d has no effect here"]);
+    let said = with(", 'lookup.full-cache.reload-strategy' = 'PERIODIC'").unwrap_err().message().to_owned();
+    assert!(said.starts_with("Unsupported options found for 'jdbc'."), "{said}");
+}

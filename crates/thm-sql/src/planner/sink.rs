@@ -32,7 +32,7 @@ pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
             let key: Vec<(usize, String)> = table.primary_key.iter().map(stripped).collect();
             let fields = all(if upsert.except_key { &table.primary_key } else { &[] });
             let topic = TopicSink {
-                topic: upsert.topics[0].clone(),
+                topic: upsert.topics.names[0].clone(),
                 key: Some((upsert.key.clone(), key)),
                 value: upsert.value.clone(),
                 fields,
@@ -53,7 +53,7 @@ pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
             });
             let left_out = kafka.key.as_ref().filter(|_| kafka.except_key).map_or(&[][..], |key| &key.fields);
             let topic = TopicSink {
-                topic: kafka.topics[0].clone(),
+                topic: kafka.topics.names[0].clone(),
                 key,
                 value: kafka.value.clone(),
                 fields: all(left_out),
@@ -181,15 +181,6 @@ pub(super) fn check_changes(graph: &mut Graph, span: Span) -> SqlResult<()> {
         }
         // Files give old rows in any case.
         let SourceKind::Topics(topics) = &mut branch.source.kind else { continue };
-        let client = matches!(sink.kind, SinkKind::Collect(_));
-        if needs_old && topics.upsert && !client {
-            let message = format!(
-                "Table sink '{}' needs the old rows of '{}', which would have to be kept: that is not supported yet",
-                sink.path, branch.source.table
-            );
-            return Err(SqlDiagnostic::new(span, message)
-                .with_hint("Write to an 'upsert-kafka' table, which takes changes by key."));
-        }
         // Without the key's columns in the source's key, changes are followed by the old row; and what a row was unnested
         // to can only be taken back from it.
         let unnests = branch.steps.iter().any(|step| matches!(step, StepNode::Unnest { .. }));

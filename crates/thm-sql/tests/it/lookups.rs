@@ -67,10 +67,11 @@ impl Server {
 }
 
 const USERS: &str = "CREATE TABLE users (id uuid, n int, name varchar(20), code char(4), score numeric(10,3),
-    seen timestamptz, active boolean, raw bytea);
+    seen timestamptz, active boolean, raw bytea, marks timestamptz[]);
   INSERT INTO users VALUES
-    ('00000001-1111-1111-1111-111111111111', 1, 'Ann', 'x', 12.345, '2024-01-02 03:04:05.678901+02', true, '\\x4142'),
-    ('00000002-1111-1111-1111-111111111111', 2, NULL, NULL, NULL, NULL, NULL, NULL);
+    ('00000001-1111-1111-1111-111111111111', 1, 'Ann', 'x', 12.345, '2024-01-02 03:04:05.678901+02', true, '\\x4142',
+      '{NULL,2024-01-02 03:04:05.6+02}'),
+    ('00000002-1111-1111-1111-111111111111', 2, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
   CREATE TABLE visits (user_id int, place text);
   INSERT INTO visits VALUES (1, 'home'), (1, 'work'), (2, 'away');";
 
@@ -118,8 +119,8 @@ async fn end(manager: &JobManager, id: &str) {
 }
 
 const BY_ID: &str = "SELECT CONCAT_WS('|', CAST(c.id AS STRING), t.name, t.code, CAST(t.score AS STRING), CAST(t.seen AS STRING), \
-     CAST(t.active AS STRING), CAST(t.raw AS STRING)) FROM clicks c LEFT JOIN t FOR SYSTEM_TIME AS OF c.pt ON t.id = c.user_id";
-const COLUMNS: &str = "id STRING, name STRING, code STRING, score DECIMAL(8, 2), seen TIMESTAMP(3), active BOOLEAN, raw BYTES, \
+     CAST(t.active AS STRING), CAST(t.raw AS STRING), CAST(t.marks[2] AS STRING)) FROM clicks c LEFT JOIN t FOR SYSTEM_TIME AS OF c.pt ON t.id = c.user_id";
+const COLUMNS: &str = "id STRING, name STRING, code STRING, score DECIMAL(8, 2), seen TIMESTAMP(3), active BOOLEAN, raw BYTES, marks ARRAY<TIMESTAMP(1)>, \
      PRIMARY KEY (id) NOT ENFORCED) WITH ('table-name' = 'users'";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +134,7 @@ async fn rows_come_from_the_database_in_the_order_of_the_stream() {
     click(&bench, &[(1, 2), (2, 1), (3, 9), (4, 1)]).await;
     let manager = bench.manager();
     let id = manager.submit(plan).unwrap();
-    let ann = "Ann|x   |12.35|2024-01-02 01:04:05.678|TRUE|AB";
+    let ann = "Ann|x   |12.35|2024-01-02 01:04:05.678|TRUE|AB|2024-01-02 01:04:05.6";
     assert_eq!(lines(&bench, 4).await, ["1".to_owned(), format!("2|{ann}"), "3".to_owned(), format!("4|{ann}")]);
     end(&manager, &id).await;
     assert_eq!(server.scans("users").await, 1, "one query for all keys of a batch");

@@ -5,6 +5,7 @@ mod crash;
 mod deviations;
 mod fixture;
 mod functions;
+mod inputs;
 mod jobs;
 mod lookups;
 mod versions;

@@ -159,12 +159,15 @@ async fn select(session: &Session, selection: &Selection, bootstrap: &str) -> Re
 async fn copied(job: &JobPlan, bootstrap: &str) -> Result<Arc<MemoryLog>> {
     let log = Arc::new(MemoryLog::new());
     let mut ends = std::collections::BTreeMap::new();
-    let topics = job.source_topics();
-    if topics.is_empty() {
+    let mut topics: Vec<String> = job.source_topics().into_iter().map(str::to_owned).collect();
+    if topics.is_empty() && !job.has_patterns() {
         return Ok(log);
     }
     let mut client = KafkaClient::connect(bootstrap).await?;
-    for topic in topics {
+    if job.has_patterns() {
+        topics.extend(client.topics(None).await?.into_iter().map(|topic| topic.name).filter(|name| job.finds(name)));
+    }
+    for topic in topics.iter().map(String::as_str) {
         let known = client.topics(Some(topic)).await?;
         let partitions = u32::try_from(known.first().map_or(1, |topic| topic.partitions).max(1))?;
         log.create_topic(&TopicSpec { partitions, ..TopicSpec::new(topic) }).await?;

@@ -13,11 +13,13 @@ use crate::error::{SqlDiagnostic, SqlResult};
 use crate::types::LogicalType;
 
 mod address;
+mod array_text;
 mod session;
 mod statement;
 mod table_name;
 
 pub use address::Address;
+pub(crate) use array_text::elements;
 pub(crate) use session::{Answer, Asked, Database};
 
 /// A `jdbc` table.
@@ -81,7 +83,7 @@ pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn], usage:
     })?;
     let connect_timeout = connect_timeout(options)?;
     options.without_effect(&["sink.buffer-flush.max-rows", "sink.buffer-flush.interval", "sink.max-retries"]);
-    options.without_effect(&["sink.parallelism"]);
+    options.without_effect(&["sink.parallelism", "filter.handling.policy"]);
     let source = table_name::read(&name)?;
     let inside = columns.iter().map(|column| source.column(&column.name, &name)).collect::<SqlResult<_>>()?;
     Ok(JdbcTable {
@@ -117,7 +119,11 @@ fn connect_timeout(options: &mut Options<'_>) -> SqlResult<Duration> {
 /// What PostgreSQL has no type for.
 fn check_types(options: &Options<'_>, columns: &[PhysicalColumn]) -> SqlResult<()> {
     for PhysicalColumn { name, data_type } in columns {
-        let message = match data_type.kind {
+        let element = match data_type.kind {
+            LogicalType::Array(element) => element.kind,
+            kind => kind,
+        };
+        let message = match element {
             LogicalType::Map(_) | LogicalType::Row(_) | LogicalType::Multiset(_) => {
                 format!("The PostgreSQL dialect doesn't support type: {}.", data_type.kind)
             }
@@ -162,8 +168,9 @@ fn cache(options: &mut Options<'_>) -> SqlResult<Option<Cache>> {
         }
     };
     if full {
-        return Err(SqlDiagnostic::new(span, "'lookup.cache' = 'FULL' is not supported")
-            .with_hint("Let a source capture the table: then the whole of it is at hand and never stale."));
+        // Flink's connector takes the word, has none of the options of a full cache, and asks for every key.
+        options.refuse("jdbc", "lookup.full-cache.")?;
+        options.note("lookup.cache = FULL".to_owned());
     }
     // Of the two generations of options one counts, as in Flink: the new one with `lookup.cache` = `PARTIAL`.
     const NEW: [&str; 5] = [

@@ -88,6 +88,8 @@ fn as_text(column: &Described) -> String {
         Type::BPCHAR => format!("CASE WHEN {name} IS NOT NULL THEN format('%s', {name}) END"),
         Type::TIMESTAMPTZ => format!("({name} AT TIME ZONE 'UTC')::text"),
         Type::BYTEA => format!("encode({name}, 'hex')"),
+        // The session's zone is UTC.
+        Type::TIMESTAMPTZ_ARRAY => format!("{name}::timestamp[]::text"),
         _ => format!("{name}::text"),
     }
 }

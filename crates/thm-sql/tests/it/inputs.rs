@@ -1,0 +1,227 @@
+//! What a job reads: topics by pattern, topics that come later, one topic in several branches, and the old rows of an
+//! `upsert-kafka` topic. Whatever happens, each record counts once.
+
+use std::time::{Duration, Instant};
+
+use thm_api::{Log, TopicSpec};
+use thm_sql::{JobManager, JobState};
+
+use crate::fixture::{Bench, plan, reach, records};
+
+/// Checkpoints come by order only: at stop, and when a job starts.
+const RARELY: &str = "SET 'execution.checkpointing.interval' = '1h';\n";
+
+fn table(name: &str, columns: &str, options: &str) -> String {
+    format!("CREATE TABLE {name} ({columns}) WITH ('properties.bootstrap.servers' = 'x', {options});\n")
+}
+
+/// All that `SELECT v, topic` gives from topics of a pattern.
+fn by_pattern(startup: &str) -> String {
+    let source = format!(
+        "'connector' = 'kafka', 'topic-pattern' = 'in\\.[a-z]+', 'format' = 'json', 'scan.startup.mode' = '{startup}',
+         'scan.topic-partition-discovery.interval' = '10ms'"
+    );
+    let sink = "'connector' = 'kafka', 'topic' = 'out', 'format' = 'csv'";
+    format!(
+        "{RARELY}{}{}INSERT INTO o SELECT v, topic FROM i;",
+        table("i", "v INT, topic STRING METADATA VIRTUAL", &source),
+        table("o", "v INT, topic STRING", sink)
+    )
+}
+
+async fn create(bench: &Bench, topics: &[&str]) {
+    for topic in topics {
+        bench.log.create_topic(&TopicSpec::new(*topic)).await.unwrap();
+    }
+}
+
+async fn put(bench: &Bench, topic: &str, numbers: std::ops::Range<i32>) {
+    let values: Vec<String> = numbers.map(|v| format!("{{\"v\":{v}}}")).collect();
+    let values: Vec<_> = values.iter().map(|value| (None, Some(value.as_str()))).collect();
+    bench.foreign(topic, &values).await;
+}
+
+/// Values of a topic as soon as there are so many.
+async fn values(bench: &Bench, topic: &str, count: usize) -> Vec<String> {
+    let begun = Instant::now();
+    loop {
+        let found = records(&*bench.log, topic).await;
+        if found.len() >= count {
+            let text = |bytes: &Option<bytes::Bytes>| {
+                bytes.as_ref().map_or("null".into(), |bytes| String::from_utf8_lossy(bytes).into_owned())
+            };
+            return found.iter().map(|record| text(&record.value)).collect();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "only {} of {count}", found.len());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn stop(manager: &JobManager) {
+    tokio::task::block_in_place(|| manager.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_of_a_pattern_are_found_while_the_job_runs_and_each_record_counts_once() {
+    let bench = Bench::new().await;
+    let manager = bench.manager();
+    let id = manager.submit(plan(&by_pattern("earliest-offset"))).unwrap();
+    reach(&manager, &id, JobState::Running).await;
+    create(&bench, &["in.b", "in.b.not", "xin.b"]).await;
+    for topic in ["in.b", "in.b.not", "xin.b"] {
+        put(&bench, topic, 0..2).await;
+    }
+    assert_eq!(values(&bench, "out", 2).await, ["0,in.b", "1,in.b"]);
+    // Sorted before the one that is read already: its progress must not be taken for the other's.
+    create(&bench, &["in.a"]).await;
+    put(&bench, "in.a", 2..4).await;
+    put(&bench, "in.b", 4..5).await;
+    let mut all = values(&bench, "out", 5).await;
+    all.sort();
+    assert_eq!(all, ["0,in.b", "1,in.b", "2,in.a", "3,in.a", "4,in.b"]);
+    assert_eq!(manager.job(&id).unwrap().state, JobState::Running);
+    // Killed: all is read again from the checkpoint before.
+    manager.cancel(&id).unwrap();
+    reach(&manager, &id, JobState::Canceled).await;
+    let again = bench.manager();
+    again.submit(plan(&by_pattern("earliest-offset"))).unwrap();
+    put(&bench, "in.a", 5..6).await;
+    let all = values(&bench, "out", 6).await;
+    assert_eq!(all[5..], ["5,in.a"], "{all:?}");
+    stop(&again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_comes_later_is_read_from_its_start_wherever_the_others_began() {
+    let bench = Bench::new().await;
+    create(&bench, &["in.a"]).await;
+    put(&bench, "in.a", 0..2).await;
+    let manager = bench.manager();
+    let id = manager.submit(plan(&by_pattern("latest-offset"))).unwrap();
+    while manager.job(&id).unwrap().checkpoints.completed == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    put(&bench, "in.a", 2..3).await;
+    assert_eq!(values(&bench, "out", 1).await, ["2,in.a"]);
+    stop(&manager);
+    // While it does not run.
+    create(&bench, &["in.b"]).await;
+    put(&bench, "in.b", 3..5).await;
+    let again = bench.manager();
+    again.submit(plan(&by_pattern("latest-offset"))).unwrap();
+    assert_eq!(values(&bench, "out", 3).await, ["2,in.a", "3,in.b", "4,in.b"]);
+    stop(&again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn branches_that_read_one_topic_go_on_each_from_its_own_place() {
+    let bench = Bench::new().await;
+    create(&bench, &["in"]).await;
+    put(&bench, "in", 0..3).await;
+    let source = "'connector' = 'kafka', 'topic' = 'in', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset'";
+    let text = format!(
+        "{RARELY}{}{}INSERT INTO o SELECT v, 'x' FROM i UNION ALL SELECT v, 'y' FROM i;",
+        table("i", "v INT", source),
+        table("o", "v INT, branch STRING", "'connector' = 'kafka', 'topic' = 'out', 'format' = 'csv'")
+    );
+    let manager = bench.manager();
+    let id = manager.submit(plan(&text)).unwrap();
+    values(&bench, "out", 6).await;
+    stop(&manager);
+    // As if the first branch had been ahead when the checkpoint came, and the output's own memory of it were gone.
+    let stored = format!("sql/{id}/checkpoint");
+    let mut checkpoint: serde_json::Value =
+        serde_json::from_slice(&bench.state.get(&stored).unwrap().unwrap()).unwrap();
+    let inputs = checkpoint["inputs"].as_array_mut().unwrap();
+    assert_eq!(inputs.len(), 2);
+    for (input, (role, offset)) in inputs.iter_mut().zip([(0, 3), (1, 1)]) {
+        assert_eq!(input["role"]["stream"], role, "{input}");
+        input["offset"] = offset.into();
+    }
+    bench.state.put(&stored, checkpoint.to_string().as_bytes()).unwrap();
+    bench.log.delete_topic("out").await.unwrap();
+    let again = bench.manager();
+    again.submit(plan(&text)).unwrap();
+    assert_eq!(values(&bench, "out", 2).await, ["1,y", "2,y"]);
+    stop(&again);
+}
+
+const CHANGELOG: &str = "'connector' = 'kafka', 'topic' = 'out', 'format' = 'debezium-json'";
+
+fn upserts(sink: &str, columns: &str) -> String {
+    let source = "'connector' = 'upsert-kafka', 'topic' = 'in', 'key.format' = 'json', 'value.format' = 'json'";
+    let source = table("i", "k INT, v STRING, PRIMARY KEY (k) NOT ENFORCED", source);
+    format!(
+        "SET 'pipeline.name' = 'changes';\n{RARELY}{source}{}INSERT INTO o SELECT k, v FROM i;",
+        table("o", columns, sink)
+    )
+}
+
+async fn upsert(bench: &Bench, key: i32, value: Option<&str>) {
+    let (key, value) = (format!("{{\"k\":{key}}}"), value.map(|v| format!("{{\"k\":{key},\"v\":\"{v}\"}}")));
+    bench.foreign("in", &[(Some(&key), value.as_deref())]).await;
+}
+
+fn change(op: char, key: i32, value: &str) -> String {
+    let row = format!("{{\"k\":{key},\"v\":\"{value}\"}}");
+    let (before, after) = if op == 'd' { (row.as_str(), "null") } else { ("null", row.as_str()) };
+    format!("{{\"before\":{before},\"after\":{after},\"op\":\"{op}\"}}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_rows_of_an_upsert_topic_are_known_after_a_restart() {
+    let bench = Bench::new().await;
+    create(&bench, &["in"]).await;
+    let text = upserts(CHANGELOG, "k INT, v STRING");
+    upsert(&bench, 1, Some("a")).await;
+    upsert(&bench, 2, Some("b")).await;
+    let manager = bench.manager();
+    let id = manager.submit(plan(&text)).unwrap();
+    values(&bench, "out", 2).await;
+    stop(&manager);
+    for round in 0..2 {
+        if round == 0 {
+            upsert(&bench, 1, Some("c")).await;
+            upsert(&bench, 1, Some("c")).await;
+            upsert(&bench, 2, None).await;
+            upsert(&bench, 3, None).await;
+        }
+        let manager = bench.manager();
+        manager.submit(plan(&text)).unwrap();
+        let all = values(&bench, "out", 5).await;
+        let wanted =
+            [change('c', 1, "a"), change('c', 2, "b"), change('d', 1, "a"), change('c', 1, "c"), change('d', 2, "b")];
+        assert_eq!(all, wanted, "round {round}");
+        // Killed: the same records come again, as changes of the rows of then.
+        manager.cancel(&id).unwrap();
+        reach(&manager, &id, JobState::Canceled).await;
+    }
+    upsert(&bench, 1, Some("d")).await;
+    let manager = bench.manager();
+    manager.submit(plan(&text)).unwrap();
+    let all = values(&bench, "out", 7).await;
+    assert_eq!(all[5..], [change('d', 1, "c"), change('c', 1, "d")]);
+    stop(&manager);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_needs_old_rows_does_not_go_on_from_one_that_kept_none() {
+    let bench = Bench::new().await;
+    create(&bench, &["in", "out"]).await;
+    upsert(&bench, 1, Some("a")).await;
+    let by_key = "'connector' = 'upsert-kafka', 'topic' = 'out', 'key.format' = 'json', 'value.format' = 'json'";
+    let unkeyed = "'connector' = 'kafka', 'topic' = 'out', 'key.format' = 'json', 'key.fields' = 'k', 'value.format' = 'debezium-json'";
+    let manager = bench.manager();
+    let id = manager.submit(plan(&upserts(by_key, "k INT, v STRING, PRIMARY KEY (k) NOT ENFORCED"))).unwrap();
+    values(&bench, "out", 1).await;
+    stop(&manager);
+    let changed = plan(&upserts(unkeyed, "k INT NOT NULL, v STRING"));
+    assert_eq!(changed.id(), id);
+    manager.submit(changed.clone()).unwrap();
+    let status = reach(&manager, &id, JobState::Failed).await;
+    assert!(status.exception.unwrap().contains("needs the old rows of in-0"));
+    assert!(status.hint.unwrap().contains("--from earliest"));
+    manager.submit_from(changed, Some(thm_sql::From::Earliest)).unwrap();
+    assert_eq!(values(&bench, "out", 2).await[1], change('c', 1, "a"));
+    stop(&manager);
+}
