@@ -144,7 +144,8 @@ fn named(names: &[String], topics: &[Topic]) -> Result<Vec<Topic>> {
 
 /// Topics that a source's pattern finds now, by name.
 pub(super) fn found_by(source: &SourceNode, log: &dyn Log) -> Vec<Topic> {
-    let SourceKind::Topics(TopicSource { topics, .. }) = &source.kind else { return Vec::new() };
+    let SourceKind::Topics(read) = &source.kind else { return Vec::new() };
+    let topics = &read.topics;
     if topics.pattern.is_none() {
         return Vec::new();
     }

@@ -82,7 +82,7 @@ pub(crate) struct SourceNode {
 /// Kinds of sources.
 #[derive(Debug)]
 pub(crate) enum SourceKind {
-    Topics(TopicSource),
+    Topics(Box<TopicSource>),
     Values { types: Vec<DataType>, rows: Vec<Vec<Expr>> },
     Files { path: PathBuf, format: Format },
     Datagen(DatagenTable),

@@ -181,7 +181,7 @@ fn source(leaf: &Leaf, span: Span) -> SqlResult<SourceNode> {
                     }
                 }
             }
-            SourceKind::Topics(TopicSource {
+            SourceKind::Topics(Box::new(TopicSource {
                 topics: kafka.topics.clone(),
                 value: kafka.value.clone(),
                 key: kafka.key.as_ref().map(|key| key.format.clone()),
@@ -189,14 +189,14 @@ fn source(leaf: &Leaf, span: Span) -> SqlResult<SourceNode> {
                 stop: kafka.stop.clone(),
                 upsert: false,
                 retract: false,
-            })
+            }))
         }
         Connector::UpsertKafka(upsert) => {
             for index in &table.primary_key {
                 fields[*index].place = Place::Key;
                 fields[*index].name = strip(&fields[*index].name, &upsert.prefix);
             }
-            SourceKind::Topics(TopicSource {
+            SourceKind::Topics(Box::new(TopicSource {
                 topics: upsert.topics.clone(),
                 value: upsert.value.clone(),
                 key: Some(upsert.key.clone()),
@@ -204,7 +204,7 @@ fn source(leaf: &Leaf, span: Span) -> SqlResult<SourceNode> {
                 stop: upsert.stop.clone(),
                 upsert: true,
                 retract: false,
-            })
+            }))
         }
         Connector::Filesystem(files) => SourceKind::Files { path: files.path.clone(), format: files.format.clone() },
         Connector::Datagen(datagen) => SourceKind::Datagen(datagen.clone()),
