@@ -1,5 +1,7 @@
 //! What PostgreSQL or the connection to it reports, as an error kind: the one place that reads SQLSTATEs.
 
+use std::io;
+
 use thm_api::{Error, ErrorKind};
 
 use crate::transport::WireError;
@@ -29,16 +31,30 @@ fn kind_of_state(state: &str) -> ErrorKind {
 #[must_use]
 pub fn from_sql(error: tokio_postgres::Error, doing: &'static str, object: impl Into<String>) -> Error {
     let kind = error.code().map_or(ErrorKind::SourceUnreachable, |state| kind_of_state(state.code()));
+    if thm_tls::is_refusal(&error) {
+        return tls_refused(doing, object).with_source(error);
+    }
     with_sql_hint(Error::new(kind, doing, object), kind, error.as_db_error().map(|db| db.message())).with_source(error)
+}
+
+/// Neither side takes the other as it is: the next attempt would fail as well.
+fn tls_refused(doing: &'static str, object: impl Into<String>) -> Error {
+    Error::new(ErrorKind::SourceDenied, doing, object).with_hint(
+        "Correct database.sslmode, or database.sslrootcert, which must vouch for the server's certificate; a server that \
+         asks for a certificate wants database.sslcert and database.sslkey.",
+    )
 }
 
 /// An error of the replication session.
 #[must_use]
 pub fn from_replication(error: WireError, doing: &'static str, object: impl Into<String>) -> Error {
     let (kind, message) = match &error {
+        WireError::Io(io) if thm_tls::is_refusal(io) => return tls_refused(doing, object).with_source(error),
         WireError::Server(server) => (kind_of_error(server), Some(server.message.as_str())),
         WireError::Denied(_) => (ErrorKind::SourceDenied, None),
         WireError::Frame(_) => (ErrorKind::SourceDecode, None),
+        // Somebody who does not know the request for TLS.
+        WireError::Io(error) if error.kind() == io::ErrorKind::InvalidData => (ErrorKind::SourceDecode, None),
         WireError::Io(_) | WireError::Ended | WireError::Late(_) => (ErrorKind::SourceUnreachable, None),
     };
     with_sql_hint(Error::new(kind, doing, object), kind, message).with_source(error)

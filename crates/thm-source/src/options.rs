@@ -1,6 +1,7 @@
 //! The connector's options as a typed value, with Debezium's names and defaults.
 
 mod filter;
+mod ssl;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use thm_codec::debezium::EnvelopeVersion;
 
 pub use self::filter::{TableFilter, named_tables};
 pub(crate) use self::filter::{expression_list, expressions};
+pub use self::ssl::SslOptions;
 pub(crate) use self::validate::is_unlisted;
 pub use self::validate::validate;
 use crate::column_rules::ColumnRules;
@@ -63,6 +65,8 @@ pub enum TruncateMode {
 /// Everything the source reads from its configuration.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// How the connection is encrypted, and whom it believes.
+    pub ssl: SslOptions,
     /// Host as written; the `[hosts]` table maps it.
     pub host: String,
     /// Port as written.
@@ -162,6 +166,7 @@ impl Options {
         let status_ms: u64 = config.parse("status.update.interval.ms", 500)?;
         let envelope = choose(config, "thm.envelope", "3.7", EnvelopeVersion::parse)?;
         Ok(Self {
+            ssl: SslOptions::parse(config)?,
             host: config.require("database.hostname")?.to_owned(),
             port: config.parse("database.port", DEFAULT_PORT)?,
             user: config.require("database.user")?.to_owned(),
@@ -408,11 +413,11 @@ mod tests {
             ("table.include.list", "public.(t"),
             ("snapshot.mode", "sometimes"),
             ("slot.name", "My-Slot"),
-            ("database.sslmode", "require"),
+            ("database.sslpassword", "secret"),
             ("topic.prefix", ""),
         ]));
         let options: Vec<_> = found.iter().map(|issue| issue.option.as_str()).collect();
-        let expected = ["topic.prefix", "table.include.list", "slot.name", "snapshot.mode", "database.sslmode"];
+        let expected = ["topic.prefix", "table.include.list", "slot.name", "snapshot.mode", "database.sslpassword"];
         assert_eq!(options, expected);
     }
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use thm_api::{Error, ErrorKind, Hosts, Result};
 use tokio::task::JoinHandle;
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::failure::from_sql;
 use crate::options::Options;
@@ -43,11 +42,13 @@ impl Session {
         let object = format!("{host}:{port}/{}", options.database);
         let mut config = tokio_postgres::Config::new();
         config.host(&host).port(port).user(&options.user).dbname(&options.database);
-        config.password(options.password.expose()).ssl_mode(SslMode::Disable).application_name("thm source");
+        let tls = options.ssl.open()?;
+        config.password(options.password.expose()).ssl_mode(tls.library_mode()).application_name("thm source");
         config.connect_timeout(DEFAULT_CONNECT_TIMEOUT);
         config.options(SESSION_SETTINGS);
         let doing = "connecting to PostgreSQL";
-        let connecting = tokio::time::timeout(DEFAULT_CONNECT_TIMEOUT, config.connect(NoTls)).await;
+        let connecting =
+            tokio::time::timeout(DEFAULT_CONNECT_TIMEOUT, config.connect(tls.for_host(&options.host))).await;
         let (client, connection) = match connecting {
             Ok(connected) => connected.map_err(|error| from_sql(error, doing, object))?,
             Err(late) => return Err(Error::new(ErrorKind::SourceUnreachable, doing, object).with_source(late)),

@@ -7,17 +7,21 @@ use std::path::{Path, PathBuf};
 use thm_api::ErrorKind;
 
 /// Which of our crates a crate may use (DESIGN's table). Source, sink, sql and connect never see each other.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("thm-arrow", &[]),
     ("thm-api", &[]),
+    ("thm-tls", &["thm-api"]),
     ("thm-codec", &["thm-api"]),
-    ("thm-source", &["thm-api", "thm-codec"]),
+    ("thm-source", &["thm-api", "thm-codec", "thm-tls"]),
     ("thm-log", &["thm-api", "thm-codec"]),
-    ("thm-sql", &["thm-api", "thm-codec", "thm-log"]),
-    ("thm-sink", &["thm-api", "thm-codec"]),
+    ("thm-sql", &["thm-api", "thm-codec", "thm-log", "thm-tls"]),
+    ("thm-sink", &["thm-api", "thm-codec", "thm-tls"]),
     ("thm-connect", &["thm-api", "thm-codec", "thm-log"]),
     ("thm-dev", &["thm-api"]),
-    ("thm", &["thm-api", "thm-codec", "thm-source", "thm-log", "thm-sql", "thm-sink", "thm-connect", "thm-dev"]),
+    (
+        "thm",
+        &["thm-api", "thm-tls", "thm-codec", "thm-source", "thm-log", "thm-sql", "thm-sink", "thm-connect", "thm-dev"],
+    ),
 ];
 
 /// Longest source file. A longer one holds two ideas, or a table that wants to be data.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use thm_api::{PartitionProgress, Position, Progress, Result, SourceBatch, SourceTask, TopicPartition};
+use thm_api::{PartitionProgress, Policy, Position, Progress, Result, SourceBatch, SourceTask, TopicPartition};
 use thm_codec::record_batch;
 
 /// How long a task may take to give what was changed.
 const POLL_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two attempts at a start.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Changes of each step.
 const CHANGES: usize = 10;
 
@@ -71,6 +73,19 @@ fn expect<T>(what: &str, result: Result<T>) -> T {
     result.unwrap_or_else(|error| panic!("{what} failed: {error}"))
 }
 
+/// The database may still think that the dead one lives: the task says so, and is started again as the worker does it.
+async fn start_after_a_crash(task: &mut dyn SourceTask, durable: PartitionProgress) {
+    let started = tokio::time::timeout(POLL_PATIENCE, async {
+        loop {
+            match task.start(durable.clone()).await {
+                Err(error) if error.kind().policy() == Policy::Retry => tokio::time::sleep(RETRY_PAUSE).await,
+                result => break result,
+            }
+        }
+    });
+    expect("start after a crash", started.await.expect("a crashed session is given up in time"));
+}
+
 /// Polls until `count` records came and all of them are complete.
 async fn poll_until(task: &mut dyn SourceTask, seen: &mut Seen, count: usize) {
     let polls = tokio::time::timeout(POLL_PATIENCE, async {
@@ -120,7 +135,7 @@ pub async fn source_task(subject: &dyn SourceSubject) {
     poll_until(&mut *task, &mut seen, 3 * CHANGES).await;
     drop(task);
     let mut task = subject.task();
-    expect("start after a crash", task.start(durable).await);
+    start_after_a_crash(&mut *task, durable).await;
     let mut again = Seen::default();
     poll_until(&mut *task, &mut again, CHANGES).await;
     let lost: Vec<_> = seen.records.iter().skip(2 * CHANGES).collect();

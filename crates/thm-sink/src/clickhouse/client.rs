@@ -6,28 +6,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use thm_api::{Error, ErrorKind, Hosts, Result};
 
-use super::config::{ClickHouseConfig, NO_TLS};
+use super::config::ClickHouseConfig;
 use super::fault::{self, Fault};
-
-/// How long a connection may take to open: a host that is there answers within a round trip.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long an idle connection is kept: less than any server's own limit (3 s in old releases), so that a request
-/// seldom meets a connection that the server is closing.
-const IDLE_TIMEOUT: Duration = Duration::from_millis(2_500);
-
-/// Longest answer that is read: descriptions of tables and texts of errors.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
-
-const EXCEPTION_CODE: &str = "x-clickhouse-exception-code";
+use super::transport::{Answer, Transport, TransportError};
 
 /// Connections to one server as one user.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    transport: Transport,
     url: reqwest::Url,
     address: String,
     settings: Vec<(String, String)>,
@@ -60,10 +49,8 @@ impl Client {
         let wrong = |option: &'static str, hint: &str| {
             Error::new(ErrorKind::InvalidConfig, "reading the connector's options", option).with_hint(hint)
         };
-        if config.ssl {
-            return Err(wrong("ssl", NO_TLS));
-        }
-        let mut url = reqwest::Url::parse(&format!("http://{address}/")).map_err(|_| {
+        let scheme = if config.ssl { "https" } else { "http" };
+        let mut url = reqwest::Url::parse(&format!("{scheme}://{address}/")).map_err(|_| {
             wrong("hostname", "\"hostname\" must be a host name or an IP address, without scheme or port.")
         })?;
         url.query_pairs_mut().append_pair("wait_end_of_query", "1");
@@ -76,17 +63,12 @@ impl Client {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("x-clickhouse-user"), header(&config.username, "username")?);
         headers.insert(HeaderName::from_static("x-clickhouse-key"), header(config.password.expose(), "password")?);
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("thamanya/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::new(ErrorKind::Internal, "making an HTTP client", &address).with_source(error))?;
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("thamanya/", env!("CARGO_PKG_VERSION"))));
+        let tls = if config.ssl { Some(thm_tls::Client::of_name(config.ca.as_deref())?) } else { None };
+        let name = if config.sni.is_empty() { &config.hostname } else { &config.sni };
+        let transport = Transport::new(tls.as_ref().map(|tls| (tls, name.as_str())), headers)?;
         let ClickHouseConfig { settings, timeout, insert_timeout, .. } = config.clone();
-        Ok(Self { http, url, address, settings, timeout, insert_timeout })
+        Ok(Self { transport, url, address, settings, timeout, insert_timeout })
     }
 
     /// `host:port`, for messages.
@@ -109,10 +91,8 @@ impl Client {
         let object = if request.object.is_empty() { &self.address } else { request.object };
         let broken =
             |error| Fault::Error(fault::of_transport(request.doing, &format!("{object} on {}", self.address), error));
-        let answer = self.http.post(url).timeout(timeout).body(request.body).send().await.map_err(broken)?;
-        let status = answer.status();
-        let code = answer.headers().get(EXCEPTION_CODE).and_then(|value| value.to_str().ok()?.parse().ok());
-        let text = read_text(answer).await.map_err(broken)?;
+        let url = url.as_str().parse().map_err(|error| broken(TransportError::from(http::Error::from(error))))?;
+        let Answer { status, code, text } = self.transport.post(url, request.body, timeout).await.map_err(broken)?;
         if status.is_success() && code.is_none() {
             return Ok(text);
         }
@@ -124,13 +104,4 @@ impl Client {
         let request = Request { doing, object, query_id: None, body: sql.into(), settings: &[], insert: false };
         Ok(self.send(request).await?)
     }
-}
-
-async fn read_text(mut answer: reqwest::Response) -> std::result::Result<String, reqwest::Error> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        let room = MAX_ANSWER_BYTES.saturating_sub(bytes.len());
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

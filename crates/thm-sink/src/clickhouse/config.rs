@@ -16,10 +16,6 @@ pub const DEFAULT_TIMEOUT_SECONDS: u64 = 30;
 /// The original's port, of its TLS listener.
 const DEFAULT_PORT: u16 = 8443;
 
-/// Told wherever TLS would be used, which is the original's default.
-pub const NO_TLS: &str =
-    "\"ssl\" is true by default, and TLS is not supported yet: set ssl=false and the port of the HTTP interface.";
-
 /// Settings that carry the exactly-once protocol; a user's value would break it.
 const RESERVED_SETTINGS: &[&str] = &[
     "async_insert",
@@ -46,6 +42,10 @@ pub struct ClickHouseConfig {
     pub port: u16,
     /// `ssl`
     pub ssl: bool,
+    /// `ssl.ca.location`: PEM file of authorities; none: the system's.
+    pub ca: Option<String>,
+    /// `ssl_socket_sni`: the server's name in its certificate; blank: `hostname`.
+    pub sni: String,
     /// `database`
     pub database: String,
     /// `username`; blank is the server's `default`.
@@ -82,6 +82,8 @@ impl ClickHouseConfig {
             hostname: config.require("hostname")?.to_owned(),
             port: config.parse("port", DEFAULT_PORT)?,
             ssl: flag(config, "ssl", true)?,
+            ca: config.get("ssl.ca.location").map(str::to_owned),
+            sni: config.text("ssl_socket_sni", "").to_owned(),
             database: config.text("database", "default").to_owned(),
             username: config.text("username", "default").to_owned(),
             password: Secret::new(config.get("password").unwrap_or_default()),
@@ -102,9 +104,6 @@ impl ClickHouseConfig {
         let mut issues = Vec::new();
         if let Err(error) = Self::parse(config) {
             issues.push(ConfigIssue::error(error.object(), error.hint()));
-        }
-        if config.get("ssl").is_none_or(|ssl| ssl.eq_ignore_ascii_case("true")) {
-            issues.push(ConfigIssue::error("ssl", NO_TLS));
         }
         if config.get("exactlyOnce") == Some("true") {
             issues.push(ConfigIssue::warning(
@@ -228,7 +227,6 @@ mod tests {
         for (option, value) in [
             ("port", "abc"),
             ("ssl", "yes"),
-            ("ssl", "true"),
             ("topic2TableMap", "no-equals-sign"),
             ("clickhouseSettings", "async_insert=1"),
             ("clickhouseSettings", "a b=1"),

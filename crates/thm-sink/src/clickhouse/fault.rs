@@ -9,6 +9,8 @@
 
 use thm_api::{Error, ErrorKind};
 
+use super::transport::TransportError;
+
 /// Longest part of the server's text that goes into an error.
 const MAX_TEXT_BYTES: usize = 600;
 
@@ -120,11 +122,15 @@ fn code_in(body: &str) -> Option<u32> {
     body.trim_start().strip_prefix("Code: ")?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// A failure below HTTP: always worth another attempt.
+/// A failure below HTTP: worth another attempt, unless the two sides do not agree on TLS.
 #[must_use]
-pub fn of_transport(doing: &'static str, object: &str, error: reqwest::Error) -> Error {
-    // The address is in `object` already, and a URL holds the whole query.
-    Error::new(ErrorKind::SinkUnreachable, doing, object).with_source(error.without_url())
+pub(super) fn of_transport(doing: &'static str, object: &str, error: TransportError) -> Error {
+    if thm_tls::is_refusal(&error) {
+        let hint = "Is it the port of HTTPS (8443; HTTP has 8123 and ssl=false)? A certificate that no authority of the \
+                    system has signed wants ssl.ca.location.";
+        return Error::new(ErrorKind::SinkMismatch, doing, object).with_hint(hint).with_source(error);
+    }
+    Error::new(ErrorKind::SinkUnreachable, doing, object).with_source(error)
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  options, config ─▶ task ─▶ table (ddl, types) ─▶ rows (arrow_cells | json_cells ─▶ cell ─▶ column)
-//!                                                     └▶ fold ─▶ statement, encode ─▶ client ─▶ fault, bisect
+//!                                                     └▶ fold ─▶ statement, encode ─▶ client, transport ─▶ fault, bisect
 //! ```
 
 mod arrow_cells;
@@ -28,6 +28,7 @@ mod session;
 mod statement;
 mod table;
 mod task;
+mod transport;
 mod types;
 mod watch;
 

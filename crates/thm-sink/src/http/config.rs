@@ -1,5 +1,6 @@
 //! Typed settings of the HTTP sink, and the checks that go beyond single options.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -47,6 +48,10 @@ pub struct HttpSettings {
     pub url: Url,
     /// Proxy, `host:port`.
     pub proxy: Option<String>,
+    /// PEM file of authorities that `https` is believed by; none: the system's.
+    pub ca: Option<PathBuf>,
+    /// Whether any certificate will do.
+    pub trust_all: bool,
     /// How requests are authorized.
     pub authorization: Authorization,
     /// Content-Type and additional headers.
@@ -91,6 +96,8 @@ impl HttpSettings {
         Ok(Self {
             url,
             proxy: config.get("http.proxy.host").map(|host| format!("{host}:{}", config.text("http.proxy.port", "80"))),
+            ca: config.get("ssl.ca.location").map(PathBuf::from),
+            trust_all: config.text("http.ssl.trust.all.certs", "false").eq_ignore_ascii_case("true"),
             authorization,
             headers,
             batching,
@@ -140,6 +147,11 @@ pub fn issues(config: &ConnectorConfig) -> Vec<ConfigIssue> {
             Url::parse(text).map_or_else(|_| text.to_owned(), |url| url.host_str().unwrap_or_default().to_owned());
         add("http.url", format!("Invalid value {shown} for configuration http.url: {problem}"));
     }
+    if config.get("http.url").is_some_and(|url| url.starts_with("https:")) && config.get("http.proxy.host").is_some() {
+        let message =
+            "Invalid configuration http.proxy.host: https through a proxy is not supported here, leave it out";
+        add("http.proxy.host", message.to_owned());
+    }
     match config.get("http.authorization.type").map(str::to_lowercase).as_deref() {
         None | Some("none" | "static") => {}
         Some("oauth2") => add(
@@ -183,8 +195,7 @@ fn invalid(option: &str, hint: impl Into<String>) -> Error {
 fn parse_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok().filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
     match url {
-        Some(url) if url.scheme() == "http" => Ok(url),
-        Some(url) if url.scheme() == "https" => Err("TLS is not supported here, use http://".to_owned()),
+        Some(url) if ["http", "https"].contains(&url.scheme()) => Ok(url),
         _ => Err("malformed URL".to_owned()),
     }
 }

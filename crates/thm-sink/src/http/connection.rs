@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use thm_tls::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::endpoint::Endpoint;
 use super::response::{Reply, next_reply};
 
 /// An answer to a delivery fits.
@@ -63,7 +64,7 @@ fn field(head: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
 /// A connection that is open.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     out: BytesMut,
     input: BytesMut,
     /// The target sends nothing more.
@@ -74,11 +75,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Opens it.
-    pub async fn open(address: &str, limit: Duration) -> io::Result<Self> {
+    /// Opens it, with the handshake of TLS if that is wanted.
+    pub async fn open(endpoint: &Endpoint, limit: Duration) -> io::Result<Self> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the connection was not accepted in time");
-        let stream = timeout(limit, TcpStream::connect(address)).await.map_err(late)??;
-        stream.set_nodelay(true)?;
+        let stream = timeout(limit, endpoint.connect()).await.map_err(late)??;
         let (out, input) = (BytesMut::new(), BytesMut::new());
         Ok(Self { stream, out, input, ended: false, answers: 0, used: Instant::now() })
     }
@@ -137,6 +137,8 @@ impl Connection {
                 Poll::Pending => break,
             }
         }
+        // Inside TLS written is not yet sent. Whether it broke is told by the read.
+        let _ = Pin::new(&mut self.stream).poll_flush(context);
         let mut chunk = [0; READ_BYTES];
         let mut buffer = ReadBuf::new(&mut chunk);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
@@ -149,6 +151,6 @@ impl Connection {
     /// that expects us to speak delays it by 40 ms.
     fn acknowledge_now(&self) {
         #[cfg(target_os = "linux")]
-        let _ = socket2::SockRef::from(&self.stream).set_tcp_quickack(true);
+        let _ = socket2::SockRef::from(self.stream.socket()).set_tcp_quickack(true);
     }
 }

@@ -17,6 +17,7 @@ mod body;
 pub mod config;
 mod connection;
 mod delivered;
+mod endpoint;
 mod identity;
 mod lanes;
 pub mod options;
@@ -28,9 +29,9 @@ use async_trait::async_trait;
 use thm_api::{
     ConfigDef, ConfigIssue, Connector, ConnectorConfig, ConnectorKind, Error, ErrorKind, Result, Task, TaskContext,
 };
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use self::endpoint::Endpoint;
 pub use config::HttpSettings;
 pub use task::HttpTask;
 
@@ -59,10 +60,13 @@ impl Connector for HttpConnector {
     /// Whether anything listens: a request would be a delivery.
     async fn check(&self, context: &TaskContext) -> Result<()> {
         let settings = HttpSettings::parse(&context.config)?;
-        let address = settings.address(&context.hosts)?;
+        let endpoint = Endpoint::new(&settings, &context.hosts)?;
         let error = || Error::new(ErrorKind::SinkUnreachable, "connecting to the HTTP target", settings.target());
-        match timeout(settings.timeout, TcpStream::connect(address)).await {
+        match timeout(settings.timeout, endpoint.connect()).await {
             Ok(Ok(_)) => Ok(()),
+            Ok(Err(refused)) if thm_tls::is_refusal(&refused) => {
+                Err(endpoint::tls_refused("connecting to the HTTP target", settings.target()).with_source(refused))
+            }
             Ok(Err(refused)) => Err(error().with_source(refused)),
             Err(late) => Err(error().with_source(late)),
         }

@@ -28,7 +28,7 @@ pub const CONFIG_DEF: ConfigDef = ConfigDef {
         ConfigKey {
             importance: Importance::High,
             required: true,
-            ..key("http.url", Text, None, CONNECTION, "Where to POST each record, http://host:port/path.")
+            ..key("http.url", Text, None, CONNECTION, "Where to POST each record, http:// or https://host:port/path.")
         },
         ConfigKey {
             importance: Importance::Low,
@@ -40,13 +40,12 @@ pub const CONFIG_DEF: ConfigDef = ConfigDef {
         },
         ConfigKey {
             importance: Importance::Low,
-            support: Support::NoEffect,
             ..key(
                 "http.ssl.trust.all.certs",
                 Boolean,
                 Some("false"),
                 CONNECTION,
-                "Accepted for compatibility: TLS is not supported here.",
+                "Whether an https target may show any certificate.",
             )
         },
         ConfigKey {
@@ -272,6 +271,13 @@ pub const CONFIG_DEF: ConfigDef = ConfigDef {
             Some("skip"),
             DELIVERY,
             "What to do with tombstones: skip, or post the key's fields with \"__deleted\":\"true\".",
+        ),
+        key(
+            "ssl.ca.location",
+            Text,
+            None,
+            CONNECTION,
+            "PEM file of the authorities, or of the certificate itself, that an https target is believed by; without it the system's authorities.",
         ),
         key("snapshot.mode", Text, Some("post"), DELIVERY, "What to do with rows of a snapshot: post or skip."),
         key(

@@ -17,6 +17,7 @@ use thm_api::{Hosts, Result};
 use super::answer::Answer;
 use super::config::HttpSettings;
 use super::connection::{Connection, Template};
+use super::endpoint::Endpoint;
 use super::lanes::Depth;
 
 /// A host that does not take a connection in this time does not answer soon either.
@@ -33,7 +34,7 @@ pub(super) struct Poster {
     pub meters: Meters,
     pub template: Template,
     /// `host:port` to connect to.
-    address: String,
+    endpoint: Endpoint,
     /// Open connections that nobody uses, the last used one last.
     idle: Mutex<Vec<Connection>>,
 }
@@ -69,7 +70,7 @@ impl Poster {
         in_order: bool,
         connector: &Arc<str>,
     ) -> Result<Self> {
-        let address = settings.address(hosts)?;
+        let endpoint = Endpoint::new(&settings, hosts)?;
         let url = &settings.url;
         if let Some(value) = basic_authorization(url) {
             headers.entry(AUTHORIZATION).or_insert(value);
@@ -82,7 +83,7 @@ impl Poster {
         let template = Template::new(&target, &host, &headers, settings.idempotency_header.clone());
         let depth = Depth::new(settings.max_pipelined);
         let meters = Meters::new(connector);
-        Ok(Self { settings, in_order, depth, meters, template, address, idle: Mutex::default() })
+        Ok(Self { settings, in_order, depth, meters, template, endpoint, idle: Mutex::default() })
     }
 
     /// An idle connection that still lives, or a new one.
@@ -90,7 +91,7 @@ impl Poster {
         loop {
             let kept = self.idle.lock().pop();
             let Some(mut kept) = kept else {
-                return Connection::open(&self.address, self.settings.timeout.min(MAX_CONNECT_TIMEOUT)).await;
+                return Connection::open(&self.endpoint, self.settings.timeout.min(MAX_CONNECT_TIMEOUT)).await;
             };
             if kept.is_usable(POOL_IDLE_TIMEOUT) {
                 return Ok(kept);

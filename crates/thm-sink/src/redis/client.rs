@@ -1,11 +1,14 @@
 //! The connection to Redis: scripts by hash, and what each failure means to the worker.
 
+use std::io;
+
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind as RedisKind, IntoConnectionInfo, RedisError,
     ServerErrorKind,
 };
 use thm_api::{Error, ErrorKind, Hosts, Result};
+use tokio::net::TcpStream;
 
 use super::config::Target;
 
@@ -38,11 +41,26 @@ impl RedisClient {
         if let Some(password) = &target.password {
             login = login.set_password(password.expose());
         }
-        let info = base.set_addr(ConnectionAddr::Tcp(host, port)).set_redis_settings(login);
-        let client = Client::open(info).map_err(|error| classify(doing, &name, error))?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(target.timeout))
             .set_response_timeout(Some(target.timeout));
+        if let Some(ca) = &target.tls {
+            let tls = thm_tls::Client::of_name(ca.as_deref())?;
+            let opened = async {
+                let socket = TcpStream::connect((host.as_str(), port)).await?;
+                socket.set_nodelay(true)?;
+                let stream = tls.connect(&target.host, socket).await?;
+                Ok(MultiplexedConnection::new_with_config(&login, stream, config).await?)
+            };
+            let late = |_| Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut)));
+            let opened = tokio::time::timeout(target.timeout, opened).await.unwrap_or_else(late);
+            let (connection, driver) = opened.map_err(|error| classify(doing, &name, error))?;
+            // Ends with the last clone of the connection.
+            tokio::spawn(driver);
+            return Ok(Self { connection, name });
+        }
+        let info = base.set_addr(ConnectionAddr::Tcp(host, port)).set_redis_settings(login);
+        let client = Client::open(info).map_err(|error| classify(doing, &name, error))?;
         let connection = client.get_multiplexed_async_connection_with_config(&config).await;
         let connection = connection.map_err(|error| classify(doing, &name, error))?;
         Ok(Self { connection, name })
@@ -96,6 +114,11 @@ impl LoadedScript {
 
 /// Denied and mismatch stop the task, everything else is tried again.
 fn classify(doing: &'static str, name: &str, error: RedisError) -> Error {
+    if thm_tls::is_refusal(&error) {
+        let hint =
+            "Is it the port of TLS? A certificate that no authority of the system has signed wants ssl.ca.location.";
+        return Error::new(ErrorKind::SinkMismatch, doing, name).with_hint(hint).with_source(error);
+    }
     let text = error.to_string();
     let is = |codes: &[&str]| {
         error.code().is_some_and(|code| codes.contains(&code)) || codes.iter().any(|code| text.contains(code))

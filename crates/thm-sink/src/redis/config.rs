@@ -54,6 +54,8 @@ pub struct Target {
     pub username: Option<String>,
     /// Password, if any.
     pub password: Option<Secret>,
+    /// TLS, if any, with the PEM file of authorities; none in it: the system's.
+    pub tls: Option<Option<String>>,
     /// For a connection and for each answer.
     pub timeout: Duration,
 }
@@ -144,11 +146,14 @@ impl LeaderboardSettings {
 impl Target {
     fn parse(config: &ConnectorConfig) -> Result<Self> {
         let uri = config.text("redis.uri", "redis://redis:6379/0");
-        let bad_uri = || invalid("redis.uri", "Write it as redis://[user:password@]host:port/db.");
-        if uri.starts_with("rediss:") {
-            return Err(invalid("redis.uri", "TLS to Redis is not supported; use redis://."));
-        }
-        let info = redis::IntoConnectionInfo::into_connection_info(uri).map_err(|_| bad_uri())?;
+        let bad_uri =
+            || invalid("redis.uri", "Write it as redis://[user:password@]host:port/db, or rediss:// for TLS.");
+        // The library reads neither the scheme nor the rest of it as we have TLS from elsewhere.
+        let (is_tls, plain) = match uri.strip_prefix("rediss:") {
+            Some(rest) => (true, format!("redis:{rest}")),
+            None => (false, uri.to_owned()),
+        };
+        let info = redis::IntoConnectionInfo::into_connection_info(plain).map_err(|_| bad_uri())?;
         let redis::ConnectionAddr::Tcp(mut host, mut port) = info.addr().clone() else { return Err(bad_uri()) };
         let hosts = config.list("redis.hosts");
         if hosts.len() > 1 {
@@ -168,6 +173,7 @@ impl Target {
             db: config.parse("redis.db", login.db())?,
             username: username.map(str::to_owned),
             password: password.map(Secret::new),
+            tls: is_tls.then(|| config.get("ssl.ca.location").map(str::to_owned)),
             timeout: Duration::from_millis(config.parse("redis.timeout.ms", DEFAULT_TIMEOUT_MS)?.max(1)),
         })
     }

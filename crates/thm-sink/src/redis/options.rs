@@ -30,7 +30,7 @@ pub const CONFIG_DEF: ConfigDef = ConfigDef {
                 Text,
                 Some("redis://redis:6379/0"),
                 CONNECTION,
-                "Where Redis is: redis://[user:password@]host:port/db.",
+                "Where Redis is: redis://[user:password@]host:port/db, rediss:// for TLS.",
             )
         },
         key(
@@ -54,6 +54,13 @@ pub const CONFIG_DEF: ConfigDef = ConfigDef {
             importance: Importance::High,
             ..key("redis.password", Password, None, CONNECTION, "Password; wins over redis.uri.")
         },
+        key(
+            "ssl.ca.location",
+            Text,
+            None,
+            CONNECTION,
+            "PEM file of the authorities, or of the certificate itself, that a rediss:// server is believed by; without it the system's authorities.",
+        ),
         ConfigKey {
             range: Some((1, 600_000)),
             ..key(

@@ -2,7 +2,7 @@
 
 use thm_api::{ConfigIssue, ConnectorConfig};
 
-use super::{Options, expressions, heartbeat, skipped_operations};
+use super::{Options, expressions, heartbeat, skipped_operations, ssl};
 use crate::naming::Naming;
 use crate::notifications::Channels;
 
@@ -104,7 +104,6 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     let older = config.get("thm.envelope") == Some("2.7");
     refuse("snapshot.mode", if older { OLDER_SNAPSHOT_MODES } else { &OLDER_SNAPSHOT_MODES[..6] });
     refuse("plugin.name", &["pgoutput"]);
-    refuse("database.sslmode", &["disable", "allow", "prefer"]);
     refuse("decimal.handling.mode", &["precise", "string", "double"]);
     let tells = skipped_operations(config).is_ok_and(|skipped| !skipped.contains(&b't'));
     let mode = config.text("thm.truncate.mode", "skip");
@@ -120,6 +119,7 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
                        tables' rows, too; use skip or fail";
         issues.push(ConfigIssue::error("thm.truncate.mode", message));
     }
+    issues.extend(ssl::issues(config));
     Channels::warn(config, issues);
     if config.get("heartbeat.action.query").is_some() && heartbeat(config).is_ok_and(|beats| beats.is_none()) {
         let message = "never run: set heartbeat.interval.ms to more than 0";

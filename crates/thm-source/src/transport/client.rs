@@ -155,8 +155,9 @@ pub(super) async fn connect(
         settings: SESSION_SETTINGS,
         replication,
     };
+    let tls = options.ssl.open()?;
     let connecting = async {
-        let mut connection = Connection::connect(&host, port).await?;
+        let mut connection = Connection::connect(&host, port, &options.host, &tls).await?;
         handshake::log_in(&mut connection, login).await?;
         Ok(connection)
     };

@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+use thm_tls::PostgresTls;
 use tokio::io::Interest;
 
 use super::channel::{Channel, Watch};
@@ -32,9 +33,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects.
-    pub async fn connect(host: &str, port: u16) -> io::Result<Self> {
-        let channel = Arc::new(Channel::connect(host, port).await?);
+    /// Connects. `name` is what the server's certificate must be for, if that counts.
+    pub async fn connect(host: &str, port: u16, name: &str, tls: &PostgresTls) -> io::Result<Self> {
+        let channel = Arc::new(Channel::connect(host, port, name, tls).await?);
         let (buffer, pace) = (ReadBuffer::default(), Pace::new(Instant::now()));
         Ok(Self { channel, watch: None, buffer, pace, more: false })
     }

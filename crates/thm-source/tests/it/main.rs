@@ -13,6 +13,7 @@ mod refusals;
 mod restart;
 mod snapshot;
 mod stream;
+mod tls;
 mod toast;
 mod transport;
 mod types;

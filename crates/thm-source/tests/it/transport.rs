@@ -9,7 +9,7 @@ use thm_source::transport::{ReplicationClient, ReplicationTransport};
 use crate::harness::Bench;
 use crate::postgres::Postgres;
 
-async fn connect(bench: &Bench) -> Result<(), Error> {
+pub async fn connect(bench: &Bench) -> Result<(), Error> {
     let context = bench.context();
     let mut client = ReplicationClient::connect(&Options::parse(&context.config)?, &context.hosts).await?;
     client.close().await;

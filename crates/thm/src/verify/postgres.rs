@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use tokio_postgres::{Client, NoTls, Row};
+use thm_tls::{PostgresTls, SslMode};
+use tokio_postgres::config::{Host, SslMode as UrlMode};
+use tokio_postgres::{Client, Config, Row};
 
 use super::expected::{Content, Event};
 
@@ -13,7 +15,18 @@ const EVENT_COLUMNS: &str = "id, content_id::text, user_id::text, event_type, \
 
 /// Connects; the connection ends with the client.
 pub async fn connect(url: &str) -> Result<Client> {
-    let connected = tokio_postgres::connect(url, NoTls).await;
+    let config: Config = url.parse().context("verify.postgres in the configuration")?;
+    let mode = match config.get_ssl_mode() {
+        UrlMode::Disable => SslMode::Disable,
+        UrlMode::Require => SslMode::Require,
+        _ => SslMode::Prefer,
+    };
+    let name = config.get_hosts().first().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(_) => String::new(),
+    });
+    let tls = PostgresTls::new(mode, None, None)?;
+    let connected = config.connect(tls.for_host(&name.unwrap_or_default())).await;
     let (client, connection) = connected.context("cannot reach PostgreSQL (verify.postgres in the configuration)")?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -1,6 +1,9 @@
 //! `url`: `jdbc:postgresql://host:port/database?parameter=value` → where and how to connect.
 
-use thm_api::Secret;
+use std::path::PathBuf;
+
+use thm_api::{Result, Secret};
+use thm_tls::{Identity, PostgresTls, SslMode};
 
 use super::super::options::Options;
 use crate::error::{SqlDiagnostic, SqlResult};
@@ -34,6 +37,33 @@ pub struct Address {
     pub schema: Option<String>,
     /// `user` and `password`, if the URL has them.
     pub login: Option<(String, Secret)>,
+    /// `sslmode` and the files with it.
+    pub ssl: Ssl,
+}
+
+/// How connections are encrypted, as written: the files are read at each connect.
+#[derive(Clone, Debug)]
+pub struct Ssl {
+    mode: SslMode,
+    root: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+impl Default for Ssl {
+    /// The driver's own: encrypted where the server can.
+    fn default() -> Self {
+        Self { mode: SslMode::Prefer, root: None, certificate: None, key: None }
+    }
+}
+
+impl Ssl {
+    /// Reads the files.
+    pub fn open(&self) -> Result<PostgresTls> {
+        let files = self.certificate.clone().zip(self.key.clone());
+        let identity = files.map(|(certificate, key)| Identity { certificate, key });
+        PostgresTls::new(self.mode, self.root.clone(), identity.as_ref())
+    }
 }
 
 impl Address {
@@ -73,6 +103,7 @@ pub(super) fn read(url: &Spanned<String>) -> SqlResult<Address> {
         database: decoded(database).ok_or_else(bad)?,
         schema: None,
         login: None,
+        ssl: Ssl::default(),
     };
     let (mut user, mut password) = (None, None);
     for pair in parameters.split('&').filter(|pair| !pair.is_empty()) {
@@ -82,18 +113,32 @@ pub(super) fn read(url: &Spanned<String>) -> SqlResult<Address> {
             "user" => user = Some(value),
             "password" => password = Some(value),
             "currentSchema" => address.schema = Some(value),
-            "sslmode" if ["disable", "allow", "prefer"].contains(&value.as_str()) => {}
+            "sslmode" => {
+                address.ssl.mode = value.parse().map_err(|()| {
+                    SqlDiagnostic::new(url.span, format!("parameter 'sslmode' of the 'url' cannot be '{value}'"))
+                        .with_hint("Use one of disable, allow, prefer, require, verify-ca, verify-full.")
+                })?;
+            }
+            // The driver's short form.
             "ssl" if value == "false" => {}
+            "ssl" if ["true", ""].contains(&value.as_str()) => address.ssl.mode = SslMode::VerifyFull,
+            "sslrootcert" => address.ssl.root = Some(value.into()),
+            "sslcert" => address.ssl.certificate = Some(value.into()),
+            "sslkey" => address.ssl.key = Some(value.into()),
             _ if WITHOUT_EFFECT.contains(&name) => {}
             _ => {
                 let message = format!("parameter '{name}' of the 'url' is not supported");
                 let hint = format!(
-                    "Remove it. Known are user, password, currentSchema, sslmode (disable, allow, prefer), {}.",
+                    "Remove it. Known are user, password, currentSchema, sslmode, sslrootcert, sslcert, sslkey, {}.",
                     WITHOUT_EFFECT.join(", ")
                 );
                 return Err(SqlDiagnostic::new(url.span, message).with_hint(hint));
             }
         }
+    }
+    if address.ssl.certificate.is_some() != address.ssl.key.is_some() {
+        let message = "parameters 'sslcert' and 'sslkey' of the 'url' belong together";
+        return Err(SqlDiagnostic::new(url.span, message).with_hint("Give both, or none."));
     }
     address.login = user.map(|user| (user, Secret::new(password.unwrap_or_default())));
     Ok(address)
@@ -162,7 +207,8 @@ mod tests {
         for url in [
             "jdbc:mysql://a/b",
             "jdbc:postgresql://a",
-            "jdbc:postgresql://a/b?sslmode=require",
+            "jdbc:postgresql://a/b?sslmode=required",
+            "jdbc:postgresql://a/b?sslcert=c",
             "jdbc:postgresql://a:x/b",
         ] {
             assert!(of(url).is_err(), "{url}");

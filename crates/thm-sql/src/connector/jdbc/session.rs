@@ -12,9 +12,8 @@ use futures::TryStreamExt as _;
 use futures::future::try_join_all;
 use thm_api::{Error, ErrorKind, Hosts, Result};
 use tokio::task::JoinHandle;
-use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, Statement};
 
 use super::JdbcTable;
 use super::statement::{Described, KeyColumn, identifier, select};
@@ -105,16 +104,18 @@ impl Database {
     }
 
     async fn any_host(&self) -> Result<(Client, JoinHandle<()>)> {
+        let tls = self.table.address.ssl.open()?;
         let mut last = None;
         for (host, port) in &self.table.address.hosts {
+            let name = host;
             let (host, port) = self.hosts.resolve(host, *port);
             let mut config = tokio_postgres::Config::new();
-            config.host(&host).port(port).dbname(&self.table.address.database).ssl_mode(SslMode::Disable);
+            config.host(&host).port(port).dbname(&self.table.address.database).ssl_mode(tls.library_mode());
             config.application_name("thm look-up").connect_timeout(DEFAULT_HOST_TIMEOUT).options(SESSION_SETTINGS);
             if let Some((user, password)) = &self.table.login {
                 config.user(user).password(password.expose());
             }
-            match config.connect(NoTls).await {
+            match config.connect(tls.for_host(name)).await {
                 Ok((client, connection)) => {
                     let connection = tokio::spawn(async move {
                         if let Err(error) = connection.await {
@@ -218,6 +219,10 @@ impl Open {
 
 /// An error of the database as one of ours: what an operator has to mend is not tried again.
 fn failed(doing: &'static str, object: String, error: tokio_postgres::Error) -> Error {
+    if thm_tls::is_refusal(&error) {
+        let hint = "Correct sslmode in the url, or sslrootcert, which must vouch for the server's certificate.";
+        return Error::new(ErrorKind::LookupRefused, doing, object).with_hint(hint).with_source(error);
+    }
     let state = error.code().map(|state| state.code().to_owned());
     let kind = match state.as_deref() {
         // Password, no such role, database or right.

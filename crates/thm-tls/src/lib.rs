@@ -1,0 +1,57 @@
+//! TLS as a client: whom we believe, who we say we are, and the streams that follow from it.
+//!
+//! ```text
+//!   options ──▶ [`Trust`], [`Identity`] ──▶ [`Client`] ──connect──▶ [`Stream`]          HTTP, Redis
+//!                                              ├── as a configuration of reqwest        ClickHouse
+//!                                              └── [`PostgresTls`] ──SSLRequest──▶      PostgreSQL
+//! ```
+//!
+//! In: options and files. Out: encrypted streams to a server that has proven its name, unless the options say that less is
+//! wanted. Invariant: nothing falls back to less than the options ask for.
+
+mod client;
+mod postgres;
+mod stream;
+mod trust;
+
+pub use client::{Client, Identity, server_name};
+pub use postgres::{PostgresTls, SslMode};
+pub use stream::Stream;
+pub use trust::{Roots, Trust};
+
+use std::error::Error as StdError;
+use std::io;
+
+/// Whether a handshake failed for what the two sides are, so that the next attempt fails as well: a certificate that is not
+/// believed, a server without TLS, one that wants a certificate of ours. Looks through the causes.
+#[must_use]
+pub fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return is_final(tls);
+        }
+        // What an I/O error carries is not its source: its source is that one's source.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match inner {
+            Some(inner) if inner.to_string() == postgres::NO_TLS => return true,
+            Some(inner) => Some(inner),
+            None if error.to_string() == postgres::NO_TLS => return true,
+            None => error.source(),
+        };
+    }
+    false
+}
+
+/// Faults of a session that runs may pass with the next one; those of a handshake do not.
+const fn is_final(error: &rustls::Error) -> bool {
+    use rustls::Error;
+    matches!(
+        error,
+        Error::InvalidCertificate(_)
+            | Error::NoCertificatesPresented
+            | Error::AlertReceived(_)
+            | Error::PeerIncompatible(_)
+            | Error::InvalidMessage(_)
+    )
+}
