@@ -46,14 +46,16 @@ impl RedisClient {
             .set_response_timeout(Some(target.timeout));
         if let Some(ca) = &target.tls {
             let tls = thm_tls::Client::of_name(ca.as_deref())?;
-            let opened = async {
+            let opened = tokio::time::timeout(target.timeout, async {
                 let socket = TcpStream::connect((host.as_str(), port)).await?;
                 socket.set_nodelay(true)?;
-                let stream = tls.connect(&target.host, socket).await?;
-                Ok(MultiplexedConnection::new_with_config(&login, stream, config).await?)
-            };
-            let late = |_| Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut)));
-            let opened = tokio::time::timeout(target.timeout, opened).await.unwrap_or_else(late);
+                tls.connect(&target.host, socket).await
+            });
+            let stream = opened.await.unwrap_or_else(|late| Err(late.into()));
+            let stream = stream.map_err(|error| not_opened(doing, &name, error))?;
+            let opened = MultiplexedConnection::new_with_config(&login, stream, config);
+            let opened = tokio::time::timeout(target.timeout, opened).await;
+            let opened = opened.unwrap_or_else(|late| Err(io::Error::from(late).into()));
             let (connection, driver) = opened.map_err(|error| classify(doing, &name, error))?;
             // Ends with the last clone of the connection.
             tokio::spawn(driver);
@@ -110,6 +112,15 @@ impl LoadedScript {
         command.arg(&self.sha).arg(keys);
         command
     }
+}
+
+/// No connection, or no agreement on TLS: the second stops the task.
+fn not_opened(doing: &'static str, name: &str, error: io::Error) -> Error {
+    if !thm_tls::is_refusal(&error) {
+        return Error::new(ErrorKind::SinkUnreachable, doing, name).with_source(error);
+    }
+    let hint = "Is it the port of TLS? A certificate that no authority of the system has signed wants ssl.ca.location.";
+    Error::new(ErrorKind::SinkMismatch, doing, name).with_hint(hint).with_source(error)
 }
 
 /// Denied and mismatch stop the task, everything else is tried again.

@@ -1,7 +1,7 @@
 //! The ClickHouse sink against a real engine: once and only once, odd values, updates, deletes, faults.
 
 mod disorder;
-mod engine;
+pub mod engine;
 mod evolve;
 mod exactly_once;
 mod faults;

@@ -1,6 +1,6 @@
 //! The HTTP sink against an API that fails, stalls and limits on request.
 
-mod api;
+pub mod api;
 mod batches;
 mod faults;
 mod order;

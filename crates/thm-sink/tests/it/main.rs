@@ -5,3 +5,4 @@ mod clickhouse;
 mod http;
 mod redis;
 mod support;
+mod tls;

@@ -3,6 +3,6 @@
 mod columns;
 mod faults;
 mod random;
-mod service;
+pub mod service;
 mod window;
 mod without;

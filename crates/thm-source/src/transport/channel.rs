@@ -141,7 +141,9 @@ fn read_tls(tls: &mut ClientConnection, mut socket: &Socket, into: &mut [u8]) ->
             Err(error) => return Err(error),
         }
         match tls.read_tls(&mut socket) {
-            Ok(_) => drop(tls.process_new_packets().map_err(broken)?),
+            Ok(_) => {
+                tls.process_new_packets().map_err(broken)?;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && read > 0 => break,
             Err(error) => return Err(error),
