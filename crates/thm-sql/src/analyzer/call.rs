@@ -3,13 +3,15 @@
 use sqlparser::ast::{Function as Ast, FunctionArg, FunctionArgExpr, FunctionArguments};
 use sqlparser::tokenizer::Span;
 
-use super::expr::{Typer, arithmetic, cannot_apply, compare, is_null, not, searched_case};
+use super::compare::compare;
+use super::expr::{Typer, arithmetic, is_null, not, searched_case};
+use super::words::cannot_apply;
 use super::{interval, json_call, literal};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::sequence::Sequence;
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
 use crate::functions;
-use crate::types::LogicalType;
+use crate::types::{DataType, LogicalType, coerce};
 
 /// Names that are expressions here, for suggestions.
 const REWRITTEN: &[&str] = &[
@@ -137,12 +139,34 @@ pub(super) fn bind(name: &str, arguments: Vec<Expr>, span: Span) -> SqlResult<Ex
             SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING).")
         );
     }
+    let refusal = refusal(function.name, &arguments, span).unwrap_or(signature);
     let (arguments, data_type) =
-        (function.bind)(arguments).ok_or_else(|| SqlDiagnostic::new(span, signature).with_hint(function.usage))?;
+        (function.bind)(arguments).ok_or_else(|| SqlDiagnostic::new(span, refusal).with_hint(function.usage))?;
     let seeded = matches!((function.name, arguments.len()), ("RAND", 1) | ("RAND_INTEGER", 2));
     let seeded = seeded && matches!(arguments[0].kind, ExprKind::Literal(_));
     let call = Expr { kind: ExprKind::Call { function, arguments }, data_type };
     Ok(if seeded { Expr { kind: ExprKind::Sequenced(Box::new(call), Sequence::default()), data_type } } else { call })
+}
+
+/// Flink's words for arguments that do not go together, where it has others than for an unknown function.
+fn refusal(name: &str, arguments: &[Expr], span: Span) -> Option<String> {
+    match (name, arguments) {
+        ("ARRAY" | "MAP", [_, ..]) => Some("Parameters must be of the same type".to_owned()),
+        ("||", [a, b]) if a.data_type.kind.is_binary() && b.data_type.kind.is_binary() => {
+            Some("String expression type expected.".to_owned())
+        }
+        ("||", [a, b]) => Some(cannot_apply("||", &[a, b], span).message().to_owned()),
+        ("GREATEST" | "LEAST", [first, rest @ ..]) => {
+            let apart = |other: &&Expr| coerce::common_type(&[first.data_type, other.data_type]).is_none();
+            let other = rest.iter().find(apart)?;
+            Some(format!(
+                "All types in a comparison should support both 'EQUALS' and 'ORDER' comparison with each other. \
+                 Can not compare {} with {}",
+                first.data_type, other.data_type
+            ))
+        }
+        _ => None,
+    }
 }
 
 fn pair(arguments: Vec<Expr>) -> [Expr; 2] {
@@ -150,8 +174,14 @@ fn pair(arguments: Vec<Expr>) -> [Expr; 2] {
 }
 
 /// The first argument that is not NULL.
-fn coalesce(mut arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+fn coalesce(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
     let nullable = arguments.iter().all(|argument| argument.data_type.nullable);
+    let types: Vec<DataType> = arguments.iter().map(|argument| argument.data_type).collect();
+    let common = coerce::merged_type(&types).ok_or_else(|| {
+        SqlDiagnostic::new(span, "Invalid input arguments. Expected signatures are: COALESCE(<COMMON>...)")
+            .with_hint("Cast all arguments to one type.")
+    })?;
+    let mut arguments: Vec<Expr> = arguments.into_iter().map(|argument| argument.cast(common.kind)).collect();
     let last = arguments.pop().expect("the caller has counted at least one argument");
     let branches = arguments.into_iter().map(|argument| (not(is_null(argument.clone())), argument)).collect();
     let out = searched_case(branches, last, span)?;
@@ -172,17 +202,20 @@ fn conditional(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
         return Err(SqlDiagnostic::new(span, "Cannot apply 'IF' to a condition that is no BOOLEAN"));
     }
     let (first, second) = (yes.data_type.kind, no.data_type.kind);
-    if first.is_nested() || second.is_nested() {
+    if [first, second].contains(&LogicalType::Null) {
+        return Err(
+            SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING).")
+        );
+    }
+    let refused = |kind: LogicalType| kind.is_nested() || kind.is_interval();
+    let common = coerce::common_type(&[yes.data_type, no.data_type]);
+    if refused(first) || refused(second) || common.is_none() {
         return Err(
             cannot_apply("IF", &[&condition, &yes, &no], span).with_hint("Write CASE WHEN … THEN … ELSE … END.")
         );
     }
-    // Of two precisions of a TIMESTAMP the first one's is taken.
-    let same = |is: fn(&LogicalType) -> bool| is(&first) && is(&second);
-    let no = match same(|kind| matches!(kind, LogicalType::Timestamp(_))) {
-        true => no.cast(first),
-        false => no,
-    };
+    // Of two TIMESTAMPs, with or without a zone, the first one's type is taken.
+    let no = if first.is_timestamp() && second.is_timestamp() { no.cast(first) } else { no };
     searched_case(vec![(condition, yes)], no, span)
 }
 

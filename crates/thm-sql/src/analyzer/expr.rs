@@ -6,7 +6,8 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::scope::Scope;
-use super::{access, call, fold, interval, literal};
+use super::words::cannot_apply;
+use super::{access, call, compare, fold, interval, literal};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
 use crate::types::{DataType, LogicalType, coerce, decimal, read};
@@ -78,10 +79,16 @@ impl<'a> Typer<'a> {
             Ast::IsFalse(inner) => self.is(inner, false, false),
             Ast::IsNotTrue(inner) => self.is(inner, true, true),
             Ast::IsNotFalse(inner) => self.is(inner, false, true),
-            Ast::IsDistinctFrom(a, b) => Ok(not(self.same(a, b, span)?)),
-            Ast::IsNotDistinctFrom(a, b) => self.same(a, b, span),
-            Ast::Between { expr, negated, low, high } => self.between(expr, low, high, *negated, span),
-            Ast::InList { expr, list, negated } => self.in_list(expr, list, *negated, span),
+            Ast::IsDistinctFrom(a, b) => Ok(not(compare::same(self, a, b, span)?)),
+            Ast::IsNotDistinctFrom(a, b) => compare::same(self, a, b, span),
+            Ast::Between { expr, negated, low, high } => {
+                let out = compare::between(self, expr, low, high, span)?;
+                Ok(if *negated { not(out) } else { out })
+            }
+            Ast::InList { expr, list, negated } => {
+                let out = compare::in_list(self, expr, list, span)?;
+                Ok(if *negated { not(out) } else { out })
+            }
             Ast::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), span)
             }
@@ -272,7 +279,13 @@ impl<'a> Typer<'a> {
             _ => None,
         };
         if let Some(op) = arithmetic_op {
-            return arithmetic(op, self.value(left)?, self.value(right)?, span);
+            let (a, b) = (self.expr(left)?, self.expr(right)?);
+            let untyped = |side: &Expr| side.data_type.kind == LogicalType::Null;
+            if untyped(&a) || untyped(&b) {
+                let known = if untyped(&a) { &b } else { &a };
+                return Err(untyped_operand(op, (&a, &b), known.data_type.kind, span));
+            }
+            return arithmetic(op, a, b, span);
         }
         let compare_op = match op {
             BinaryOperator::Eq => Some(CompareOp::Equal),
@@ -284,8 +297,7 @@ impl<'a> Typer<'a> {
             _ => None,
         };
         if let Some(op) = compare_op {
-            let (a, b) = numbers_beside_texts(op, self.expr(left)?, self.expr(right)?);
-            return compare(op, a, b, span);
+            return compare::of(op, self.expr(left)?, self.expr(right)?, span);
         }
         match op {
             BinaryOperator::Overlaps => interval::overlaps(self, left, right, span),
@@ -315,53 +327,6 @@ impl<'a> Typer<'a> {
         Ok(if negated { not(out) } else { out })
     }
 
-    /// IS NOT DISTINCT FROM: equal, or both NULL.
-    fn same(&mut self, a: &Ast, b: &Ast, span: Span) -> SqlResult<Expr> {
-        let (a, b) = (self.expr(a)?, self.expr(b)?);
-        let boolean = LogicalType::Boolean.nullable(false);
-        let both = ExprKind::And(Box::new(is_null(a.clone())), Box::new(is_null(b.clone())));
-        let equal = compare(CompareOp::Equal, a, b, span)?;
-        let equal = Expr { kind: ExprKind::Is(Box::new(equal), true), data_type: boolean };
-        let both = Expr { kind: both, data_type: boolean };
-        Ok(Expr { kind: ExprKind::Or(Box::new(both), Box::new(equal)), data_type: boolean })
-    }
-
-    fn between(&mut self, value: &Ast, low: &Ast, high: &Ast, negated: bool, span: Span) -> SqlResult<Expr> {
-        let value = self.expr(value)?;
-        let above = compare(CompareOp::GreaterOrEqual, value.clone(), self.expr(low)?, span)?;
-        let below = compare(CompareOp::LessOrEqual, value, self.expr(high)?, span)?;
-        let nullable = above.data_type.nullable || below.data_type.nullable;
-        let kind = ExprKind::And(Box::new(above), Box::new(below));
-        let out = Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) };
-        Ok(if negated { not(out) } else { out })
-    }
-
-    fn in_list(&mut self, value: &Ast, list: &[Ast], negated: bool, span: Span) -> SqlResult<Expr> {
-        let value = self.expr(value)?;
-        let items: SqlResult<Vec<Expr>> = list.iter().map(|item| self.expr(item)).collect();
-        let items = items?;
-        let mut types = vec![value.data_type];
-        types.extend(items.iter().map(|item| item.data_type));
-        if coerce::common_type(&types).is_none() {
-            return Err(SqlDiagnostic::new(span, "Values in expression list must have compatible types")
-                .with_hint("Cast the values to the type of the column."));
-        }
-        let mut out: Option<Expr> = None;
-        for item in items {
-            let equal = compare(CompareOp::Equal, value.clone(), item, span)?;
-            out = Some(match out {
-                None => equal,
-                Some(before) => {
-                    let nullable = before.data_type.nullable || equal.data_type.nullable;
-                    let kind = ExprKind::Or(Box::new(before), Box::new(equal));
-                    Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) }
-                }
-            });
-        }
-        let out = out.ok_or_else(|| SqlDiagnostic::new(span, "IN needs at least one value"))?;
-        Ok(if negated { not(out) } else { out })
-    }
-
     fn case(
         &mut self,
         operand: Option<&Ast>,
@@ -375,7 +340,7 @@ impl<'a> Typer<'a> {
             let test = match &operand {
                 Some(operand) => {
                     let value = self.expr(condition)?;
-                    compare(CompareOp::Equal, operand.clone(), value, condition.span())?
+                    compare::compare(CompareOp::Equal, operand.clone(), value, condition.span())?
                 }
                 None => self.condition(condition, "WHEN")?,
             };
@@ -394,11 +359,11 @@ pub(super) fn searched_case(branches: Vec<(Expr, Expr)>, otherwise: Expr, span: 
     let mut types: Vec<DataType> = branches.iter().map(|(_, result)| result.data_type).collect();
     types.push(otherwise.data_type);
     let common = coerce::common_type(&types).ok_or_else(|| {
-        SqlDiagnostic::new(span, "Illegal mixing of types in CASE or COALESCE statement")
-            .with_hint("Cast all results to one type.")
+        SqlDiagnostic::new(span, coerce::mixing_refusal(&types)).with_hint("Cast all results to one type.")
     })?;
     if common.kind == LogicalType::Null {
-        return Err(SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give one result a type."));
+        return Err(SqlDiagnostic::new(span, "ELSE clause or at least one THEN clause must be non-NULL")
+            .with_hint("Give one result a type: CAST(NULL AS STRING)."));
     }
     let branches = branches.into_iter().map(|(test, result)| (test, result.cast(common.kind))).collect();
     let otherwise = Box::new(otherwise.cast(common.kind));
@@ -425,19 +390,22 @@ pub(super) fn cast(input: Expr, to: LogicalType, lenient: bool, span: Span) -> S
     Ok(Expr { kind, data_type: to.nullable(nullable) })
 }
 
+/// What is said of a bare NULL beside `+` and its like.
+fn untyped_operand(op: ArithmeticOp, (a, b): (&Expr, &Expr), known: LogicalType, span: Span) -> SqlDiagnostic {
+    let counts = known == LogicalType::Null || known.is_numeric() || known.is_interval() || interval::is_time(known);
+    if !counts {
+        return cannot_apply(op.sign(), &[a, b], span);
+    }
+    SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING).")
+}
+
 /// Arithmetic with Flink's result type.
 pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
     let (ka, kb) = (a.data_type.kind, b.data_type.kind);
     if ka.is_interval() || kb.is_interval() {
         return interval::arithmetic(op, a, b, span);
     }
-    let sign = match op {
-        ArithmeticOp::Add => "+",
-        ArithmeticOp::Subtract => "-",
-        ArithmeticOp::Multiply => "*",
-        ArithmeticOp::Divide => "/",
-        ArithmeticOp::Remainder => "%",
-    };
+    let sign = op.sign();
     if !ka.is_numeric() || !kb.is_numeric() {
         return Err(cannot_apply(sign, &[&a, &b], span).with_hint("Cast texts to a number first."));
     }
@@ -472,57 +440,6 @@ pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlR
     Ok(Expr { kind: arithmetic, data_type: kind.nullable(nullable) })
 }
 
-/// A text that is ordered beside a number is read as one; `=` and `<>` have no such rule.
-fn numbers_beside_texts(op: CompareOp, a: Expr, b: Expr) -> (Expr, Expr) {
-    let (x, y) = (a.data_type.kind, b.data_type.kind);
-    match op {
-        CompareOp::Equal | CompareOp::NotEqual => (a, b),
-        _ if x.is_text() && y.is_numeric() => (a.cast(y), b),
-        _ if x.is_numeric() && y.is_text() => (a, b.cast(x)),
-        _ => (a, b),
-    }
-}
-
-/// A comparison in the common type of both sides.
-pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
-    let common = coerce::comparison_type(a.data_type, b.data_type).ok_or_else(|| {
-        let (x, y) = (a.data_type.kind, b.data_type.kind);
-        if x.is_timestamp() && y == LogicalType::Date || y.is_timestamp() && x == LogicalType::Date {
-            return cannot_apply(op.sign(), &[&a, &b], span).with_hint("Cast one side to the type of the other.");
-        }
-        SqlDiagnostic::new(span, format!("implicit type conversion between {x} and {y} is not supported now"))
-            .with_hint("Cast one side to the type of the other.")
-    })?;
-    let nullable = a.data_type.nullable || b.data_type.nullable;
-    let data_type = LogicalType::Boolean.nullable(nullable);
-    if common == LogicalType::Null {
-        return Ok(Expr::null(LogicalType::Boolean));
-    }
-    if fold::same_twice(&a, &b) {
-        return Ok(fold::of_itself(op, a));
-    }
-    // FLOAT and DOUBLE are ordered as DOUBLE, whichever comes first.
-    let (x, y) = (a.data_type.kind, b.data_type.kind);
-    let orders = !matches!(op, CompareOp::Equal | CompareOp::NotEqual);
-    let common =
-        if orders && x.is_approximate() && y.is_approximate() && x != y { LogicalType::Double } else { common };
-    // Beside a DECIMAL, NaN is the greatest number.
-    let exact = |kind: LogicalType| matches!(kind, LogicalType::Decimal { .. });
-    let opposite = match op {
-        CompareOp::Greater if exact(y) => Some(CompareOp::LessOrEqual),
-        CompareOp::GreaterOrEqual if exact(y) => Some(CompareOp::Less),
-        CompareOp::Less if exact(x) => Some(CompareOp::GreaterOrEqual),
-        CompareOp::LessOrEqual if exact(x) => Some(CompareOp::Greater),
-        _ => None,
-    };
-    if let Some(op) = opposite.filter(|_| common == LogicalType::Double) {
-        let kind = ExprKind::Compare { op, left: Box::new(a.cast(common)), right: Box::new(b.cast(common)) };
-        return Ok(not(Expr { kind, data_type }));
-    }
-    let kind = ExprKind::Compare { op, left: Box::new(a.cast(common)), right: Box::new(b.cast(common)) };
-    Ok(Expr { kind, data_type })
-}
-
 /// NOT.
 pub(super) fn not(inner: Expr) -> Expr {
     let data_type = inner.data_type;
@@ -539,12 +456,6 @@ pub(super) fn first_present(a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
 /// IS NULL.
 pub(super) fn is_null(inner: Expr) -> Expr {
     Expr { kind: ExprKind::IsNull(Box::new(inner)), data_type: LogicalType::Boolean.nullable(false) }
-}
-
-pub(super) fn cannot_apply(sign: &str, arguments: &[&Expr], span: Span) -> SqlDiagnostic {
-    let shown: Vec<String> = arguments.iter().map(|argument| format!("<{}>", argument.data_type.kind)).collect();
-    let shown = shown.join(&format!(" {sign} "));
-    SqlDiagnostic::new(span, format!("Cannot apply '{sign}' to arguments of type '{shown}'"))
 }
 
 fn refused(ast: &Ast, span: Span, hint: &str) -> SqlDiagnostic {

@@ -6,7 +6,8 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
-use super::expr::{Typer, compare};
+use super::compare::compare;
+use super::expr::Typer;
 use super::query::{Binder, Blocking, Origin, Query, Step, Unnest};
 use super::scope::{Scope, ScopeColumn};
 use super::{lookup, lookup_hint};

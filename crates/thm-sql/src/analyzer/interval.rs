@@ -6,8 +6,10 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
-use super::expr::{Typer, cannot_apply, compare};
+use super::compare::compare;
+use super::expr::Typer;
 use super::literal::text_literal;
+use super::words::cannot_apply;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
 use crate::functions;
@@ -154,25 +156,26 @@ fn leading_precision(unit: &str, span: Span) -> SqlResult<usize> {
 pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
     let (ka, kb) = (a.data_type.kind, b.data_type.kind);
     let nullable = a.data_type.nullable || b.data_type.nullable;
-    let sign = match op {
-        ArithmeticOp::Add => "+",
-        ArithmeticOp::Subtract => "-",
-        ArithmeticOp::Multiply => "*",
-        ArithmeticOp::Divide => "/",
-        ArithmeticOp::Remainder => "%",
-    };
-    let wrong = cannot_apply(sign, &[&a, &b], span);
+    let wrong = cannot_apply(op.sign(), &[&a, &b], span);
     let pair = |kind: LogicalType, a: Expr, b: Expr| {
         let kind_of = ExprKind::Arithmetic { op, left: Box::new(a), right: Box::new(b) };
         Ok(Expr { kind: kind_of, data_type: kind.nullable(nullable) })
     };
     match op {
         ArithmeticOp::Add | ArithmeticOp::Subtract if ka.is_interval() && ka == kb => pair(ka, a, b),
+        ArithmeticOp::Add if ka.is_interval() && matches!(kb, LogicalType::TimestampLtz(_)) => {
+            Err(SqlDiagnostic::new(span, "Unsupported temporal arithmetic.").with_hint("Write time + interval."))
+        }
         ArithmeticOp::Add if ka.is_interval() && is_time(kb) => plus(b, a),
         ArithmeticOp::Add if is_time(ka) => plus(a, b),
         ArithmeticOp::Subtract if is_time(ka) => {
             let kind = ExprKind::Arithmetic { op, left: Box::new(zero(kb)), right: Box::new(b) };
             plus(a, Expr { kind, data_type: kb.nullable(nullable) })
+        }
+        ArithmeticOp::Multiply if [ka, kb].iter().any(|kind| kind.is_numeric() && !kind.is_integer()) => {
+            let (number, to) = if ka.is_numeric() { (ka, kb) } else { (kb, ka) };
+            Err(SqlDiagnostic::new(span, format!("Unsupported casting from {number} to {to}."))
+                .with_hint("Multiply an interval by an integer."))
         }
         ArithmeticOp::Multiply if kb.is_numeric() => {
             let b = b.cast(if ka == LogicalType::IntervalMonth { LogicalType::Int } else { LogicalType::BigInt });
@@ -186,7 +189,7 @@ pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlR
     }
 }
 
-const fn is_time(kind: LogicalType) -> bool {
+pub(super) const fn is_time(kind: LogicalType) -> bool {
     kind.is_timestamp() || matches!(kind, LogicalType::Date | LogicalType::Time(_))
 }
 
@@ -231,8 +234,19 @@ pub(super) fn difference(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
         return Err(cannot_apply("TIMESTAMPDIFF", &[&arguments[1], &arguments[2]], span)
             .with_hint("Write TIMESTAMPDIFF(UNIT, earlier, later) of times."));
     }
+    same_family(&arguments[1], &arguments[2], span)?;
     let nullable = arguments.iter().any(|argument| argument.data_type.nullable);
     Ok(call("TIMESTAMPDIFF", arguments, LogicalType::Int.nullable(nullable)))
+}
+
+/// A TIMESTAMP_LTZ is not subtracted from what has no zone.
+fn same_family(a: &Expr, b: &Expr, span: Span) -> SqlResult<()> {
+    let zoned = |value: &Expr| matches!(value.data_type.kind, LogicalType::TimestampLtz(_));
+    if zoned(a) == zoned(b) {
+        return Ok(());
+    }
+    Err(SqlDiagnostic::new(span, "TIMESTAMP_LTZ only supports diff between the same type.")
+        .with_hint("Cast one side to the type of the other."))
 }
 
 /// `EXTRACT(UNIT FROM value)`
@@ -328,6 +342,7 @@ pub(super) fn qualified(typer: &mut Typer<'_>, ast: &Function, span: Span) -> Sq
     if !is_time(a.data_type.kind) || !is_time(b.data_type.kind) {
         return Err(cannot_apply("-", &[&a, &b], inner.span()));
     }
+    same_family(&a, &b, inner.span())?;
     let nullable = a.data_type.nullable || b.data_type.nullable;
     let (name, kind) = if units.starts_with("YEAR") || units.starts_with("MONTH") {
         ("MINUS TIMES MONTH", LogicalType::IntervalMonth)

@@ -2,6 +2,7 @@
 
 mod access;
 pub(crate) mod call;
+mod compare;
 pub mod expr;
 mod fold;
 mod from;
@@ -13,5 +14,6 @@ mod lookup_hint;
 pub mod query;
 pub mod scope;
 mod select;
+mod words;
 
 pub use lookup_hint::LookupHint;

@@ -63,6 +63,20 @@ pub enum CompareOp {
     GreaterOrEqual,
 }
 
+impl ArithmeticOp {
+    /// As SQL writes it.
+    #[must_use]
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Remainder => "%",
+        }
+    }
+}
+
 impl CompareOp {
     /// As SQL writes it.
     #[must_use]

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 
-use super::{ArithmeticOp, Expr, ExprKind, text};
+use super::{Expr, ExprKind, text};
 use crate::types::{LogicalType, zone::Zone};
 
 /// How columns are named, and whether every part says its type.
@@ -47,7 +47,7 @@ impl Form<'_> {
                 // Writing to a String never fails.
                 let _ = write!(out, " AS {})", expr.data_type.kind);
             }
-            ExprKind::Arithmetic { op, left, right } => self.between(out, left, arithmetic(*op), right),
+            ExprKind::Arithmetic { op, left, right } => self.between(out, left, op.sign(), right),
             ExprKind::Compare { op, left, right } => self.between(out, left, op.sign(), right),
             ExprKind::And(left, right) => self.between(out, left, "AND", right),
             ExprKind::Or(left, right) => self.between(out, left, "OR", right),
@@ -106,16 +106,6 @@ impl Form<'_> {
         out.push_str(" ELSE ");
         self.write(out, otherwise);
         out.push_str(" END");
-    }
-}
-
-const fn arithmetic(op: ArithmeticOp) -> &'static str {
-    match op {
-        ArithmeticOp::Add => "+",
-        ArithmeticOp::Subtract => "-",
-        ArithmeticOp::Multiply => "*",
-        ArithmeticOp::Divide => "/",
-        ArithmeticOp::Remainder => "%",
     }
 }
 

@@ -20,6 +20,11 @@ pub(super) fn bind_map(arguments: Vec<Expr>) -> Bound {
     if arguments.is_empty() || arguments.len() % 2 == 1 {
         return None;
     }
+    // A bare NULL has the type of the first key.
+    let first = arguments[0].data_type.kind;
+    let typed =
+        |argument: Expr| if argument.data_type.kind == LogicalType::Null { argument.cast(first) } else { argument };
+    let arguments: Vec<Expr> = arguments.into_iter().map(typed).collect();
     let side = |odd: usize| -> Vec<Expr> { arguments.iter().skip(odd).step_by(2).cloned().collect() };
     let (key, value) = (common(&side(0))?, common(&side(1))?);
     let cast =

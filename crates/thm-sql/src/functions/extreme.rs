@@ -20,7 +20,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn bind(arguments: Vec<Expr>) -> Bound {
     let types: Vec<DataType> = arguments.iter().map(|argument| argument.data_type).collect();
-    let common = coerce::common_type(&types)?;
+    let common = coerce::merged_type(&types)?;
+    // A day and a time of it have a common type elsewhere, but no order.
+    if types.iter().any(|one| one.kind.is_timestamp()) && !common.kind.is_timestamp() {
+        return None;
+    }
     if arguments.is_empty() || common.kind == LogicalType::Null || common.kind.is_nested() {
         return None;
     }

@@ -35,14 +35,6 @@ pub struct Pattern {
     pieces: Vec<Piece>,
 }
 
-/// What a pattern is filled with.
-pub struct Shown<'a> {
-    /// What clocks show.
-    pub local: Moment,
-    /// Seconds that they are ahead of UTC, and the zone's name; none for a TIMESTAMP.
-    pub zone: Option<(i64, &'a str)>,
-}
-
 impl Pattern {
     /// Reads a pattern; unknown letters are refused as Java refuses them.
     pub fn new(pattern: &str) -> Result<Self, String> {
@@ -74,8 +66,8 @@ impl Pattern {
     }
 
     /// Appends what clocks show in this pattern.
-    pub fn write(&self, out: &mut String, shown: &Shown<'_>) -> Result<(), String> {
-        let fields = Fields::new(shown.local);
+    pub fn write(&self, out: &mut String, shown: Moment) -> Result<(), String> {
+        let fields = Fields::new(shown);
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.push_str(text),
@@ -213,7 +205,7 @@ impl Fields {
         }
     }
 
-    fn write(&self, out: &mut String, letter: char, width: usize, shown: &Shown<'_>) -> Result<(), String> {
+    fn write(&self, out: &mut String, letter: char, width: usize, shown: Moment) -> Result<(), String> {
         let hour = self.second_of_day / 3_600;
         let of_era = if self.year <= 0 { 1 - self.year } else { self.year };
         match letter {
@@ -249,7 +241,7 @@ impl Fields {
                 time::write_digits(out, u64::from(self.nanos), 9);
                 out.truncate(start + width.min(9));
             }
-            'V' | 'z' | 'v' | 'O' | 'X' | 'x' | 'Z' => return write_zone(out, letter, width, shown),
+            'V' | 'z' | 'v' | 'O' | 'X' | 'x' | 'Z' => return Err(no_zone(letter, shown)),
             _ => number(out, self.numeric(letter, hour), width),
         }
         Ok(())
@@ -307,30 +299,14 @@ fn write_year(out: &mut String, year: i64, width: usize) {
     time::write_digits(out, year.unsigned_abs(), width);
 }
 
-fn write_zone(out: &mut String, letter: char, width: usize, shown: &Shown<'_>) -> Result<(), String> {
-    let Some((offset, zone)) = shown.zone else {
-        let mut moment = String::new();
-        time::write_timestamp(&mut moment, shown.local, 'T', time::needed_fraction(shown.local.nanos));
-        return Err(match letter {
-            'V' | 'z' | 'v' => format!("Unable to extract ZoneId from temporal {moment}"),
-            _ => "Unsupported field: OffsetSeconds".to_owned(),
-        });
-    };
-    let (sign, size) = (if offset < 0 { '-' } else { '+' }, offset.abs());
-    let (hours, minutes) = (size / 3_600, size / 60 % 60);
-    match (letter, width) {
-        ('V' | 'z' | 'v', _) => out.push_str(zone),
-        ('X', _) if offset == 0 => out.push('Z'),
-        ('O', _) | ('Z', 4) if offset == 0 => out.push_str("GMT"),
-        ('O', 1) if minutes == 0 => out.push_str(&format!("GMT{sign}{hours}")),
-        ('O', 1) => out.push_str(&format!("GMT{sign}{hours}:{minutes:02}")),
-        ('O', _) | ('Z', 4) => out.push_str(&format!("GMT{sign}{hours:02}:{minutes:02}")),
-        ('Z', 5) if offset == 0 => out.push('Z'),
-        ('X' | 'x', 1) if minutes == 0 => out.push_str(&format!("{sign}{hours:02}")),
-        ('X' | 'x', 3 | 5) | ('Z', 5) => out.push_str(&format!("{sign}{hours:02}:{minutes:02}")),
-        _ => out.push_str(&format!("{sign}{hours:02}{minutes:02}")),
+/// A time that clocks show has no zone, and neither has a TIMESTAMP_LTZ when it is shown.
+fn no_zone(letter: char, local: Moment) -> String {
+    let mut moment = String::new();
+    time::write_timestamp(&mut moment, local, 'T', time::needed_fraction(local.nanos));
+    match letter {
+        'V' | 'z' | 'v' => format!("Unable to extract ZoneId from temporal {moment}"),
+        _ => "Unsupported field: OffsetSeconds".to_owned(),
     }
-    Ok(())
 }
 
 /// What a text has said so far.
@@ -492,7 +468,7 @@ mod tests {
     fn shown(text: &str, pattern: &str) -> String {
         let local = time::parse_zoned(text, b"T").unwrap();
         let mut out = String::new();
-        Pattern::new(pattern).unwrap().write(&mut out, &Shown { local, zone: None }).unwrap();
+        Pattern::new(pattern).unwrap().write(&mut out, local).unwrap();
         out
     }
 

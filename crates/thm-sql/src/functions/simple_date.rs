@@ -59,7 +59,7 @@ impl SimplePattern {
 
     /// Appends what the clocks of a zone show at a second since 1970.
     pub fn write(&self, out: &mut String, seconds: i64, zone: Zone) {
-        let offset = zone.offset_at(seconds);
+        let offset = zone.calendar_offset_at(seconds);
         let fields = hybrid(Moment { seconds: seconds + offset, nanos: 0 });
         for piece in &self.pieces {
             match piece {

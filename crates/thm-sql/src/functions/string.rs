@@ -136,15 +136,11 @@ fn bind_substring(arguments: Vec<Expr>) -> Bound {
 }
 
 fn bind_joined(arguments: Vec<Expr>) -> Bound {
-    let arguments = take(arguments, &["xx"])?;
+    let arguments = take(arguments, &["tt"])?;
     let kind = match (arguments[0].data_type.kind, arguments[1].data_type.kind) {
         (LogicalType::Char(n), LogicalType::Char(m)) => LogicalType::Char(n.saturating_add(m).min(MAX_LENGTH)),
         (a, b) if a.is_text() && b.is_text() => {
             LogicalType::VarChar(length(a).saturating_add(length(b)).min(MAX_LENGTH))
-        }
-        (LogicalType::Binary(n), LogicalType::Binary(m)) => LogicalType::Binary(n.saturating_add(m).min(MAX_LENGTH)),
-        (a, b) if a.is_binary() && b.is_binary() => {
-            LogicalType::VarBinary(length(a).saturating_add(length(b)).min(MAX_LENGTH))
         }
         _ => return None,
     };

@@ -3,7 +3,7 @@
 use arrow::datatypes::Int64Type;
 
 use super::bind::{Bound, maybe, never, strict, take};
-use super::java_time::{Pattern, Shown};
+use super::java_time::Pattern;
 use super::simple_date::SimplePattern;
 use super::time_units::moments;
 use super::{Call, Changes, Function};
@@ -124,33 +124,20 @@ fn local(moment: Moment, zone: Zone) -> Moment {
     Moment { seconds: moment.seconds + zone.offset_at(moment.seconds), nanos: moment.nanos }
 }
 
-fn zone_name(zone: Zone) -> String {
-    match zone {
-        Zone::Utc => "UTC".to_owned(),
-        Zone::Named(zone) => zone.name().to_owned(),
-        Zone::Fixed(offset) => {
-            format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, offset.abs() / 3_600, offset.abs() / 60 % 60)
-        }
-    }
-}
-
 fn date_format(call: &Call<'_>) -> Result<Vector, EvalError> {
     if call.kind(0).is_text() {
         return text_format(call);
     }
     let mut patterns = Patterns::new(call, 1, Pattern::new);
     let zone = call.input.zone;
-    let name = zone_name(zone);
     call.texts(|row, out| {
         let moment = call.moment(0, row);
         let shown = match call.kind(0) {
-            LogicalType::TimestampLtz(_) => {
-                Shown { local: local(moment, zone), zone: Some((zone.offset_at(moment.seconds), &name)) }
-            }
-            _ => Shown { local: moment, zone: None },
+            LogicalType::TimestampLtz(_) => local(moment, zone),
+            _ => moment,
         };
         let Some(pattern) = patterns.of(row)? else { return Ok(None) };
-        match pattern.write(out, &shown) {
+        match pattern.write(out, shown) {
             Ok(()) => Ok(Some(())),
             Err(message) => call.failed(row, || message),
         }

@@ -100,7 +100,8 @@ fn point(call: &Call<'_>, argument: usize, row: usize) -> Moment {
         }
         LogicalType::TimestampLtz(_) => {
             let moment = call.moment(argument, row);
-            Moment { seconds: moment.seconds + call.input.zone.offset_at(moment.seconds), nanos: moment.nanos }
+            let offset = call.input.zone.calendar_offset_at(moment.seconds);
+            Moment { seconds: moment.seconds + offset, nanos: moment.nanos }
         }
         _ => call.moment(argument, row),
     }
@@ -249,8 +250,9 @@ fn to_unit(call: &Call<'_>, up: bool) -> Result<Vector, EvalError> {
         };
         let start = floor(unit, at);
         let found = if up && (always || start != Some(at)) { start.and_then(|start| next(unit, start)) } else { start };
-        let utc = |local: Moment| Moment { seconds: zone.to_utc(local.seconds), nanos: local.nanos };
-        Ok(if zoned { found.map(utc) } else { found })
+        // As in the real one, the way back is by the offset of the value, not of the unit's beginning.
+        let offset = if zoned { zone.calendar_offset_at(call.moment(1, row).seconds) } else { 0 };
+        Ok(found.map(|local| Moment { seconds: local.seconds - offset, nanos: local.nanos }))
     })
 }
 

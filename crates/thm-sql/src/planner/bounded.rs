@@ -19,7 +19,7 @@ use crate::expr::{EvalError, Expr, ExprKind, Input, text, truth};
 use crate::operator::unnest;
 use crate::parser;
 use crate::parser::hints::Hints;
-use crate::types::zone::Zone;
+use crate::types::zone::{NOT_A_SESSION_ZONE, Zone};
 use crate::types::{DataType, LogicalType};
 
 /// Most pairs of rows that a join looks at: beyond that a shell is the wrong tool.
@@ -85,9 +85,8 @@ pub fn answer(text: &str) -> Result<Answer, BoundedError> {
 /// Answers a query that reads no table, in a time zone.
 pub fn answer_in(zone: &str, text: &str) -> Result<Answer, BoundedError> {
     let source = Arc::new(text.to_owned());
-    let zone = Zone::parse(zone).ok_or_else(|| {
-        SqlDiagnostic::new(Span::empty(), format!("'{zone}' is not a time zone"))
-            .with_hint("Write a name such as 'Asia/Riyadh'.")
+    let zone = Zone::of_session(zone).ok_or_else(|| {
+        SqlDiagnostic::new(Span::empty(), NOT_A_SESSION_ZONE).with_hint("Write a name such as 'Asia/Riyadh'.")
     })?;
     plan_and_run(text, zone).map_err(|error| match error {
         BoundedError::Plan(error) => BoundedError::Plan(error.in_text("query", &source)),

@@ -9,7 +9,7 @@ use super::restart::{self, Restart};
 use crate::connector::kafka;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::Spanned;
-use crate::types::zone::Zone;
+use crate::types::zone::{NOT_A_SESSION_ZONE, Zone};
 
 /// How much may be read again after a crash: as the issue of the pipeline sets it.
 pub const DEFAULT_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
@@ -78,9 +78,8 @@ impl Settings {
         if restart::KEYS.contains(&name) {
             restart::check(name, value)?;
         }
-        if name == ZONE && Zone::parse(&value.value).is_none() {
-            let message = format!("'{}' is not a time zone", value.value);
-            return Err(SqlDiagnostic::new(value.span, message)
+        if name == ZONE && Zone::of_session(&value.value).is_none() {
+            return Err(SqlDiagnostic::new(value.span, NOT_A_SESSION_ZONE)
                 .with_hint("Write a name such as 'America/New_York', or an offset such as 'GMT-08:00'."));
         }
         let known =
@@ -124,7 +123,7 @@ impl Settings {
 
     /// The zone in which times without one are read and shown; UTC unless it is set.
     pub fn zone(&self) -> Zone {
-        self.get(ZONE).and_then(Zone::parse).unwrap_or_default()
+        self.get(ZONE).and_then(Zone::of_session).unwrap_or_default()
     }
 
     /// What happens to rows that cannot be evaluated.

@@ -72,7 +72,7 @@ fn what_would_be_ignored_is_refused_with_its_place() {
         ("DATE_FORMAT(e.event_ts", "DATE_FROMAT(e.event_ts", "DATE_FROMAT"),
         ("e.raw_payload\nFROM", "e.raw_payload, 1\nFROM", "Different number of columns"),
         ("  e.id,\n  e.content_id", "  e.user_id,\n  e.content_id", "Incompatible types"),
-        ("'UTC'", "'Mars/Phobos'", "is not a time zone"),
+        ("'UTC'", "'Mars/Phobos'", "Invalid time zone. The value should be a Time Zone Database"),
         (
             "PRIMARY KEY (id) NOT ENFORCED\n) WITH (\n  'connector' = 'upsert-kafka'",
             "x INT) WITH ('connector' = 'upsert-kafka'",

@@ -3,6 +3,17 @@
 use chrono::{Offset, TimeZone};
 use chrono_tz::Tz;
 
+use super::time::{civil_from_days, days_from_civil};
+
+/// 1900-01-01: what Java's calendars know of a zone begins here.
+const CALENDARS_BEGIN: i64 = -2_208_988_800;
+/// 2100-01-01: the zone database's transitions are written out up to here.
+const WRITTEN_OUT: i64 = 4_102_444_800;
+/// What is wrong with a session's zone, in Flink's words.
+pub const NOT_A_SESSION_ZONE: &str = "Invalid time zone. The value should be a Time Zone Database (TZDB) ID such as \
+     'America/Los_Angeles' to include daylight saving time. Fixed offsets are supported using 'GMT-03:00' or 'GMT+03:00'. \
+     Or use 'UTC' without time zone and daylight saving time.";
+
 /// UTC, a fixed offset, or a zone with rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Zone {
@@ -62,6 +73,14 @@ impl Zone {
         text.parse().ok().map(Self::Named)
     }
 
+    /// Reads what Flink takes for `table.local-time-zone`: what both of Java's zone classes read in the same way. An offset
+    /// needs `GMT` before it.
+    #[must_use]
+    pub fn of_session(text: &str) -> Option<Self> {
+        let other_class = text.starts_with(['+', '-']) || text.starts_with("UT") && text != "UTC" || text == "Z";
+        if other_class || OLD_NAMES.iter().any(|(old, _)| *old == text) { None } else { Self::parse(text) }
+    }
+
     /// Reads what Java's `TimeZone.getTimeZone` reads: names, the old names of three letters, `GMT+3`; none for others, of
     /// which it makes UTC.
     #[must_use]
@@ -85,12 +104,27 @@ impl Zone {
         name.bytes().all(|byte| byte.is_ascii_alphabetic()).then_some(name)
     }
 
-    /// As `to_utc`, but what a clock shows twice is the second time: so do Java's calendars.
+    /// As `to_utc`, but by what Java's calendars know of the zone, and what a clock shows twice is the second time.
     #[must_use]
     pub fn to_utc_of_calendar(self, local: i64) -> i64 {
         let first = self.to_utc(local);
+        if first < CALENDARS_BEGIN {
+            return local - self.standard();
+        }
         let later = local - self.offset_at(first + 86_400);
         if later + self.offset_at(later) == local { later.max(first) } else { first }
+    }
+
+    /// Seconds that local clocks are ahead of UTC at a moment, as Java's calendars know it: before 1900 it is today's
+    /// standard time.
+    #[must_use]
+    pub fn calendar_offset_at(self, seconds: i64) -> i64 {
+        if seconds < CALENDARS_BEGIN { self.standard() } else { self.offset_at(seconds) }
+    }
+
+    /// Today's standard time: winter's.
+    fn standard(self) -> i64 {
+        self.offset_at(WRITTEN_OUT - 1).min(self.offset_at(WRITTEN_OUT - 183 * 86_400))
     }
 
     /// Seconds that local clocks are ahead of UTC at a moment.
@@ -99,7 +133,7 @@ impl Zone {
         match self {
             Self::Utc => 0,
             Self::Fixed(offset) => i64::from(offset),
-            Self::Named(zone) => chrono::DateTime::from_timestamp(seconds, 0)
+            Self::Named(zone) => chrono::DateTime::from_timestamp(seconds - beyond(zone, seconds), 0)
                 .map_or(0, |at| i64::from(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc())),
         }
     }
@@ -109,7 +143,7 @@ impl Zone {
     #[must_use]
     pub fn to_utc(self, local: i64) -> i64 {
         let Self::Named(zone) = self else { return local - self.offset_at(local) };
-        let Some(shown) = chrono::DateTime::from_timestamp(local, 0) else { return local };
+        let Some(shown) = chrono::DateTime::from_timestamp(local - beyond(zone, local), 0) else { return local };
         let offset = match zone.offset_from_local_datetime(&shown.naive_utc()) {
             chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(offset, _) => offset.fix(),
             // A day before is certainly before the gap, and no zone moves its clocks twice within a day.
@@ -119,6 +153,25 @@ impl Zone {
         };
         local - i64::from(offset.local_minus_utc())
     }
+}
+
+/// How many seconds before a moment a zone's clocks do the same, for moments that its transitions are not written out for:
+/// a year that begins on the same day of the week and is as long. Transitions follow such years, but Morocco's, which
+/// follow the moon, are known up to 2087 only.
+fn beyond(zone: Tz, seconds: i64) -> i64 {
+    if seconds < WRITTEN_OUT {
+        return 0;
+    }
+    if matches!(zone, Tz::Africa__Casablanca | Tz::Africa__El_Aaiun) {
+        return seconds - (WRITTEN_OUT - 1);
+    }
+    let Ok(days) = i32::try_from(seconds.div_euclid(86_400)) else { return seconds - (WRITTEN_OUT - 1) };
+    let begin = |year: i64| days_from_civil(year, 1, 1).map_or(0, i64::from);
+    let (year, ..) = civil_from_days(i64::from(days));
+    let shape = |year: i64| (begin(year).rem_euclid(7), begin(year + 1) - begin(year));
+    // 28 years without a century's exception hold every shape.
+    let like = (2072..2100).find(|other| shape(*other) == shape(year)).unwrap_or(2099);
+    (begin(year) - begin(like)) * 86_400
 }
 
 /// `+3`, `+03`, `+03:00`, `-0830`
@@ -152,6 +205,34 @@ mod tests {
         assert_eq!(berlin.to_utc(1_585_449_000), 1_585_449_000 - 3_600);
         assert_eq!(berlin.to_utc(1_603_593_000), 1_603_593_000 - 7_200);
         assert_eq!(berlin.offset_at(1_585_449_000), 7_200);
+    }
+
+    #[test]
+    fn years_beyond_the_written_ones_have_the_same_rules() {
+        let berlin = Zone::parse("Europe/Berlin").unwrap();
+        // 2100-07-01, 2100-12-01, and 2500-03-28 02:30, which is skipped.
+        assert_eq!(berlin.offset_at(4_118_083_200), 7_200);
+        assert_eq!(berlin.offset_at(4_131_302_400), 3_600);
+        assert_eq!(berlin.to_utc(16_732_665_000), 16_732_665_000 - 3_600);
+        let casablanca = Zone::parse("Africa/Casablanca").unwrap();
+        assert_eq!(casablanca.offset_at(4_118_083_200), 3_600);
+    }
+
+    #[test]
+    fn calendars_know_todays_standard_time_before_1900() {
+        let berlin = Zone::parse("Europe/Berlin").unwrap();
+        assert_eq!(berlin.offset_at(-3_000_000_000), 3_208);
+        assert_eq!(berlin.calendar_offset_at(-3_000_000_000), 3_600);
+        assert_eq!(berlin.to_utc_of_calendar(-3_000_000_000), -3_000_003_600);
+    }
+
+    #[test]
+    fn a_session_takes_offsets_behind_gmt_only() {
+        assert_eq!(Zone::of_session("GMT+02:00"), Some(Zone::Fixed(7_200)));
+        assert_eq!(Zone::of_session("UTC"), Some(Zone::Utc));
+        for other in ["+02:00", "UTC+2", "UT", "Z", "EST", "Mars/Phobos"] {
+            assert_eq!(Zone::of_session(other), None, "{other}");
+        }
     }
 
     #[test]

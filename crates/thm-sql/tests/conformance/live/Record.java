@@ -24,6 +24,7 @@ import java.time.LocalTime;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -46,7 +47,8 @@ public final class Record {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static MiniCluster cluster;
     private static PrintStream out;
-    private static TableEnvironment common;
+    /** Sessions of statements that change nothing in them, by their options. */
+    private static final Map<String, TableEnvironment> SESSIONS = new HashMap<>();
     /** Expressions of a job: more make the generated code too long for one method. */
     private static final int GROUP = 80;
 
@@ -151,11 +153,11 @@ public final class Record {
         return one;
     }
 
-    /** A session: one for all statements that change nothing in it. */
+    /** A session: one for all statements that have the same options and change nothing in it. */
     private static TableEnvironment session(ObjectNode asked) throws Exception {
-        boolean shared = !asked.has("config") && !asked.has("setup") && asked.path("mode").asText("batch").equals("batch");
-        if (shared && common != null) {
-            return common;
+        String options = asked.has("setup") ? null : asked.path("mode").asText("batch") + asked.path("config");
+        if (SESSIONS.containsKey(options)) {
+            return SESSIONS.get(options);
         }
         boolean streaming = asked.path("mode").asText("batch").equals("streaming");
         Configuration configuration = new Configuration();
@@ -168,8 +170,8 @@ public final class Record {
         asked.path("config").fields().forEachRemaining(set -> configuration.setString(set.getKey(), set.getValue().asText()));
         EnvironmentSettings.Builder settings = EnvironmentSettings.newInstance().withConfiguration(configuration);
         TableEnvironment session = TableEnvironment.create((streaming ? settings.inStreamingMode() : settings.inBatchMode()).build());
-        if (shared) {
-            common = session;
+        if (options != null) {
+            SESSIONS.put(options, session);
         }
         return session;
     }
