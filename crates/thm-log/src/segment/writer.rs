@@ -9,6 +9,7 @@
 //! old one; so whatever is cut by retention later, progress is never rebuilt from frames that are gone.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,6 +23,33 @@ use crate::storage::{LogFile, Storage};
 /// Slices given to one gathering write; Linux takes 1024.
 const MAX_SLICES: usize = 1024;
 
+/// What stays in the system's memory behind the end of a file: as much as the tail cache has decoded, and a good part
+/// more for readers that are a little late.
+const DEFAULT_WAKE_BYTES: u64 = 32 << 20;
+/// Memory is given back in pieces of this size: a call for each fsync would cost more than it frees.
+const WAKE_STEP_BYTES: u64 = 4 << 20;
+
+/// The part of a file that the system is to keep in memory. Without a limit a flood takes new memory for all it writes,
+/// which costs more than the write itself where memory must be got first, and pushes out what the database keeps there.
+#[derive(Debug, Default)]
+struct Wake {
+    /// What lies before has been given back.
+    from: u64,
+}
+
+impl Wake {
+    /// What may go now that the file is durable up to `end`.
+    fn behind(&mut self, end: u64) -> Option<Range<u64>> {
+        let to = end.saturating_sub(DEFAULT_WAKE_BYTES) / WAKE_STEP_BYTES * WAKE_STEP_BYTES;
+        (to > self.from).then(|| std::mem::replace(&mut self.from, to)..to)
+    }
+
+    /// All that has not gone yet.
+    fn rest(&mut self, end: u64) -> Range<u64> {
+        std::mem::replace(&mut self.from, end)..end
+    }
+}
+
 /// Appends to one partition. Owned by the log thread; others take it only to stop it.
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {
@@ -34,6 +62,8 @@ pub(crate) struct SegmentWriter {
     written: Summary,
     /// Bytes of the file known to be durable.
     synced: u64,
+    /// Which of those the system still keeps in memory.
+    wake: Wake,
     /// Progress as of the last frame written.
     progress: ProgressMap,
     /// Boundaries for the index that readers do not see yet.
@@ -63,6 +93,7 @@ impl SegmentWriter {
             file,
             written,
             synced,
+            wake: Wake { from: synced },
             progress,
             boundaries,
             next_boundary,
@@ -142,6 +173,9 @@ impl SegmentWriter {
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         self.file.sync()?;
         self.synced = self.written.bytes;
+        if let Some(bytes) = self.wake.behind(self.synced) {
+            self.file.forget(bytes);
+        }
         Ok(())
     }
 
@@ -160,6 +194,7 @@ impl SegmentWriter {
             return Ok(None);
         }
         self.store_progress(self.written.bytes)?;
+        self.file.forget(self.wake.rest(self.synced));
         self.segment.close(&self.dir)?;
         let next = Segment::create(&self.storage, &self.dir, self.written.next_offset, now_ms)?;
         self.storage.sync_dir(&self.dir)?;
@@ -168,7 +203,7 @@ impl SegmentWriter {
         self.file = next.file().ok_or_else(|| io::Error::other("a new segment has no open file"))?;
         self.segment = Arc::clone(&next);
         self.written = Summary::empty(self.written.next_offset, now_ms);
-        (self.synced, self.next_boundary) = (0, 0);
+        (self.synced, self.next_boundary, self.wake) = (0, 0, Wake::default());
         Ok(Some(next))
     }
 
@@ -180,7 +215,7 @@ impl SegmentWriter {
         self.file.sync()?;
         self.segment.reset();
         self.written.bytes = 0;
-        (self.synced, self.next_boundary) = (0, 0);
+        (self.synced, self.next_boundary, self.wake) = (0, 0, Wake::default());
         Ok(())
     }
 
@@ -205,5 +240,29 @@ impl SegmentWriter {
     /// Frames written to the active segment.
     pub(crate) fn written(&self) -> Summary {
         self.written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every byte is given back once, in order, and never what lies within the wake.
+    #[test]
+    fn a_wake_of_bounded_length_is_kept() {
+        let mut wake = Wake::default();
+        let (mut end, mut given_back) = (0, 0);
+        while end < 10 * DEFAULT_WAKE_BYTES {
+            end += 1_700_000;
+            let Some(bytes) = wake.behind(end) else {
+                assert!(end - given_back < DEFAULT_WAKE_BYTES + WAKE_STEP_BYTES, "{end}");
+                continue;
+            };
+            assert_eq!(bytes.start, given_back);
+            given_back = bytes.end;
+            assert!(bytes.end + DEFAULT_WAKE_BYTES <= end);
+        }
+        assert_eq!(wake.rest(end), given_back..end);
+        assert_eq!(wake.rest(end), end..end);
     }
 }

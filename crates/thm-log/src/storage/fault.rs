@@ -10,6 +10,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -222,6 +223,10 @@ impl LogFile for FaultFile {
             held.clear();
         }
         self.file.sync()
+    }
+
+    fn forget(&self, bytes: Range<u64>) {
+        self.file.forget(bytes);
     }
 
     fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {

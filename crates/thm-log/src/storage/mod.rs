@@ -8,6 +8,7 @@ mod real;
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,6 +55,9 @@ pub trait LogFile: Debug + Send + Sync {
     fn append(&self, slices: &mut [IoSlice<'_>]) -> io::Result<()>;
     /// Makes everything appended before the call durable. After an error nothing is known about those bytes.
     fn sync(&self) -> io::Result<()>;
+    /// Gives back the memory in which the system keeps these bytes, which are durable; they are read from the disk from
+    /// now on. Only advice: nothing tells whether it was taken.
+    fn forget(&self, _bytes: Range<u64>) {}
     /// Fills `buffer` from `position` on; fewer bytes at the end of the file.
     fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize>;
     /// Cuts the file at `length` bytes; durable after [`LogFile::sync`].

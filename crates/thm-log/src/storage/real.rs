@@ -2,11 +2,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Write};
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
+
+use rustix::fs::Advice;
 
 use super::{LogFile, Storage, parent};
 
@@ -103,6 +107,13 @@ impl LogFile for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn forget(&self, bytes: Range<u64>) {
+        let Some(length) = NonZeroU64::new(bytes.end.saturating_sub(bytes.start)) else { return };
+        if let Err(error) = rustix::fs::fadvise(&self.0, bytes.start, Some(length), Advice::DontNeed) {
+            tracing::debug!(%error, "the system keeps what it was told to forget");
+        }
     }
 
     fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
