@@ -47,6 +47,7 @@ pub struct EmbeddedLog {
     inner: Arc<Inner>,
     thread: LogThread,
     board: CompletenessBoard,
+    closed: AtomicBool,
 }
 
 /// What the log thread's chores share with callers.
@@ -95,14 +96,16 @@ impl EmbeddedLog {
             config: config.clone(),
         });
         let thread = LogThread::start(disk, Housekeeper::new(Arc::clone(&inner))).map_err(failed)?;
-        Ok(Self { inner, thread, board: CompletenessBoard::new() })
+        Ok(Self { inner, thread, board: CompletenessBoard::new(), closed: AtomicBool::new(false) })
     }
 
     /// Writes what is queued, stores progress and ends the log thread; later appends fail. Blocks. Only the first
     /// call does anything.
     pub fn close(&self) -> Result<()> {
         self.thread.stop();
-        if self.inner.disk.poison.is_set() {
+        // Whoever has closed it may have taken the folder away since.
+        let is_closed = self.closed.swap(true, Ordering::AcqRel);
+        if is_closed || self.inner.disk.poison.is_set() {
             return Ok(());
         }
         let topics: Vec<_> = self.inner.topics.read().values().cloned().collect();

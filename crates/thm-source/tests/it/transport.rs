@@ -1,6 +1,6 @@
 //! The replication client against a real server: ways in, stalls, long messages, floods.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thm_api::{Error, ErrorKind};
 use thm_source::options::Options;
@@ -89,7 +89,9 @@ async fn a_unix_socket_and_a_publication_whose_name_needs_quotes() {
 /// The log is full or a disk is slow: nobody reads, and the server must not give the session up for that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stalled_reader_keeps_its_session() {
-    let mut bench = Bench::new(Postgres::with(&["-c", "wal_level=logical", "-c", "wal_sender_timeout=1s"]));
+    let mut bench = Bench::new(Postgres::with(&["-c", "wal_level=logical", "-c", "wal_sender_timeout=2s"]));
+    // Many statuses within the server's patience: on a busy machine one comes late by more than half a second.
+    bench.set("status.update.interval.ms", "50");
     bench.postgres.psql("CREATE TABLE t (id int PRIMARY KEY, text text)");
     let mut task = bench.start().await.unwrap();
     bench.catch_up(&mut *task).await;
@@ -98,6 +100,13 @@ async fn a_stalled_reader_keeps_its_session() {
     let before = bench.postgres.psql(walsender);
     // More than sockets hold, so that the server waits in the middle of a transaction.
     bench.postgres.psql("INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(1, 40000) n");
+    let waits = format!("SELECT coalesce(wait_event, '') FROM pg_stat_activity WHERE pid = {before}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while bench.postgres.psql(&waits) != "WalSenderWriteData" {
+        assert!(Instant::now() < deadline, "the server never waits for its reader");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Twice its patience, from when it began to wait.
     tokio::time::sleep(Duration::from_secs(4)).await;
     bench.catch_up(&mut *task).await;
     assert_eq!((bench.stored.len(), bench.postgres.psql(walsender)), (40_000, before));

@@ -1,6 +1,9 @@
 //! Columns → JSON, byte for byte as Flink writes it: no blanks, declared order, NULLs written, Java's numbers.
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{Date32Type, Decimal128Type, Float32Type, Float64Type, Time32MillisecondType};
 use base64::Engine;
 use thm_codec::java_json;
@@ -32,29 +35,14 @@ impl JsonWriter {
         Self { fields: fields.iter().map(field).collect(), options }
     }
 
-    /// Appends the object of a row.
-    pub fn write(&self, out: &mut Vec<u8>, columns: &[ArrayRef], row: usize) -> Result<(), EvalError> {
-        out.push(b'{');
-        let mut first = true;
-        for (index, name, kind) in &self.fields {
+    /// For the rows of one batch: what kind of column each is, is looked at once and not for every value.
+    #[must_use]
+    pub fn rows<'a>(&'a self, columns: &'a [ArrayRef]) -> JsonRows<'a> {
+        let field = |(index, name, kind): &'a (usize, Vec<u8>, LogicalType)| {
             let array = &columns[*index];
-            let null = text::is_null(array, row, *kind);
-            if null && self.options.ignore_null_fields {
-                continue;
-            }
-            if !first {
-                out.push(b',');
-            }
-            first = false;
-            out.extend_from_slice(name);
-            if null {
-                out.extend_from_slice(b"null");
-            } else {
-                self.value(out, array, row, *kind)?;
-            }
-        }
-        out.push(b'}');
-        Ok(())
+            Field { name, nulls: array.nulls(), values: Values::of(array, *kind) }
+        };
+        JsonRows { writer: self, fields: self.fields.iter().map(field).collect() }
     }
 
     /// Appends a value that is not NULL.
@@ -95,6 +83,89 @@ impl JsonWriter {
                 let mut buffer = itoa::Buffer::new();
                 out.extend_from_slice(buffer.format(text::integer(array, row, kind)).as_bytes());
             }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of one batch.
+pub struct JsonRows<'a> {
+    writer: &'a JsonWriter,
+    fields: Vec<Field<'a>>,
+}
+
+/// A column of the batch, and `"name":`.
+struct Field<'a> {
+    name: &'a [u8],
+    nulls: Option<&'a NullBuffer>,
+    values: Values<'a>,
+}
+
+/// A column as what it is; the types that most tables are made of.
+enum Values<'a> {
+    /// Untyped NULLs.
+    Nothing,
+    Boolean(&'a BooleanArray),
+    Text(&'a StringArray),
+    Int(&'a Int32Array),
+    BigInt(&'a Int64Array),
+    Double(&'a Float64Array),
+    Decimal(&'a Decimal128Array, u8),
+    Other(&'a ArrayRef, LogicalType),
+}
+
+impl<'a> Values<'a> {
+    fn of(array: &'a ArrayRef, kind: LogicalType) -> Self {
+        match kind {
+            LogicalType::Null => Self::Nothing,
+            LogicalType::Boolean => Self::Boolean(array.as_boolean()),
+            LogicalType::Char(_) | LogicalType::VarChar(_) => Self::Text(array.as_string()),
+            LogicalType::Int => Self::Int(array.as_primitive()),
+            LogicalType::BigInt => Self::BigInt(array.as_primitive()),
+            LogicalType::Double => Self::Double(array.as_primitive()),
+            LogicalType::Decimal { scale, .. } => Self::Decimal(array.as_primitive(), scale),
+            _ => Self::Other(array, kind),
+        }
+    }
+}
+
+impl JsonRows<'_> {
+    /// Appends the object of a row.
+    pub fn write(&self, out: &mut Vec<u8>, row: usize) -> Result<(), EvalError> {
+        out.push(b'{');
+        let mut first = true;
+        for field in &self.fields {
+            let null = field.nulls.is_some_and(|nulls| nulls.is_null(row)) || matches!(field.values, Values::Nothing);
+            if null && self.writer.options.ignore_null_fields {
+                continue;
+            }
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            out.extend_from_slice(field.name);
+            if null {
+                out.extend_from_slice(b"null");
+            } else {
+                self.value(out, &field.values, row)?;
+            }
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn value(&self, out: &mut Vec<u8>, values: &Values<'_>, row: usize) -> Result<(), EvalError> {
+        match values {
+            Values::Nothing => out.extend_from_slice(b"null"),
+            Values::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
+            Values::Text(array) => java_json::write_string(out, array.value(row)),
+            Values::Int(array) => out.extend_from_slice(itoa::Buffer::new().format(array.value(row)).as_bytes()),
+            Values::BigInt(array) => out.extend_from_slice(itoa::Buffer::new().format(array.value(row)).as_bytes()),
+            Values::Double(array) => java_json::write_f64(out, array.value(row)),
+            Values::Decimal(array, scale) => {
+                write_decimal(out, array.value(row), *scale, self.writer.options.plain_decimals);
+            }
+            Values::Other(array, kind) => return self.writer.value(out, array, row, *kind),
         }
         Ok(())
     }

@@ -270,7 +270,7 @@ mod tests {
         let columns = vec![PhysicalColumn { name: "v".to_owned(), data_type: kind().nullable(true) }];
         let writer = JsonWriter::new(&columns, &[(0, "v".to_owned())], JsonOptions::default());
         let mut out = Vec::new();
-        writer.write(&mut out, &[column.finish()], 0).unwrap();
+        writer.rows(&[column.finish()]).write(&mut out, 0).unwrap();
         let whole = String::from_utf8(out).unwrap();
         Some(whole.strip_prefix("{\"v\":")?.strip_suffix('}')?.to_owned())
     }

@@ -3,7 +3,7 @@
 use arrow::array::ArrayRef;
 
 use super::csv::CsvWriter;
-use super::json_write::JsonWriter;
+use super::json_write::{JsonRows, JsonWriter};
 use super::raw;
 use super::{Format, RawOptions, ValueFormat};
 use crate::catalog::PhysicalColumn;
@@ -44,17 +44,42 @@ impl Writer {
         matches!(self, Self::Debezium(_))
     }
 
-    /// Appends a row; false if its bytes are null. `deleted` is a row that goes away.
-    pub fn write(&self, out: &mut Vec<u8>, columns: &[ArrayRef], row: usize, deleted: bool) -> Result<bool, EvalError> {
+    /// For the rows of one batch.
+    #[must_use]
+    pub fn rows<'a>(&'a self, columns: &'a [ArrayRef]) -> RowWriter<'a> {
         match self {
-            Self::Json(writer) => writer.write(out, columns, row)?,
-            Self::Debezium(writer) => {
+            Self::Json(writer) => RowWriter::Json(writer.rows(columns)),
+            Self::Debezium(writer) => RowWriter::Debezium(writer.rows(columns)),
+            Self::Csv(writer) => RowWriter::Csv(writer, columns),
+            Self::Raw(index, kind, options) => RowWriter::Raw(&columns[*index], *kind, *options),
+        }
+    }
+}
+
+/// Writes the rows of one batch.
+pub enum RowWriter<'a> {
+    /// One JSON object.
+    Json(JsonRows<'a>),
+    /// `{"before":…,"after":…,"op":"c"}`
+    Debezium(JsonRows<'a>),
+    /// One line of separated values.
+    Csv(&'a CsvWriter, &'a [ArrayRef]),
+    /// The bytes of one column.
+    Raw(&'a ArrayRef, LogicalType, RawOptions),
+}
+
+impl RowWriter<'_> {
+    /// Appends a row; false if its bytes are null. `deleted` is a row that goes away.
+    pub fn write(&self, out: &mut Vec<u8>, row: usize, deleted: bool) -> Result<bool, EvalError> {
+        match self {
+            Self::Json(rows) => rows.write(out, row)?,
+            Self::Debezium(rows) => {
                 out.extend_from_slice(if deleted { b"{\"before\":" } else { b"{\"before\":null,\"after\":" });
-                writer.write(out, columns, row)?;
+                rows.write(out, row)?;
                 out.extend_from_slice(if deleted { b",\"after\":null,\"op\":\"d\"}" } else { b",\"op\":\"c\"}" });
             }
-            Self::Csv(writer) => writer.write(out, columns, row)?,
-            Self::Raw(index, kind, options) => return raw::write(out, &columns[*index], row, *kind, *options),
+            Self::Csv(writer, columns) => writer.write(out, columns, row)?,
+            Self::Raw(column, kind, options) => return raw::write(out, column, row, *kind, *options),
         }
         Ok(true)
     }

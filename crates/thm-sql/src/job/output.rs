@@ -26,7 +26,7 @@ use thm_codec::record_batch::{BatchWriter, HeaderBlock};
 use crate::connector::kafka::Partitioner;
 use crate::expr::{EvalError, Input};
 use crate::format::Meta;
-use crate::format::write::Writer;
+use crate::format::write::{RowWriter, Writer};
 use crate::operator::{Rows, is_key_only};
 use crate::planner::{Graph, SinkKind, SourceKind, TopicSink};
 
@@ -67,8 +67,8 @@ pub(super) struct Output {
     job: Arc<str>,
     partitions: Vec<Partition>,
     schema: Arc<Schema>,
-    key: Option<Writer>,
-    value: Writer,
+    key: Option<Arc<Writer>>,
+    value: Arc<Writer>,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     max_pending_bytes: usize,
@@ -114,8 +114,8 @@ impl Output {
             .iter()
             .map(|column| ArrowField::new(&column.name, column.data_type.kind.to_arrow(), true))
             .collect();
-        let key = to.key.as_ref().map(|(format, fields)| Writer::new(format, &sink.columns, fields));
-        let value = Writer::new(&to.value, &sink.columns, &to.fields);
+        let key = to.key.as_ref().map(|(format, fields)| Arc::new(Writer::new(format, &sink.columns, fields)));
+        let value = Arc::new(Writer::new(&to.value, &sink.columns, &to.fields));
         let producer = |(rank, name)| Producer { rank, name, last: None };
         Ok(Self {
             partitions: partitions?,
@@ -234,16 +234,22 @@ impl Output {
         let topic = Self::topic(&graph);
         let (mut key, mut value) = (Vec::with_capacity(64), Vec::with_capacity(512));
         let mut before_key = Vec::with_capacity(64);
+        let (key_writer, value_writer) = (self.key.clone(), Arc::clone(&self.value));
+        let keys = key_writer.as_ref().map(|writer| writer.rows(&evaluated.columns));
+        let values = value_writer.rows(&evaluated.columns);
         let mut headers = HeaderBlock::default();
         for (row, meta) in evaluated.meta.iter().enumerate() {
-            if !self.encode_key(&mut key, evaluated, row, meta)? {
+            if !self.encode_key((keys.as_ref(), &mut key), evaluated, row, meta)? {
                 continue;
             }
             if topic.upsert && meta.kind == RowKind::UpdateBefore {
                 // The old row goes only if the new one has another key.
                 let next = evaluated.meta.get(row + 1).filter(|next| next.offset == meta.offset);
                 let same = match next {
-                    Some(next) => self.encode_key(&mut before_key, evaluated, row + 1, next)? && before_key == key,
+                    Some(next) => {
+                        self.encode_key((keys.as_ref(), &mut before_key), evaluated, row + 1, next)?
+                            && before_key == key
+                    }
                     None => false,
                 };
                 if same {
@@ -265,13 +271,12 @@ impl Output {
             }
             value.clear();
             let gone = matches!(meta.kind, RowKind::Delete | RowKind::UpdateBefore);
-            let tombstone = gone && !self.value.writes_deletes();
+            let tombstone = gone && !value_writer.writes_deletes();
             let failed = |error: EvalError| {
                 let at = format!("{}, offset {}", graph.sink.path, meta.offset);
                 Error::new(ErrorKind::Evaluation, "writing a row", at).with_source(error)
             };
-            let has_value =
-                !tombstone && self.value.write(&mut value, &evaluated.columns, row, gone).map_err(failed)?;
+            let has_value = !tombstone && values.write(&mut value, row, gone).map_err(failed)?;
             headers.clear();
             if let Some(column) = topic.headers {
                 record_headers(&mut headers, &evaluated.columns[column], row);
@@ -304,8 +309,14 @@ impl Output {
     }
 
     /// Writes the key of a row; false if the row is skipped because a part is NULL.
-    fn encode_key(&self, out: &mut Vec<u8>, evaluated: &Evaluated, row: usize, meta: &Meta) -> Result<bool> {
-        let Some(writer) = &self.key else { return Ok(true) };
+    fn encode_key(
+        &self,
+        (keys, out): (Option<&RowWriter<'_>>, &mut Vec<u8>),
+        evaluated: &Evaluated,
+        row: usize,
+        meta: &Meta,
+    ) -> Result<bool> {
+        let Some(keys) = keys else { return Ok(true) };
         let sink = &self.graph.sink;
         if let Some(null) = sink.key.iter().find(|index| evaluated.columns[**index].is_null(row)) {
             let source = &self.graph.branches[evaluated.branch].source;
@@ -325,7 +336,7 @@ impl Output {
             let at = format!("{}, offset {}", sink.path, meta.offset);
             Error::new(ErrorKind::Evaluation, "writing a key", at).with_source(error)
         };
-        writer.write(out, &evaluated.columns, row, false).map_err(failed)?;
+        keys.write(out, row, false).map_err(failed)?;
         Ok(true)
     }
 

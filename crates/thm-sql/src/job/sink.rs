@@ -116,6 +116,10 @@ impl TextSink {
             };
             let columns: Vec<ArrayRef> = values.iter().enumerate().map(of_column).collect::<Result<_>>()?;
             self.overflows += input.overflows.get();
+            let lines = match &self.target {
+                Target::File(_, writer) => Some(writer.rows(&columns)),
+                _ => None,
+            };
             for (row, meta) in rows.meta.iter().enumerate() {
                 if !crate::operator::is_key_only(meta) && self.has_null(&columns, row)? {
                     continue;
@@ -129,8 +133,8 @@ impl TextSink {
                         self.row_text(&mut out, meta.kind, &columns, row);
                         out.push(b'\n');
                     }
-                    Target::File(_, writer) => {
-                        writer.write(&mut out, &columns, row, false).map_err(failed)?;
+                    Target::File(..) => {
+                        lines.as_ref().map_or(Ok(true), |lines| lines.write(&mut out, row, false)).map_err(failed)?;
                         out.push(b'\n');
                     }
                     Target::Nowhere | Target::Memory(_) => {}

@@ -26,6 +26,10 @@ use crate::types::LogicalType;
 /// Batches above which dead rows and small batches are merged: look-ups gather across all batches.
 const MAX_BATCHES: usize = 64;
 
+/// By key. Every row of the stream is hashed once, and the keys are those of the user's own database: a quick hash with a
+/// seed of its own does, where the standard one guards against keys that an enemy chooses.
+type KeyMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// Where a row lies.
 pub type Slot = (usize, usize);
 
@@ -35,8 +39,8 @@ pub struct LookupTable {
     types: Vec<LogicalType>,
     keys: Vec<Expr>,
     batches: Vec<Vec<ArrayRef>>,
-    by_record: HashMap<Bytes, Entry>,
-    index: HashMap<Box<[u8]>, Vec<(Bytes, Slot)>>,
+    by_record: KeyMap<Bytes, Entry>,
+    index: KeyMap<Box<[u8]>, Vec<(Bytes, Slot)>>,
     stored: usize,
 }
 
@@ -51,7 +55,7 @@ impl LookupTable {
     #[must_use]
     pub fn new(types: Vec<LogicalType>, keys: Vec<Expr>) -> Self {
         let nulls = types.iter().map(|kind| new_null_array(&kind.to_arrow(), 1)).collect();
-        Self { types, keys, batches: vec![nulls], by_record: HashMap::new(), index: HashMap::new(), stored: 0 }
+        Self { types, keys, batches: vec![nulls], by_record: KeyMap::default(), index: KeyMap::default(), stored: 0 }
     }
 
     /// Number of rows.

@@ -157,6 +157,17 @@ async fn close_writes_what_is_queued_and_refuses_the_rest() {
     assert_eq!(all_keys(&log, &orders).await, [0]);
 }
 
+/// Whoever has closed a log may remove its folder; the drop behind it does nothing more.
+#[test]
+fn a_closed_log_no_longer_touches_its_folder() {
+    let dir = tempdir().unwrap();
+    let log = open(dir.path()).unwrap();
+    futures::executor::block_on(topic(&log, "orders"));
+    log.close().unwrap();
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    log.close().unwrap();
+}
+
 /// Appends wait for the disk instead of filling memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_write_buffer_is_bounded() {
