@@ -158,11 +158,11 @@ async fn close_writes_what_is_queued_and_refuses_the_rest() {
 }
 
 /// Whoever has closed a log may remove its folder; the drop behind it does nothing more.
-#[test]
-fn a_closed_log_no_longer_touches_its_folder() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_log_no_longer_touches_its_folder() {
     let dir = tempdir().unwrap();
     let log = open(dir.path()).unwrap();
-    futures::executor::block_on(topic(&log, "orders"));
+    topic(&log, "orders").await;
     log.close().unwrap();
     std::fs::remove_dir_all(dir.path()).unwrap();
     log.close().unwrap();
