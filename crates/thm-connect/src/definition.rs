@@ -9,7 +9,10 @@
 
 mod check;
 mod common;
+mod families;
+mod family_tables;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use thm_api::{ConfigKey, Connector, ConnectorConfig, ConnectorKind, Support};
@@ -17,6 +20,7 @@ use thm_api::{ConfigKey, Connector, ConnectorConfig, ConnectorKind, Support};
 use crate::secrets;
 use crate::transforms::Chain;
 use check::check_value;
+use families::Scope;
 
 /// A connector's options as a file or request gave them; `None` is JSON's null.
 pub type RawConfig = BTreeMap<String, Option<String>>;
@@ -40,9 +44,31 @@ pub(crate) struct Definition {
 #[derive(Clone, Debug)]
 pub(crate) struct OptionReport {
     pub(crate) definition: Definition,
+    /// The transform, predicate or converter that it is an option of.
+    scope: Option<Scope>,
     /// The value as written, or the default; hidden for a secret.
     pub(crate) value: Option<String>,
     pub(crate) errors: Vec<String>,
+}
+
+impl OptionReport {
+    /// The option's whole name.
+    pub(crate) fn name(&self) -> Cow<'static, str> {
+        let key = self.definition.key;
+        self.scope.as_ref().map_or(Cow::Borrowed(key.name), |scope| scope.name(key).into())
+    }
+
+    /// Its heading; empty for none.
+    pub(crate) fn group(&self) -> Cow<'static, str> {
+        let key = self.definition.key;
+        self.scope.as_ref().map_or(Cow::Borrowed(key.group), |scope| scope.group(key))
+    }
+
+    /// Its label.
+    pub(crate) fn display(&self) -> Cow<'static, str> {
+        let Definition { key, display, .. } = self.definition;
+        self.scope.as_ref().map_or(Cow::Borrowed(display), |scope| scope.display(key))
+    }
 }
 
 /// What is known of a configuration.
@@ -80,7 +106,7 @@ impl Validation {
 
     /// Adds what the class finds, unless the option's definition has said so already; the message names the option.
     fn add_issue(&mut self, option: &str, message: String) {
-        let told = self.options.iter().any(|report| report.definition.key.name == option && !report.errors.is_empty());
+        let told = self.options.iter().any(|report| report.name() == option && !report.errors.is_empty());
         if told {
             return;
         }
@@ -89,7 +115,7 @@ impl Validation {
     }
 
     fn add(&mut self, option: &str, message: String) {
-        match self.options.iter_mut().find(|report| report.definition.key.name == option) {
+        match self.options.iter_mut().find(|report| report.name() == option) {
             Some(report) => report.errors.push(message),
             None => self.other_errors.push((option.to_owned(), message)),
         }
@@ -142,8 +168,13 @@ pub(crate) fn validate(connector: &dyn Connector, written: &RawConfig) -> Valida
         Ok(resolved) => (resolved, None),
         Err(error) => (ConnectorConfig::new(present.clone()), Some(error)),
     };
-    let definitions = worker_definitions(connector).chain(own_definitions(connector));
-    let options = definitions.map(|definition| report(definition, written, &resolved)).collect();
+    let plain = |definition: Definition| (None, definition);
+    let scoped = |(scope, definition)| (Some(scope), definition);
+    let definitions = worker_definitions(connector).map(plain);
+    let definitions = definitions.chain(families::of_aliases(&resolved).into_iter().map(scoped));
+    let definitions = definitions.chain(own_definitions(connector).into_iter().map(plain));
+    let definitions = definitions.chain(families::of_converters(&resolved).into_iter().map(scoped));
+    let options = definitions.map(|(scope, definition)| report(scope, definition, written, &resolved)).collect();
     let mut validation = Validation { options, other_errors: Vec::new(), warnings: Vec::new(), resolved };
     if let Some(error) = unresolved {
         let option = error.object().to_owned();
@@ -170,44 +201,51 @@ pub(crate) fn validate(connector: &dyn Connector, written: &RawConfig) -> Valida
     validation
 }
 
-fn report(definition: Definition, written: &RawConfig, resolved: &ConnectorConfig) -> OptionReport {
-    let name = definition.key.name;
-    let given = resolved.values().get(name).map(String::as_str);
+fn report(
+    scope: Option<Scope>,
+    definition: Definition,
+    written: &RawConfig,
+    resolved: &ConnectorConfig,
+) -> OptionReport {
+    let mut report = OptionReport { definition, scope, value: None, errors: Vec::new() };
+    let (key, name) = (definition.key, report.name());
+    let given = resolved.values().get(&*name).map(String::as_str);
     // A null that was given is no missing option; Connect sees it so too.
-    let missing = definition.key.required && !written.contains_key(name);
-    let printed = written.get(name).and_then(Option::as_deref);
-    let errors = if missing {
-        vec![format!("Missing required configuration \"{name}\" which has no default value.")]
-    } else {
-        given.map(|text| check_value(definition.key, text, printed.unwrap_or_default())).unwrap_or_default()
-    };
-    let is_secret = definition.key.kind == thm_api::ConfigType::Password;
-    let unparsed = errors.iter().any(|error| error.contains("Not a number"));
-    let value = if unparsed { None } else { printed.or(definition.key.default).map(str::to_owned) };
+    let missing = key.required && !written.contains_key(&*name);
+    let printed = written.get(&*name).and_then(Option::as_deref);
+    if missing {
+        report.errors.push(format!("Missing required configuration \"{name}\" which has no default value."));
+    } else if let Some(text) = given {
+        report.errors = check_value(key, &name, text, printed.unwrap_or_default());
+    }
+    let is_secret = key.kind == thm_api::ConfigType::Password;
+    let unparsed = report.errors.iter().any(|error| error.contains("Not a number"));
+    let value = if unparsed { None } else { printed.or(key.default).map(str::to_owned) };
     let hidden = |text: String| if is_secret && !secrets::is_variable(&text) { HIDDEN.to_owned() } else { text };
-    OptionReport { definition, value: value.map(hidden), errors }
+    report.value = value.map(hidden);
+    report
 }
 
 /// Options that we lack: refused where they change data, else warned of.
 fn check_support(validation: &mut Validation, present: &BTreeMap<String, String>) {
     let mut refused = Vec::new();
     for report in &validation.options {
-        let key = report.definition.key;
-        let Some(given) = present.get(key.name).map(|text| text.trim()) else { continue };
+        let (key, name) = (report.definition.key, report.name());
+        let Some(given) = present.get(&*name).map(|text| text.trim()) else { continue };
         if given == key.default.unwrap_or_default() {
             continue;
         }
         match key.support {
             Support::Works => {}
             Support::NoEffect => {
-                validation.warnings.push((key.name.to_owned(), format!("{} has no effect here", key.name)));
+                validation.warnings.push((name.to_string(), format!("{name} has no effect here")));
             }
-            Support::Refused => refused.push(key.name),
+            Support::Refused => refused.push(name),
         }
     }
     for name in refused {
         let message = format!("Invalid value for configuration {name}: not supported here, and it would change data");
-        validation.add(name, message);
+        validation.add(&name, message);
     }
     let tasks = present.get("tasks.max").and_then(|text| text.trim().parse::<u32>().ok());
     if tasks.is_some_and(|tasks| tasks > 1) {
@@ -237,13 +275,19 @@ fn check_topics(validation: &mut Validation) {
 }
 
 fn warn_of_unknown(validation: &mut Validation, connector: &dyn Connector, present: &BTreeMap<String, String>) {
+    validation.warnings.extend(families::unlisted(&validation.resolved));
     for option in present.keys() {
-        let defined = validation.options.iter().any(|report| report.definition.key.name == option);
+        let defined = validation.options.iter().any(|report| report.name() == *option);
         let warned = validation.warnings.iter().any(|(name, _)| name == option);
         let family = common::FAMILIES.iter().any(|prefix| option.starts_with(prefix));
-        if !defined && !warned && !family && !connector.understands(option) {
-            let message = format!("{option} is no option of {}: it has no effect", connector.class());
-            validation.warnings.push((option.clone(), message));
+        if defined || warned || family || connector.understands(option) {
+            continue;
         }
+        let of_other = common::WITHOUT_EFFECT.iter().find(|(prefix, _)| option.starts_with(prefix));
+        let message = match of_other {
+            Some((_, why)) => format!("{option} has no effect here: {why}"),
+            None => format!("{option} is no option of {}: it has no effect", connector.class()),
+        };
+        validation.warnings.push((option.clone(), message));
     }
 }

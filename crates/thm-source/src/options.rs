@@ -270,7 +270,9 @@ pub(crate) fn slot_patience(config: &ConnectorConfig) -> Result<Option<Duration>
 /// The worker names the topic where the connector does not.
 fn dead_letters(config: &ConnectorConfig) -> Option<DeadLetters> {
     let tolerant = config.text("errors.tolerance", "none") == "all";
-    config.get("errors.deadletterqueue.topic.name").filter(|_| tolerant).map(DeadLetters::new)
+    let connector = config.text("name", "");
+    let topic = config.get("errors.deadletterqueue.topic.name").filter(|_| tolerant);
+    topic.map(|topic| DeadLetters::new(connector, topic))
 }
 
 /// The prefix's name has changed over the years; both are understood.

@@ -25,13 +25,15 @@ use crate::types::Cell;
 #[derive(Clone, Debug)]
 pub struct DeadLetters {
     topic: Arc<TopicSpec>,
+    /// Whose letters they are.
+    connector: Arc<str>,
 }
 
 impl DeadLetters {
-    /// To that topic.
+    /// A connector's, to that topic.
     #[must_use]
-    pub fn new(topic: &str) -> Self {
-        Self { topic: Arc::new(TopicSpec::new(topic)) }
+    pub fn new(connector: &str, topic: &str) -> Self {
+        Self { topic: Arc::new(TopicSpec::new(topic)), connector: connector.into() }
     }
 
     /// Name of the topic.
@@ -68,6 +70,8 @@ impl DeadLetters {
         let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         for (name, text) in [
             ("topic", table.topic.name.as_str()),
+            ("connector.name", &self.connector),
+            ("task.id", "0"),
             ("stage", "SOURCE_DECODE"),
             ("exception.class.name", error.kind().code()),
             ("exception.message", &format!("{}: {reason}", error.object())),
@@ -210,7 +214,7 @@ mod tests {
         let mut encoder =
             Encoder::new(ContextHeaders::new(EnvelopeVersion::V3_7, false, "pg", 0, "run"), Rules::default());
         encoder.set_table(table(&[])).unwrap();
-        let letters = DeadLetters::new("dlq.c");
+        let letters = DeadLetters::new("c", "dlq.c");
         let good = [0, 0, 0, 0, 0, 0, 0, 5];
         for (ordinal, n, wanted) in
             [(1, &good[..], true), (2, &[1, 2, 3][..], true), (3, &good[..], true), (4, &[9][..], false)]
@@ -235,8 +239,8 @@ mod tests {
         assert_eq!(texts(&appends[1].batch.bytes), [(r#"{"id":2}"#.to_owned(), value.to_owned())]);
         let first = records(&appends[1].batch.bytes).unwrap().next().unwrap().unwrap();
         let headers: Vec<_> = first.headers.iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
-        assert_eq!(headers[2].1, "THM-SRC-007");
-        assert!(String::from_utf8_lossy(&headers[3].1).starts_with("public.t.n of {\"id\":2}: "), "{headers:?}");
+        assert_eq!((&headers[1].1[..], &headers[4].1[..]), (&b"c"[..], &b"THM-SRC-007"[..]));
+        assert!(String::from_utf8_lossy(&headers[5].1).starts_with("public.t.n of {\"id\":2}: "), "{headers:?}");
     }
 
     #[test]

@@ -44,6 +44,53 @@ pub fn write_big_decimal(out: &mut Vec<u8>, unscaled: &[u8], scale: i32) {
     }
 }
 
+/// Most digits of a number that is read: PostgreSQL's longest has 147,455.
+const MAX_DIGITS: i64 = 150_000;
+
+/// The unscaled number of a JSON number at that scale, as few bytes as hold it; none where the scale does not hold its
+/// digits.
+pub(super) fn unscaled(number: &str, scale: i64) -> Option<Vec<u8>> {
+    let (sign, number) = number.strip_prefix('-').map_or((false, number), |number| (true, number));
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits = [whole, fraction].concat().into_bytes();
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let zeros = exponent.parse::<i64>().ok()?.checked_add(scale)?.checked_sub(fraction.len() as i64)?;
+    match usize::try_from(zeros) {
+        Ok(zeros) if digits.len() as i64 + zeros as i64 <= MAX_DIGITS => digits.resize(digits.len() + zeros, b'0'),
+        Ok(_) => return None,
+        Err(_) => {
+            let cut = usize::try_from(zeros.unsigned_abs()).ok()?.min(digits.len());
+            let kept = digits.len() - cut;
+            if digits[kept..].iter().any(|digit| *digit != b'0') {
+                return None;
+            }
+            digits.truncate(kept);
+        }
+    }
+    let mut bytes = vec![0_u8];
+    for digit in digits {
+        let mut carry = u32::from(digit - b'0');
+        for byte in bytes.iter_mut().rev() {
+            let sum = u32::from(*byte) * 10 + carry;
+            *byte = sum as u8;
+            carry = sum >> 8;
+        }
+        if carry > 0 {
+            bytes.insert(0, carry as u8);
+        }
+    }
+    // Room for the sign.
+    bytes.insert(0, 0);
+    let mut bytes = if sign { negated(&bytes) } else { bytes };
+    while bytes.len() > 1 && matches!((bytes[0], bytes[1] >= 0x80), (0, false) | (0xFF, true)) {
+        bytes.remove(0);
+    }
+    Some(bytes)
+}
+
 fn negated(bytes: &[u8]) -> Vec<u8> {
     let mut carry = true;
     let mut out: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
@@ -91,6 +138,27 @@ mod tests {
             let mut out = String::new();
             write_decimal(&mut out, bytes, scale);
             assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn numbers_of_a_scale() {
+        let cases: [(&str, i64, Option<&[u8]>); 12] = [
+            ("1.10", 2, Some(&[0x6E])),
+            ("-1.1", 2, Some(&[0x92])),
+            ("1.280", 2, Some(&[0, 0x80])),
+            ("-1.28", 2, Some(&[0x80])),
+            ("0", 2, Some(&[0])),
+            ("-0.00", 0, Some(&[0])),
+            ("1.5e2", 0, Some(&[0, 0x96])),
+            ("1E+1", 2, Some(&[0x03, 0xE8])),
+            ("18446744073709551616", 0, Some(&[0x01, 0, 0, 0, 0, 0, 0, 0, 0])),
+            ("0.125", 2, None),
+            ("1e999999", 2, None),
+            ("1e-999999", 2, None),
+        ];
+        for (number, scale, expected) in cases {
+            assert_eq!(unscaled(number, scale).as_deref(), expected, "{number}");
         }
     }
 

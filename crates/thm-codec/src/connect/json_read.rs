@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::decimal::unscaled;
 use super::{Part, Value};
 use crate::debezium::{Schema, SchemaKind};
 
@@ -205,6 +206,10 @@ impl<'de> DeserializeSeed<'de> for Of<'_> {
             SchemaKind::Plain("string") => {
                 Ok(Option::<String>::deserialize(reader)?.map_or(Value::Null, Value::String))
             }
+            SchemaKind::Plain("bytes") if self.0.decimal_scale().is_some() => {
+                let text = <&RawValue>::deserialize(reader)?.get();
+                decimal(self.0, text).map_err(de::Error::custom)
+            }
             SchemaKind::Plain("bytes") => match Option::<Cow<'de, str>>::deserialize(reader)? {
                 None => Ok(Value::Null),
                 Some(text) => STANDARD.decode(&*text).map(Value::Bytes).map_err(de::Error::custom),
@@ -216,6 +221,20 @@ impl<'de> DeserializeSeed<'de> for Of<'_> {
             _ => reader.deserialize_option(self),
         }
     }
+}
+
+/// A decimal: base64 of its bytes, or a number (`decimal.format=NUMERIC`), whichever it is.
+fn decimal(schema: &Schema, text: &str) -> Result<Value, String> {
+    if text == "null" {
+        return Ok(Value::Null);
+    }
+    if text.starts_with('"') {
+        let text: Cow<'_, str> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        return STANDARD.decode(&*text).map(Value::Bytes).map_err(|error| error.to_string());
+    }
+    let scale = schema.decimal_scale().unwrap_or_default();
+    let bytes = unscaled(text, i64::from(scale));
+    bytes.map(Value::Bytes).ok_or_else(|| format!("`{text}` is no decimal of scale {scale}"))
 }
 
 fn scalar(kind: &str, text: &str) -> Option<Value> {

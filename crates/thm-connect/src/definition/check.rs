@@ -2,9 +2,9 @@
 
 use thm_api::{ConfigKey, ConfigType};
 
-/// What is wrong with `text`, which the user wrote as `printed` (a secret's text is never in a message).
-pub(crate) fn check_value(key: &ConfigKey, text: &str, printed: &str) -> Vec<String> {
-    let name = key.name;
+/// What is wrong with `text`, the value of the option of that whole name, which the user wrote as `printed` (a secret's text
+/// is never in a message).
+pub(crate) fn check_value(key: &ConfigKey, name: &str, text: &str, printed: &str) -> Vec<String> {
     let shown = if key.kind == ConfigType::Password { "[hidden]" } else { printed };
     let text = text.trim();
     if name == "name" {

@@ -8,19 +8,24 @@ use thm_api::{ConfigKey, ConfigType, Importance, Support};
 use super::Definition;
 use crate::options::VERSION;
 
-/// Families of options whose members are not in a table; each is read where it belongs, or by the class.
+/// Families of options whose members are not in a table; each is read, and warned of, where it belongs.
 pub(super) const FAMILIES: &[&str] = &[
-    "consumer.override.",
-    "producer.override.",
-    "admin.override.",
+    "consumer.override.group.id",
     "key.converter.",
     "value.converter.",
     "header.converter.",
     "transforms.",
     "predicates.",
-    "topic.creation.",
     // Connect has it for sinks alone; a source here has such a queue too.
     "errors.deadletterqueue.topic.name",
+];
+
+/// Families of Connect's that have nothing to work on here, and why.
+pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("consumer.override.", "sinks read the log directly"),
+    ("producer.override.", "sources append to the log directly"),
+    ("admin.override.", "topics are made in the log directly"),
+    ("topic.creation.", "topics are made with the log's own settings, one partition each"),
 ];
 
 /// For every connector.

@@ -1,5 +1,7 @@
 //! `/connector-plugins`: the classes there are, their options, and the validation of a configuration.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 use thm_api::{ConfigType, Connector};
 
@@ -87,9 +89,9 @@ fn wrapped(refusal: Option<Refusal>) -> Refusal {
 }
 
 fn report(connector: &dyn Connector, included: &str, config: &RawConfig, validation: &Validation) -> Value {
-    let mut groups: Vec<&str> = Vec::new();
+    let mut groups: Vec<Cow<'static, str>> = Vec::new();
     for option in &validation.options {
-        let group = option.definition.key.group;
+        let group = option.group();
         if !group.is_empty() && !groups.contains(&group) {
             groups.push(group);
         }
@@ -114,10 +116,15 @@ fn report(connector: &dyn Connector, included: &str, config: &RawConfig, validat
 }
 
 fn option(of: &OptionReport) -> Value {
+    let (name, group) = (of.name(), of.group());
+    let mut definition = definition(&of.definition);
+    definition["name"] = json!(name);
+    definition["group"] = if group.is_empty() { Value::Null } else { json!(group) };
+    definition["display_name"] = json!(of.display());
     json!({
-        "definition": definition(&of.definition),
+        "definition": definition,
         "value": {
-            "name": of.definition.key.name,
+            "name": name,
             "value": of.value,
             "recommended_values": [],
             "errors": of.errors,

@@ -189,6 +189,7 @@ impl Chain {
             let prefix = format!("transforms.{alias}.");
             let mut settings = Settings::new(config, prefix.clone());
             let name = settings.required("type");
+            settings.given("plugin.version");
             let predicate = condition(config, &prefix, &mut settings);
             let known = named(CLASSES, &name, |class| class.name);
             match known {

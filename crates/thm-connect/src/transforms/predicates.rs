@@ -32,6 +32,7 @@ impl Predicate {
     pub(crate) fn read(config: &ConnectorConfig, alias: &str) -> (Option<Self>, Notes, Notes) {
         let mut settings = Settings::new(config, format!("predicates.{alias}."));
         let name = settings.required("type");
+        settings.given("plugin.version");
         let known = super::named(&CLASSES, &name, |class| class);
         let predicate = match known.map(|class| class.rsplit('.').next().unwrap_or_default()) {
             Some("TopicNameMatches") => {

@@ -18,6 +18,7 @@ use super::{Chain, header_text};
 struct Form {
     text: bool,
     schemas: bool,
+    json: JsonForm,
     reader: SchemaReader,
 }
 
@@ -26,7 +27,9 @@ impl Form {
         let option = format!("{side}.converter");
         let text = config.get(&option).is_some_and(|class| class.ends_with("StringConverter"));
         let schemas = config.parse(&format!("{option}.schemas.enable"), false)?;
-        Ok(Self { text, schemas, reader: SchemaReader::default() })
+        let numeric = config.text(&format!("{option}.decimal.format"), "BASE64").eq_ignore_ascii_case("NUMERIC");
+        let json = JsonForm { numeric, ..JsonForm::default() };
+        Ok(Self { text, schemas, json, reader: SchemaReader::default() })
     }
 
     fn read(&mut self, bytes: Option<&Bytes>) -> Result<Part, DataError> {
@@ -51,7 +54,7 @@ impl Form {
             _ if self.schemas && !self.text => {
                 out = schema
                     .map_or_else(|| b"{\"schema\":null,\"payload\":".to_vec(), thm_codec::debezium::Schema::prefix);
-                write_value(&mut out, schema, value, JsonForm::default());
+                write_value(&mut out, schema, value, self.json);
                 out.push(b'}');
             }
             _ => write_value(&mut out, schema, value, JsonForm::default()),

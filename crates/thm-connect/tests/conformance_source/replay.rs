@@ -350,9 +350,11 @@ impl<'a> Replay<'a> {
     /// Types of all columns that are there now, by `schema.table` and column; without a column, what is odd about a table.
     fn types(&self) -> BTreeMap<(String, String), String> {
         let sql = "SELECT n.nspname || '.' || c.relname || chr(9) || a.attname || chr(9) || \
-                   CASE WHEN e.oid IS NULL THEN t.typtype::text ELSE 'a' || e.typtype::text END || ' ' || t.typname \
+                   CASE WHEN e.oid IS NOT NULL THEN 'a' || e.typtype::text WHEN b.typtype IN ('c', 'm') THEN b.typtype::text \
+                   ELSE t.typtype::text END || ' ' || t.typname \
                    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
                    JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' \
+                   LEFT JOIN pg_type b ON b.oid = t.typbasetype \
                    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p') \
                    AND n.nspname NOT IN ('pg_catalog', 'information_schema') UNION ALL \
                    SELECT DISTINCT n.nspname || '.' || c.relname || chr(9) || chr(9) || 'inherited' FROM pg_inherits i \

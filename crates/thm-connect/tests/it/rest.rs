@@ -98,3 +98,55 @@ async fn what_has_no_effect_is_named_by_validate_and_secrets_are_hidden() {
     let wrong = report["configs"].as_array().unwrap().iter().find(|one| one["value"]["name"] == "upside.down").unwrap();
     assert!(wrong["value"]["errors"][0].as_str().unwrap().contains("not supported here"));
 }
+
+/// Every option that a configuration's transforms, predicates and converters have is listed, as Connect lists them; what
+/// belongs to none is warned of.
+#[tokio::test]
+async fn options_of_transforms_predicates_and_converters_are_listed_by_validate() {
+    let (stage, target) = (Stage::new(), Target::new(10, false));
+    let herder = stage.herder(Registry::default().with(FakeSink(target))).await;
+    let api = Api::serve(herder).await;
+    let config = json!({
+        "name": "s", "connector.class": "FakeSink", "topics": "t", "url": "u", "transforms": "mask,none",
+        "transforms.mask.type": "org.apache.kafka.connect.transforms.MaskField$Value", "transforms.mask.fields": "a,b",
+        "transforms.mask.predicate": "p", "transforms.mask.colour": "red", "transforms.other.type": "Filter",
+        "predicates": "p", "predicates.p.type": "TopicNameMatches", "predicates.q.type": "RecordIsTombstone",
+        "value.converter": "JsonConverter", "value.converter.schemas.enable": "maybe", "value.converter.colour": "red",
+        "consumer.override.max.poll.records": "1", "consumer.override.group.id": "g",
+    });
+    let (status, report) = api.ask("PUT", "/connector-plugins/FakeSink/config/validate", Some(config)).await;
+    assert_eq!(status, 200);
+    let line = |name: &str| {
+        let configs = report["configs"].as_array().unwrap();
+        let mut found = configs.iter().filter(|one| one["value"]["name"] == name);
+        let one = found.next().unwrap_or_else(|| panic!("{name} is not listed"));
+        assert!(found.next().is_none(), "{name} is listed twice");
+        let (of, value) = (&one["definition"], &one["value"]);
+        assert_eq!(of["name"], name);
+        let order = of["order_in_group"].to_string();
+        let texts = [&of["type"], &of["default_value"], &of["importance"], &of["group"], &value["value"]];
+        let texts = texts.map(|text| text.as_str().unwrap_or("-").to_owned()).join(" ");
+        format!("{texts} {order} {}", value["errors"].as_array().unwrap().len())
+    };
+    let class = "org.apache.kafka.connect.transforms.MaskField$Value";
+    assert_eq!(line("transforms.mask.type"), format!("CLASS - HIGH Transforms: mask {class} 0 0"));
+    assert_eq!(line("transforms.mask.fields"), "LIST - HIGH Transforms: mask a,b 2 0");
+    assert_eq!(line("transforms.mask.negate"), "BOOLEAN false MEDIUM Transforms: mask false 3 0");
+    assert_eq!(line("transforms.mask.predicate"), "STRING - MEDIUM Transforms: mask p 4 0");
+    assert_eq!(line("transforms.mask.replacement"), "STRING - LOW Transforms: mask - 6 0");
+    assert_eq!(line("transforms.none.type"), "CLASS - HIGH Transforms: none - 0 1");
+    assert_eq!(line("predicates.p.pattern"), "STRING - MEDIUM Predicates: p - 2 1");
+    assert_eq!(line("value.converter.schemas.enable"), "BOOLEAN true HIGH Schemas maybe 0 1");
+    assert_eq!(line("value.converter.decimal.format"), "STRING BASE64 LOW Serialization BASE64 0 0");
+    assert_eq!(report["error_count"], 3, "{report}");
+    let warned: Vec<&str> =
+        report["warnings"].as_array().unwrap().iter().map(|w| w["name"].as_str().unwrap()).collect();
+    let expected = [
+        "transforms.mask.colour",
+        "value.converter.colour",
+        "transforms.other.type",
+        "predicates.q.type",
+        "consumer.override.max.poll.records",
+    ];
+    assert_eq!(warned, expected);
+}

@@ -29,6 +29,19 @@ async fn source(herder: &Herder, options: &[(&str, &str)]) {
     herder.create("src", all, InitialState::Running).await.unwrap();
 }
 
+/// Options of a source, and what its refusal says of them.
+type Refused<'a> = (&'a [(&'a str, &'a str)], &'a str);
+
+async fn refuses(herder: &Herder, cases: &[Refused<'_>]) {
+    for (options, expected) in cases {
+        let mut all = config(options);
+        all.insert("connector.class".to_owned(), Some("FakeSource".to_owned()));
+        let refusal = herder.create("c", all, InitialState::Running).await.unwrap_err();
+        assert_eq!(refusal.status, 400);
+        assert!(refusal.message.contains(expected), "{}", refusal.message);
+    }
+}
+
 async fn values(stage: &Stage, topic: &str) -> Vec<String> {
     let limits = ReadLimits { max_bytes: 1 << 20, max_wait: Duration::ZERO };
     let Ok(read) = stage.log.read(&TopicPartition::new(topic, 0), Offset(0), limits).await else { return Vec::new() };
@@ -189,7 +202,7 @@ async fn what_is_wrong_with_converters_is_refused_by_name() {
     let stage = Stage::new();
     let herder = stage.herder(Registry::default().with(FakeSource(Arc::default()))).await;
     let text = ("value.converter", "StringConverter");
-    let cases: [(&[(&str, &str)], &str); 6] = [
+    let cases: [Refused<'_>; 6] = [
         (
             &[("key.converter", "io.confluent.connect.avro.AvroConverter")],
             "Invalid value io.confluent.connect.avro.AvroConverter for configuration key.converter: Class \
@@ -214,13 +227,7 @@ async fn what_is_wrong_with_converters_is_refused_by_name() {
             "Invalid value EBCDIC for configuration value.converter.converter.encoding: no such character set here",
         ),
     ];
-    for (options, expected) in cases {
-        let mut all = config(options);
-        all.insert("connector.class".to_owned(), Some("FakeSource".to_owned()));
-        let refusal = herder.create("c", all, InitialState::Running).await.unwrap_err();
-        assert_eq!(refusal.status, 400);
-        assert!(refusal.message.contains(expected), "{}", refusal.message);
-    }
+    refuses(&herder, &cases).await;
     herder.stop().await;
 }
 
@@ -248,12 +255,50 @@ async fn a_sink_gets_what_its_transforms_leave_and_its_queue_what_they_cannot_wo
     herder.stop().await;
 }
 
+/// Decimals of `decimal.format=NUMERIC` are numbers; a chain gives them on as it got them.
+#[tokio::test]
+async fn a_sinks_transforms_read_decimals_that_are_numbers() {
+    let schema = concat!(
+        r#"{"type":"struct","fields":[{"type":"bytes","optional":false,"name":"org.apache.kafka.connect.data.Decimal","#,
+        r#""version":1,"parameters":{"scale":"2"},"field":"d"}],"optional":false}"#
+    );
+    let framed = |payload: &str| format!(r#"{{"schema":{schema},"payload":{payload}}}"#);
+    let renamed = schema.replace(r#""field":"d""#, r#""field":"e""#);
+    for (format, given, expected) in [
+        ("NUMERIC", [r#"{"d":12.34}"#, r#"{"d":-1e3}"#], [r#"{"e":12.34}"#, r#"{"e":-1000.00}"#]),
+        ("BASE64", [r#"{"d":12.3}"#, r#"{"d":"BNI="}"#], [r#"{"e":"BM4="}"#, r#"{"e":"BNI="}"#]),
+    ] {
+        let (stage, target) = (Stage::new(), Target::new(10, false));
+        let bad = framed(r#"{"d":0.123}"#);
+        stage.produce("t", &[&framed(given[0]), &bad, &framed(given[1])]).await;
+        let herder = stage.herder(Registry::default().with(FakeSink(Arc::clone(&target)))).await;
+        let options = [
+            ("connector.class", "FakeSink"),
+            ("topics", "t"),
+            ("url", "x"),
+            ("errors.tolerance", "all"),
+            ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+            ("value.converter.schemas.enable", "true"),
+            ("value.converter.decimal.format", format),
+            ("transforms", "r"),
+            ("transforms.r.type", "org.apache.kafka.connect.transforms.ReplaceField$Value"),
+            ("transforms.r.renames", "d:e"),
+        ];
+        herder.create("s", config(&options), InitialState::Running).await.unwrap();
+        until("delivered", || target.values().len() == 2).await;
+        let expected = expected.map(|payload| format!(r#"{{"schema":{renamed},"payload":{payload}}}"#));
+        assert_eq!(target.values(), expected);
+        assert_eq!(values(&stage, "dlq.s").await, [bad], "its scale does not hold it");
+        herder.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn what_is_wrong_with_transforms_is_refused_by_name() {
     let stage = Stage::new();
     let registry = Registry::default().with(FakeSource(Arc::default())).with(FakeSink(Target::new(1, false)));
     let herder = stage.herder(registry).await;
-    let cases: [(&[(&str, &str)], &str); 9] = [
+    let cases: [Refused<'_>; 9] = [
         (&[("transforms", "a")], "Missing required configuration \"transforms.a.type\" which has no default value."),
         (
             &[("transforms", "a"), ("transforms.a.type", "org.example.Mine")],
@@ -290,13 +335,7 @@ async fn what_is_wrong_with_transforms_is_refused_by_name() {
             "Invalid value [] for configuration transforms.a.fields: Empty list",
         ),
     ];
-    for (options, expected) in cases {
-        let mut all = config(options);
-        all.insert("connector.class".to_owned(), Some("FakeSource".to_owned()));
-        let refusal = herder.create("c", all, InitialState::Running).await.unwrap_err();
-        assert_eq!(refusal.status, 400);
-        assert!(refusal.message.contains(expected), "{}", refusal.message);
-    }
+    refuses(&herder, &cases).await;
     let mut routing = config(&ROUTE);
     routing.extend(config(&[("connector.class", "FakeSink"), ("url", "x"), ("topics", "t")]));
     let refusal = herder.create("c", routing, InitialState::Running).await.unwrap_err();

@@ -240,6 +240,11 @@ pub(super) fn print_multirange(bytes: &[u8], kind: &ColumnType, out: &mut Vec<u8
     fields.end()
 }
 
+/// As the type under it.
+pub(super) fn print_domain(bytes: &[u8], kind: &ColumnType, out: &mut Vec<u8>) -> Done {
+    kind.part()?.print(bytes, out)
+}
+
 type Pairs<'a> = Vec<(&'a str, Option<&'a str>)>;
 
 fn pairs(bytes: &[u8]) -> Result<Pairs<'_>, ValueError> {

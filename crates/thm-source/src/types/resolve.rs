@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::rules::{ARRAY, AS_TEXT, COMPOSITE, ENUM, EXTENSIONS, MULTIRANGE, RANGE, rule_of};
+use super::rules::{
+    ARRAY, AS_TEXT, COMPOSITE, ENUM, EXTENSIONS, MULTIRANGE, RANGE, UNKNOWN_COMPOSITE, UNKNOWN_DOMAIN,
+    UNKNOWN_MULTIRANGE, UNKNOWN_RANGE, rule_of,
+};
 use super::shape::Shape;
 use super::{ColumnType, TypeRule};
 use crate::options::TypeModes;
@@ -71,24 +74,40 @@ impl Types {
             labels,
             objects: Arc::clone(&self.objects),
         };
+        let one = |part| vec![(String::new(), part)];
         if let Some(rule) = rule_of(oid) {
-            return Some(made(rule, Vec::new(), Vec::new()));
+            let element = VECTORS.iter().find(|(vector, _)| *vector == oid);
+            let parts = element.and_then(|(_, element)| self.find(*element, -1, modes, depth + 1)).map(one);
+            return Some(made(rule, parts.unwrap_or_default(), Vec::new()));
         }
         if let Some(element) = builtin_element(oid) {
             let element = self.find(element, modifier, modes, depth + 1)?;
-            return Some(made(&ARRAY, vec![(String::new(), element)], Vec::new()));
+            return Some(made(&ARRAY, one(element), Vec::new()));
         }
         let told = self.by_oid.get(&oid)?;
         let part = |oid, modifier| self.find(oid, modifier, modes, depth + 1);
+        let either = |known, unknown| if modes.unknown { unknown } else { known };
         Some(match &told.kind {
             Kind::Domain(base, base_modifier) => part(*base, *base_modifier)?,
             Kind::Enum(labels) => made(&ENUM, Vec::new(), labels.clone()),
-            Kind::Array(element) => made(&ARRAY, vec![(String::new(), part(*element, modifier)?)], Vec::new()),
-            Kind::Range(bound) => made(&RANGE, vec![(String::new(), part(*bound, -1)?)], Vec::new()),
-            Kind::Multirange(range) => made(&MULTIRANGE, vec![(String::new(), part(*range, -1)?)], Vec::new()),
+            Kind::Array(element) => {
+                let mut found = part(*element, modifier)?;
+                if modes.unknown && self.is_domain(*element) {
+                    found = made(&UNKNOWN_DOMAIN, one(found), Vec::new());
+                }
+                made(&ARRAY, one(found), Vec::new())
+            }
+            Kind::Range(bound) if KNOWN_RANGES.contains(&told.name.as_str()) => {
+                made(&RANGE, one(part(*bound, -1)?), Vec::new())
+            }
+            Kind::Range(bound) => made(either(&RANGE, &UNKNOWN_RANGE), one(part(*bound, -1)?), Vec::new()),
+            Kind::Multirange(range) => {
+                made(either(&MULTIRANGE, &UNKNOWN_MULTIRANGE), one(part(*range, -1)?), Vec::new())
+            }
             Kind::Composite(fields) => {
                 let field = |(name, oid, modifier): &(String, u32, i32)| Some((name.clone(), part(*oid, *modifier)?));
-                made(&COMPOSITE, fields.iter().map(field).collect::<Option<_>>()?, Vec::new())
+                let fields = fields.iter().map(field).collect::<Option<_>>()?;
+                made(either(&COMPOSITE, &UNKNOWN_COMPOSITE), fields, Vec::new())
             }
             Kind::Base => match EXTENSIONS.iter().find(|rule| rule.name == told.name) {
                 Some(named) => made(named, Vec::new(), Vec::new()),
@@ -100,6 +119,15 @@ impl Types {
     }
 }
 
+impl Types {
+    fn is_domain(&self, oid: u32) -> bool {
+        self.by_oid.get(&oid).is_some_and(|told| matches!(told.kind, Kind::Domain(..)))
+    }
+}
+
+/// Ranges that the real connector knows. Those that users define, composites and sets of ranges it shows as the bytes of
+/// their text if it is told to (`include.unknown.datatypes`), and so do we; otherwise it leaves them out, and we show them.
+const KNOWN_RANGES: [&str; 6] = ["int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"];
 /// Arrays that the real connector leaves out whatever it is told.
 const LEFT_OUT_IN_ARRAYS: [&str; 7] = ["money", "name", "interval", "varbit", "xml", "point", "refcursor"];
 /// Types that only the newer envelope shows.
@@ -120,6 +148,9 @@ impl ColumnType {
         }
     }
 }
+
+/// Types of the catalog that are arrays with a text of their own: their oids and their elements'.
+const VECTORS: [(u32, u32); 2] = [(22, 21), (30, 26)];
 
 /// Element types of the built-in arrays: array oid, element oid.
 const ARRAYS: &[(u32, u32)] = &[

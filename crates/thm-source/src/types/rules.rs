@@ -43,7 +43,7 @@ pub static RULES: &[TypeRule] = &[
     text(19, "name", basic::text, basic::print_text, STRING),
     rule(20, "int8", ColumnKind::Int64, basic::int8, basic::print_int, Shape::Plain("int64")),
     rule(21, "int2", ColumnKind::Int16, basic::int2, basic::print_int, Shape::Plain("int16")),
-    unknown(22, "int2vector", container::print_vector),
+    struct_(22, "int2vector", container::array, container::print_vector, Shape::Array),
     rule(23, "int4", ColumnKind::Int32, basic::int4, basic::print_int, Shape::Plain("int32")),
     unknown(24, "regproc", print::object),
     text(25, "text", basic::text, basic::print_text, STRING),
@@ -51,7 +51,7 @@ pub static RULES: &[TypeRule] = &[
     unknown(27, "tid", print::tid),
     unknown(28, "xid", basic::print_unsigned),
     unknown(29, "cid", basic::print_unsigned),
-    unknown(30, "oidvector", container::print_vector),
+    struct_(30, "oidvector", container::array, container::print_vector, Shape::Array),
     text(114, "json", basic::text, basic::print_text, JSON),
     text(142, "xml", basic::text, basic::print_text, Shape::Named("string", "io.debezium.data.Xml")),
     struct_(600, "point", geometry::point, geometry::print, Shape::Point),
@@ -135,5 +135,11 @@ pub(super) static COMPOSITE: TypeRule =
 pub(super) static RANGE: TypeRule = printed(0, "range", container::print_range);
 /// Sets of ranges.
 pub(super) static MULTIRANGE: TypeRule = printed(0, "multirange", container::print_multirange);
+/// Composites, sets of ranges and ranges that users define under `include.unknown.datatypes`: the bytes of their text.
+pub(super) static UNKNOWN_COMPOSITE: TypeRule = unknown(0, "composite", container::print_composite);
+pub(super) static UNKNOWN_MULTIRANGE: TypeRule = unknown(0, "multirange", container::print_multirange);
+pub(super) static UNKNOWN_RANGE: TypeRule = unknown(0, "range", container::print_range);
+/// An element of a domain there: the text of the type under it.
+pub(super) static UNKNOWN_DOMAIN: TypeRule = unknown(0, "domain", container::print_domain);
 /// A type without a binary form: the server sends its text.
 pub(super) static AS_TEXT: TypeRule = unknown(0, "unknown", basic::print_text);

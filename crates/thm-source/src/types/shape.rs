@@ -170,7 +170,7 @@ impl ColumnType {
     fn has_optional_items(&self) -> bool {
         let forgotten =
             |part: &Self| matches!(part.rule.shape, Shape::Enum | Shape::Unknown) || part.rule.name == "tsvector";
-        self.parts.first().is_none_or(|(_, part)| !forgotten(part))
+        !self.rule.name.ends_with("vector") && self.parts.first().is_none_or(|(_, part)| !forgotten(part))
     }
 
     fn numeric_schema(&self) -> Schema {

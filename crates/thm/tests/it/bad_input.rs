@@ -17,3 +17,4 @@ mod postgres;
 mod records;
 pub mod sinks;
 mod sql;
+mod values;

@@ -68,15 +68,8 @@ pub(super) fn read(config: &ConnectorConfig, role: Role, findings: &mut Findings
         findings.issues.push((option.to_owned(), message));
         return JSON;
     };
-    let prefix = format!("{option}.");
-    let known = |name: &str| class.options.contains(&name) || COMMON.contains(&name);
-    for (name, _) in config.values().iter().filter(|(name, _)| name.starts_with(&prefix)) {
-        if !known(&name[prefix.len()..]) {
-            let message = format!("{name} is no option of {}: it has no effect", class.name);
-            findings.warnings.push((name.clone(), message));
-        }
-    }
-    let mut options = Options { config, prefix, findings };
+    warn_of_unknown(config, role, class, findings);
+    let mut options = Options { config, prefix: format!("{option}."), findings };
     match class.form {
         Form::Json { .. } => {
             options.number("schemas.cache.size");
@@ -90,6 +83,17 @@ pub(super) fn read(config: &ConnectorConfig, role: Role, findings: &mut Findings
     }
 }
 
+fn warn_of_unknown(config: &ConnectorConfig, role: Role, class: &Class, findings: &mut Findings) {
+    let prefix = format!("{}.", role.option());
+    let known = |name: &str| class.options.contains(&name) || COMMON.contains(&name);
+    for option in config.values().keys() {
+        if option.strip_prefix(&prefix).is_some_and(|name| !known(name)) {
+            let message = format!("{option} is no option of {}: it has no effect", class.name);
+            findings.warnings.push((option.clone(), message));
+        }
+    }
+}
+
 /// What is wrong with a connector's converters. A sink reads keys and values by its own rules: only options are looked at.
 pub(in super::super) fn check(config: &ConnectorConfig, kind: ConnectorKind, findings: &mut Findings) {
     match kind {
@@ -99,6 +103,12 @@ pub(in super::super) fn check(config: &ConnectorConfig, kind: ConnectorKind, fin
             }
         }
         ConnectorKind::Sink => {
+            for role in [Role::Key, Role::Value] {
+                let class = config.get(role.option()).and_then(|name| named(CLASSES, name, |class| class.name));
+                if let Some(class) = class {
+                    warn_of_unknown(config, role, class, findings);
+                }
+            }
             let option = Role::Header.option();
             if config.get(option).is_some_and(|class| !class.ends_with("SimpleHeaderConverter")) {
                 let message = format!("{option} has no effect here: a sink gets headers as they stand in the topic");

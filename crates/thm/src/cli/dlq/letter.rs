@@ -91,8 +91,10 @@ pub struct Letter {
     pub offset: i64,
     /// The record, with all headers.
     pub record: Record,
-    /// Topic, partition and offset of the refused record.
+    /// Topic, partition and offset of the refused record; none of what a source refused, which stood in no topic.
     pub source: Option<(String, i32, i64)>,
+    /// Where the refused record was to go, or came from.
+    topic: Option<String>,
     /// Who refused it.
     pub connector: String,
     /// Error code, or a Java class of a real Connect's.
@@ -115,6 +117,7 @@ impl Letter {
             partition,
             offset,
             source: place(),
+            topic: header("topic"),
             connector: header("connector.name").unwrap_or_default(),
             code: header("exception.class.name").unwrap_or_default(),
             cause: header("exception.message").unwrap_or_default(),
@@ -127,11 +130,18 @@ impl Letter {
         format!("{}/{}/{}", self.queue, self.partition, self.offset)
     }
 
-    /// Where the refused record stands.
+    /// Where the refused record stands, or the topic that a source's record would have gone to.
     pub fn origin(&self) -> String {
-        self.source
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), |(topic, partition, offset)| format!("{topic}-{partition}@{offset}"))
+        match (&self.source, &self.topic) {
+            (Some((topic, partition, offset)), _) => format!("{topic}-{partition}@{offset}"),
+            (None, Some(topic)) => topic.clone(),
+            (None, None) => "-".to_owned(),
+        }
+    }
+
+    /// Whether a source refused it: its record never got into a topic.
+    pub const fn is_of_source(&self) -> bool {
+        self.source.is_none() && self.topic.is_some()
     }
 
     /// The record's own time, milliseconds since 1970.

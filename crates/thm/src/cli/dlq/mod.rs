@@ -1,4 +1,4 @@
-//! `thm dlq list|show|replay`: the records that sinks refused, why, and sending them again.
+//! `thm dlq list|show|replay`: the records that connectors refused, why, and sending those of sinks again.
 //!
 //! ```text
 //!   topic ─▶ sink ── refused ─▶ dlq.<connector> ── show ─▶ you mend the cause ── replay ─▶ topic, for that sink alone
@@ -26,7 +26,7 @@ Examples:
   thm dlq replay dlq.clickhouse.enriched.sink --dry-run
   thm dlq replay dlq.clickhouse.enriched.sink --offset 3 --offset 7
 
-Records get here where a sink has errors.tolerance=all; otherwise they stop it.";
+Records get here where a connector has errors.tolerance=all; otherwise they stop it. Those of sinks can be replayed.";
 
 /// See why records were refused, and send them again.
 #[derive(Args)]

@@ -34,6 +34,7 @@ The record goes back into the topic it came from, behind what is there, and only
 with --for-all every reader of the topic does. Left out, and said so, are
   records that were replayed before            (--again sends them once more)
   records whose key has a newer record since   (--superseded sends them: the older state then wins)
+A source's dead letters are refused: they are rows of the database, and come again when they are written again.
 
 Examples:
   thm dlq replay clickhouse.enriched.sink --dry-run
@@ -86,6 +87,18 @@ async fn replay(kafka: &mut KafkaClient, args: &Replay, output: Output, turn: Op
     let mut by_partition: BTreeMap<Partition, Vec<Letter>> = BTreeMap::new();
     for letter in letters {
         let Some((topic, partition, _)) = letter.source.clone() else {
+            if letter.is_of_source() {
+                bail!(
+                    "{} is a letter of the source {}: its row never got into {}, and cannot be sent there from here ({}: \
+                     {}); mend the cause, then write the row in the database again (an UPDATE that sets a column to its own \
+                     value will do), and the source sends it",
+                    letter.place(),
+                    letter.connector,
+                    letter.origin(),
+                    letter.code,
+                    letter.cause
+                );
+            }
             bail!(
                 "{} does not say which topic it came from (headers {CONTEXT}topic, .partition, .offset); choose others \
                  with --offset, or produce it by hand with `thm topic produce`",
