@@ -49,6 +49,10 @@ pub struct Slot {
     pub confirmed_flush: Lsn,
     /// `reserved`, `extended`, `unreserved` or `lost`.
     pub wal_status: String,
+    /// Standbys keep it in step.
+    pub failover: bool,
+    /// It came here from the primary that this server followed.
+    pub synced: bool,
 }
 
 /// A table that could be captured.
@@ -117,7 +121,8 @@ pub async fn server(session: &Session) -> Result<Server> {
 pub async fn slot(session: &Session, name: &str) -> Result<Option<Slot>> {
     let sql = format!(
         "SELECT s.plugin, s.database, s.active_pid, s.confirmed_flush_lsn, s.wal_status, \
-         concat_ws(', ', nullif(a.application_name, ''), 'user ' || a.usename, 'from ' || coalesce(host(a.client_addr), 'a local socket')) \
+         concat_ws(', ', nullif(a.application_name, ''), 'user ' || a.usename, 'from ' || coalesce(host(a.client_addr), 'a local socket')), \
+         to_jsonb(s) ->> 'failover', to_jsonb(s) ->> 'synced' \
          FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = {}",
         literal(name)
     );
@@ -129,6 +134,9 @@ pub async fn slot(session: &Session, name: &str) -> Result<Option<Slot>> {
         holder: Some(text(row, 5)).filter(|holder| !holder.is_empty()),
         confirmed_flush: lsn(&text(row, 3)),
         wal_status: text(row, 4),
+        // Columns since release 17.
+        failover: text(row, 6) == "true",
+        synced: text(row, 7) == "true",
     }))
 }
 

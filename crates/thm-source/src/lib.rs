@@ -54,6 +54,7 @@ pub mod status;
 pub mod stream;
 pub mod table;
 pub mod task;
+mod timeline;
 pub mod toast;
 pub mod transaction;
 pub mod transport;

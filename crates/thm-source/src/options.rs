@@ -77,10 +77,14 @@ pub struct Options {
     pub password: Secret,
     /// Database.
     pub database: String,
+    /// `database.initial.statements`
+    pub initial_statements: Vec<String>,
     /// `topic.prefix`, which is also `source.name`.
     pub prefix: String,
     /// `slot.name`
     pub slot: String,
+    /// `slot.failover`
+    pub failover: bool,
     /// `publication.name`
     pub publication: String,
     /// `publication.autocreate.mode`
@@ -167,6 +171,7 @@ impl Options {
         let envelope = choose(config, "thm.envelope", "3.7", EnvelopeVersion::parse)?;
         Ok(Self {
             ssl: SslOptions::parse(config)?,
+            initial_statements: statements(config.text("database.initial.statements", "")),
             host: config.require("database.hostname")?.to_owned(),
             port: config.parse("database.port", DEFAULT_PORT)?,
             user: config.require("database.user")?.to_owned(),
@@ -174,6 +179,7 @@ impl Options {
             database: config.require("database.dbname")?.to_owned(),
             prefix: config.require("topic.prefix")?.to_owned(),
             slot: config.text("slot.name", "debezium").to_owned(),
+            failover: config.parse("slot.failover", false)?,
             publication: config.text("publication.name", "dbz_publication").to_owned(),
             autocreate: choose(config, "publication.autocreate.mode", "all_tables", |text| match text {
                 "all_tables" => Some(Autocreate::AllTables),
@@ -348,6 +354,20 @@ fn snapshot_queries(config: &ConnectorConfig) -> Result<BTreeMap<String, String>
     config.list(OPTION).into_iter().map(query).collect()
 }
 
+/// Between single semicolons; a doubled one stands for one.
+fn statements(text: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let ends = c == ';' && rest.next_if_eq(&';').is_none();
+        match found.last_mut() {
+            Some(last) if !ends => last.push(c),
+            _ => found.push(String::new()),
+        }
+    }
+    found.iter().map(|statement| statement.trim().to_owned()).filter(|statement| !statement.is_empty()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -406,6 +426,12 @@ mod tests {
             let found = validate(&config(&[(&include, "a(")]));
             assert!(found[0].option == include && found[0].message.contains("unclosed group"), "{}", found[0].message);
         }
+    }
+
+    #[test]
+    fn statements_end_at_single_semicolons() {
+        assert_eq!(statements("SET ROLE app; SELECT ';;' ;"), ["SET ROLE app", "SELECT ';'"]);
+        assert_eq!(statements(" ; "), Vec::<String>::new());
     }
 
     #[test]

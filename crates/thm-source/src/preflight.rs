@@ -8,6 +8,8 @@ use crate::options::{Autocreate, Options};
 use crate::session::{Session, identifier};
 use crate::slot::PublicationMark;
 
+/// `server_version_num` of the first release with slots that standbys keep in step.
+const FAILOVER_SLOTS: i32 = 170_000;
 /// Most tables named in one error.
 const MAX_NAMED_TABLES: usize = 10;
 
@@ -24,6 +26,12 @@ pub async fn check_server(session: &Session, options: &Options) -> Result<Server
             .with_source(format!("user {} has no REPLICATION right", options.user))
             .with_hint(format!("Run as a superuser: ALTER ROLE {} REPLICATION;", identifier(&options.user)));
         return Err(error);
+    }
+    if options.failover && server.version < FAILOVER_SLOTS {
+        let error = Error::new(ErrorKind::InvalidConfig, "checking the server", "slot.failover");
+        return Err(error
+            .with_source(format!("{object} is release {}", server.version / 10_000))
+            .with_hint("Slots that standbys keep in step need PostgreSQL 17: leave slot.failover out."));
     }
     Ok(server)
 }

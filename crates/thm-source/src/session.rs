@@ -58,6 +58,10 @@ impl Session {
                 tracing::debug!(%error, "sql session ended");
             }
         });
+        for statement in &options.initial_statements {
+            let done = client.batch_execute(statement).await;
+            done.map_err(|error| from_sql(error, "running database.initial.statements", statement))?;
+        }
         Ok(Self { client, connection })
     }
 }

@@ -96,6 +96,12 @@ impl SlotState {
         })
     }
 
+    /// Whether the server is known to be on another timeline than it was.
+    #[must_use]
+    pub const fn is_of_other_timeline(&self, timeline: u32) -> bool {
+        self.timeline != timeline && self.timeline != 0 && timeline != 0
+    }
+
     /// Stores the state durably.
     pub fn store(&self, store: &dyn StateStore) -> Result<()> {
         let bytes = serde_json::to_vec(self).map_err(|error| {
@@ -134,6 +140,8 @@ pub struct Facts<'a> {
     pub system_id: i64,
     /// Its timeline; 0 if unknown.
     pub timeline: u32,
+    /// Where its history left the timeline of our state; `None`: it did not, or nobody asked.
+    pub fork: Option<Lsn>,
     /// End of its WAL.
     pub wal_end: Lsn,
     /// Commit end of the last durable row.
@@ -194,13 +202,8 @@ fn known(facts: &Facts<'_>, slot: Option<&Slot>, state: &SlotState) -> Result<Pl
         );
         return Err(refused(facts, &reason, BOTH));
     }
-    if state.timeline != facts.timeline && state.timeline != 0 && facts.timeline != 0 {
-        let reason = format!(
-            "the server is on timeline {}, ours was {}: it was promoted or restored, and changes that we have may not \
-             be in it, nor its own in the slot",
-            facts.timeline, state.timeline
-        );
-        return Err(refused(facts, &reason, BOTH));
+    if state.is_of_other_timeline(facts.timeline) {
+        followed(facts, slot, state)?;
     }
     if state.phase != Phase::Finished {
         return Ok(Plan::Fresh { drop_first: slot.is_some() });
@@ -220,6 +223,23 @@ fn known(facts: &Facts<'_>, slot: Option<&Slot>, state: &SlotState) -> Result<Pl
         return Err(refused(facts, &reason, BOTH));
     }
     Ok(Plan::Resume)
+}
+
+/// A promoted standby is followed if it has all that we have, and kept our slot in step.
+fn followed(facts: &Facts<'_>, slot: Option<&Slot>, state: &SlotState) -> Result<()> {
+    let because = match facts.fork {
+        None => "changes that we have may not be in it, nor its own in the slot".to_owned(),
+        Some(fork) if fork < facts.durable => {
+            format!("it left ours at {fork}, and {}, where the last change we have stands, is not in it", facts.durable)
+        }
+        Some(_) if slot.is_some_and(|slot| slot.synced) => return Ok(()),
+        Some(_) => {
+            "its slot was not kept in step with ours (slot.failover=true before, and sync_replication_slots)".to_owned()
+        }
+    };
+    let (now, ours) = (facts.timeline, state.timeline);
+    let reason = format!("the server is on timeline {now}, ours was {ours}: it was promoted or restored; {because}");
+    Err(refused(facts, &reason, BOTH))
 }
 
 fn usable(facts: &Facts<'_>, slot: &Slot) -> Result<()> {
@@ -287,6 +307,8 @@ mod tests {
             holder: None,
             confirmed_flush: Lsn(confirmed_flush),
             wal_status: "reserved".to_owned(),
+            failover: false,
+            synced: false,
         }
     }
 
@@ -298,6 +320,7 @@ mod tests {
             database: "d",
             system_id: 7,
             timeline: 1,
+            fork: None,
             wal_end: Lsn(1000),
             durable: Lsn(150),
             start: None,
@@ -339,6 +362,21 @@ mod tests {
             assert_eq!(error.as_ref().map(Error::kind), Some(ErrorKind::SlotUnsafe), "{case:?}");
             let hint = error.as_ref().map(Error::hint).unwrap_or_default();
             assert!(hint.contains("thm.start=resnapshot") && hint.contains("thm.start=from-slot"), "{hint}");
+        }
+    }
+
+    #[test]
+    fn a_promoted_standby_is_followed_if_it_has_all_that_we_have_and_kept_the_slot() {
+        let (finished, ours) = (state(Phase::Finished), slot(200));
+        let kept = Slot { synced: true, failover: true, ..slot(120) };
+        let promoted = |slot, fork| Facts { timeline: 2, fork, ..facts(Some(&finished), Some(slot)) };
+        assert_eq!(decide(&promoted(&kept, Some(Lsn(150)))).ok(), Some(Plan::Resume));
+        for (slot, fork, word) in
+            [(&kept, Some(Lsn(149)), "not in it"), (&kept, None, "may not"), (&ours, Some(Lsn(150)), "slot.failover")]
+        {
+            let error = decide(&promoted(slot, fork)).err();
+            let text = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(text.contains(word), "{text}");
         }
     }
 

@@ -35,6 +35,7 @@ use crate::slot::{self, Facts, Phase, Plan, PublicationMark, SlotState};
 use crate::snapshot::{Snapshot, no_records};
 use crate::status::{Status, Watched};
 use crate::stream::{Stream, now};
+use crate::timeline;
 use crate::toast::{Hydrator, Store};
 use crate::transport::{ReplicationClient, ReplicationTransport};
 
@@ -115,6 +116,10 @@ impl Running {
         let start = options.start.as_ref().filter(|(_, text)| obeyed.as_ref() != Some(text));
         let durable: HashMap<String, Position> =
             progress.iter().map(|(partition, progress)| (partition.topic.to_string(), progress.position)).collect();
+        let fork = match state.as_ref().filter(|state| state.is_of_other_timeline(server.timeline)) {
+            Some(state) => timeline::left_at(options, hosts, state.timeline, server.timeline).await?,
+            None => None,
+        };
         let decided = slot::decide(&Facts {
             state: state.as_ref(),
             slot: existing.as_ref(),
@@ -122,6 +127,7 @@ impl Running {
             database: &options.database,
             system_id: server.system_id,
             timeline: server.timeline,
+            fork,
             wal_end: server.wal_end,
             durable: durable.values().map(|position| position.commit_end).max().unwrap_or_default(),
             start: start.map(|(mode, _)| *mode),
@@ -137,7 +143,11 @@ impl Running {
         tracing::info!(connector = %context.connector, slot = options.slot, ?plan, tables = tables.len(), "source starts");
 
         let publication = publication(&session, options, &tables, plan, state.as_ref()).await?;
-        let transport = ReplicationClient::connect(options, hosts).await?;
+        let mut transport = ReplicationClient::connect(options, hosts).await?;
+        let resumes = matches!(plan, Plan::Resume | Plan::Adopt);
+        if options.failover && resumes && existing.as_ref().is_some_and(|slot| !slot.failover) {
+            transport.keep_for_failover().await?;
+        }
         let fresh = SlotState {
             slot: options.slot.clone(),
             system_id: server.system_id,

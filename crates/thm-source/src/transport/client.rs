@@ -47,6 +47,8 @@ pub struct ReplicationClient {
     connection: Connection,
     phase: Phase,
     slot: String,
+    /// Standbys are to keep the slot in step.
+    failover: bool,
     publication: String,
     status_interval: Duration,
     progress: Arc<Progress>,
@@ -63,12 +65,20 @@ impl ReplicationClient {
             connection,
             phase: Phase::Gated,
             slot: options.slot.clone(),
+            failover: options.failover,
             publication: options.publication.clone(),
             status_interval: options.status_interval,
             progress: Arc::default(),
             reporter: None,
             wal_end: 0,
         })
+    }
+
+    /// Has standbys keep a slot in step that was made without that.
+    pub async fn keep_for_failover(&mut self) -> Result<()> {
+        let sql = format!("ALTER_REPLICATION_SLOT {} (FAILOVER)", identifier(&self.slot));
+        let done = handshake::command(&mut self.connection, &sql).await;
+        done.map(drop).map_err(|error| self.failed(error, "preparing the slot for a failover"))
     }
 
     /// Sends the command once, however often the start is taken up again, and waits for the stream to begin.
@@ -141,7 +151,7 @@ impl ReplicationClient {
 }
 
 /// Connects and logs in.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     options: &Options,
     hosts: &Hosts,
     replication: bool,
@@ -175,8 +185,14 @@ enum Place {
 #[async_trait]
 impl ReplicationTransport for ReplicationClient {
     async fn create_slot(&mut self, export_snapshot: bool) -> Result<CreatedSlot> {
-        let export = if export_snapshot { "EXPORT_SNAPSHOT" } else { "NOEXPORT_SNAPSHOT" };
-        let sql = format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {export}", identifier(&self.slot));
+        let slot = identifier(&self.slot);
+        let sql = match (self.failover, export_snapshot) {
+            // Servers before 15 know this form alone.
+            (false, true) => format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput EXPORT_SNAPSHOT"),
+            (false, false) => format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput NOEXPORT_SNAPSHOT"),
+            (true, true) => format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput (SNAPSHOT 'export', FAILOVER)"),
+            (true, false) => format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput (SNAPSHOT 'nothing', FAILOVER)"),
+        };
         let doing = "creating the slot";
         let rows = handshake::command(&mut self.connection, &sql).await.map_err(|error| self.failed(error, doing))?;
         let mut row = rows.into_iter().next().unwrap_or_default().into_iter();

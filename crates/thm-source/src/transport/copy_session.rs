@@ -34,7 +34,12 @@ pub enum CopyPart<'a> {
 impl CopySession {
     /// Connects and logs in.
     pub async fn connect(options: &Options, hosts: &Hosts) -> Result<Self> {
-        Ok(Self { connection: client::connect(options, hosts, false, "connecting to PostgreSQL").await? })
+        let mut connection = client::connect(options, hosts, false, "connecting to PostgreSQL").await?;
+        for statement in &options.initial_statements {
+            let done = handshake::command(&mut connection, statement).await;
+            done.map_err(|error| from_replication(error, "running database.initial.statements", statement))?;
+        }
+        Ok(Self { connection })
     }
 
     /// Runs a command that gives no rows. `object` is what an error names.

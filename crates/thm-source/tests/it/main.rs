@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod errors;
+mod failover;
 mod harness;
 mod heartbeat;
 mod naming;

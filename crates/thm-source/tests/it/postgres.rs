@@ -64,10 +64,17 @@ impl Postgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let server = Self::run(folder, settings);
+        server.psql_in("postgres", "CREATE DATABASE thm");
+        server
+    }
+
+    /// Starts the server of a folder that is made already.
+    fn run(folder: TempDir, settings: &[&str]) -> Self {
         let [port] = thm_dev::process::free_ports().unwrap();
         let child = command("postgres")
             .arg("-D")
-            .arg(&data)
+            .arg(folder.path().join("data"))
             .args(["-c", "listen_addresses=127.0.0.1", "-c", &format!("port={port}")])
             .args(["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "timezone=UTC"])
             .args(["-c", "shared_buffers=16MB", "-c", "max_replication_slots=8", "-c", "max_wal_senders=8"])
@@ -78,8 +85,46 @@ impl Postgres {
             .unwrap();
         let server = Self { port, folder, child };
         server.wait();
-        server.psql_in("postgres", "CREATE DATABASE thm");
         server
+    }
+
+    /// A standby that follows this server from now on, through the slot `standby`.
+    pub fn standby(&self) -> Self {
+        self.psql("SELECT pg_create_physical_replication_slot('standby', true)");
+        let folder = tempfile::tempdir().unwrap();
+        // Files that are copied between the two calls are made whole by the WAL since the first.
+        let data = self.folder.path().join("data");
+        let copy = format!("cp -r {} {}/data", data.display(), folder.path().display());
+        let label = self.psql(&format!(
+            "SELECT pg_backup_start('standby', true);\n\\! {copy}\nSELECT labelfile FROM pg_backup_stop(false)"
+        ));
+        let label = label.split_once("START WAL").unwrap().1;
+        let own = folder.path().join("data");
+        std::fs::write(own.join("backup_label"), format!("START WAL{label}\n")).unwrap();
+        std::fs::write(own.join("standby.signal"), "").unwrap();
+        std::fs::remove_file(own.join("postmaster.pid")).unwrap();
+        let primary = format!("host=127.0.0.1 port={} user=thm password=thm dbname=thm", self.port);
+        let settings = format!(
+            "primary_conninfo = '{primary}'\nprimary_slot_name = 'standby'\nhot_standby_feedback = on\nwal_level = logical\n"
+        );
+        std::fs::write(own.join("postgresql.auto.conf"), settings).unwrap();
+        Self::run(folder, &[])
+    }
+
+    /// Release, as in 18.
+    pub fn release() -> u32 {
+        let told = Command::new(binaries().join("postgres")).arg("--version").output().unwrap();
+        let told = String::from_utf8(told.stdout).unwrap();
+        let digits = told.split_whitespace().nth(2).unwrap().split(|c: char| !c.is_ascii_digit()).next();
+        digits.unwrap().parse().unwrap()
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = Command::new("kill").args(["-QUIT", &self.child.id().to_string()]).status();
+            let _ = self.child.wait();
+        }
     }
 
     fn wait(&self) {
@@ -128,7 +173,6 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-QUIT", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
+        self.kill();
     }
 }

@@ -3,6 +3,7 @@
 use thm_api::{Op, Position, SourceTask};
 
 use crate::harness::{Bench, Stored};
+use crate::postgres::Postgres;
 
 /// Turns until the snapshot's last batch, without acknowledging.
 async fn take(bench: &mut Bench, task: &mut dyn SourceTask) -> Position {
@@ -154,4 +155,20 @@ async fn dropped_polls_lose_nothing() {
     }
     assert_eq!(ids(&bench.stored, "pg.public.content").len(), 21);
     task.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn initial_statements_run_on_every_session_but_the_stream() {
+    let mut bench = Bench::new(Postgres::start());
+    bench.postgres.psql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE TABLE seen (text text)");
+    bench.set("table.include.list", "public.t");
+    bench.set("database.initial.statements", "INSERT INTO seen VALUES (';;'); SET work_mem = '1MB';");
+    let mut task = bench.start().await.unwrap();
+    bench.catch_up(&mut *task).await;
+    task.stop().await.unwrap();
+    let seen = bench.postgres.psql("SELECT text, count(*) > 1 FROM seen GROUP BY text");
+    assert_eq!((seen.as_str(), bench.stored.len()), (";|t", 1));
+    bench.set("database.initial.statements", "SELEKT 1");
+    let error = bench.check().await.unwrap_err();
+    assert!(error.to_string().contains("database.initial.statements: SELEKT 1"), "{error}");
 }
