@@ -207,14 +207,14 @@ impl<'a> Typer<'a> {
             if self.scope.find(parts, span).is_ok() {
                 break;
             }
-            // A column alone is no row of that name: its table must stand before it.
+            // Without its table before it only a table's own column is a row of that name; a row that a query makes is not.
             let (front, fields) = parts.split_at(known);
             let Ok(column) = self.scope.find(front, span) else { continue };
             let Some(value) = column.value.clone().filter(|value| matches!(value.data_type.kind, LogicalType::Row(_)))
             else {
                 continue;
             };
-            if front.len() < 2 && column.table.is_some() {
+            if front.len() < 2 && column.table.is_some() && !matches!(value.kind, ExprKind::Column(_)) {
                 continue;
             }
             return fields.iter().try_fold(value, access::field);
