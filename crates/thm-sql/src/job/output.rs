@@ -239,16 +239,14 @@ impl Output {
         let values = value_writer.rows(&evaluated.columns);
         let mut headers = HeaderBlock::default();
         for (row, meta) in evaluated.meta.iter().enumerate() {
-            if !self.encode_key((keys.as_ref(), &mut key), evaluated, row, meta)? {
-                continue;
-            }
+            let Some(has_key) = self.encode_key((keys.as_ref(), &mut key), evaluated, row, meta)? else { continue };
             if topic.upsert && meta.kind == RowKind::UpdateBefore {
                 // The old row goes only if the new one has another key.
                 let next = evaluated.meta.get(row + 1).filter(|next| next.offset == meta.offset);
                 let same = match next {
                     Some(next) => {
-                        self.encode_key((keys.as_ref(), &mut before_key), evaluated, row + 1, next)?
-                            && before_key == key
+                        let next = self.encode_key((keys.as_ref(), &mut before_key), evaluated, row + 1, next)?;
+                        next == Some(has_key) && before_key == key
                     }
                     None => false,
                 };
@@ -290,7 +288,7 @@ impl Output {
                 moment.seconds * 1_000 + i64::from(moment.nanos / 1_000_000)
             });
             let partition = &mut self.partitions[index];
-            let key = self.key.is_some().then_some(key.as_slice());
+            let key = has_key.then_some(key.as_slice());
             partition.writer.push(timestamp_ms, key, has_value.then_some(value.as_slice()), &headers);
             partition.rows.push(u32::try_from(row).unwrap_or(u32::MAX));
         }
@@ -308,15 +306,16 @@ impl Output {
         }
     }
 
-    /// Writes the key of a row; false if the row is skipped because a part is NULL.
+    /// Writes the key of a row, if it has one: of a NULL there is none in the format 'raw'. Nothing if the row is skipped
+    /// because a part of the sink's key is NULL.
     fn encode_key(
         &self,
         (keys, out): (Option<&RowWriter<'_>>, &mut Vec<u8>),
         evaluated: &Evaluated,
         row: usize,
         meta: &Meta,
-    ) -> Result<bool> {
-        let Some(keys) = keys else { return Ok(true) };
+    ) -> Result<Option<bool>> {
+        let Some(keys) = keys else { return Ok(Some(false)) };
         let sink = &self.graph.sink;
         if let Some(null) = sink.key.iter().find(|index| evaluated.columns[**index].is_null(row)) {
             let source = &self.graph.branches[evaluated.branch].source;
@@ -324,7 +323,7 @@ impl Output {
             if ignores || sink.drop_nulls {
                 let job = self.job.to_string();
                 metrics::counter!("thm_sql_null_keys_total", "job" => job).increment(1);
-                return Ok(false);
+                return Ok(None);
             }
             let at = format!("{} {}, offset {}", source.table, source.place(), meta.offset);
             return Err(null_in(&sink.columns[*null].name, at).with_hint(
@@ -336,8 +335,7 @@ impl Output {
             let at = format!("{}, offset {}", sink.path, meta.offset);
             Error::new(ErrorKind::Evaluation, "writing a key", at).with_source(error)
         };
-        keys.write(out, row, false).map_err(failed)?;
-        Ok(true)
+        keys.write(out, row, false).map_err(failed).map(Some)
     }
 
     /// Appends what a partition has gathered.

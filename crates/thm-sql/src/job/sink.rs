@@ -232,3 +232,30 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
     }
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_line_that_a_crash_has_cut_is_taken_off_before_its_row_comes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = "x".repeat(2 * usize::try_from(DEFAULT_TAIL_BYTES).unwrap());
+        for (left, kept) in [
+            ("", ""),
+            ("1,a\n2,b\n", "1,a\n2,b\n"),
+            ("1,a\n2,", "1,a\n"),
+            ("1,", ""),
+            (&format!("1,a\n{long}"), "1,a\n"),
+        ] {
+            let mut file = open(folder.path(), "job").unwrap();
+            file.set_len(0).unwrap();
+            file.write_all(left.as_bytes()).unwrap();
+            drop(file);
+            open(folder.path(), "job").unwrap().write_all(b"2,b\n").unwrap();
+            let only = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+            assert_eq!(std::fs::read_to_string(only).unwrap(), format!("{kept}2,b\n"));
+        }
+    }
+}

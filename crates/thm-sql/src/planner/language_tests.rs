@@ -235,3 +235,15 @@ fn tables_that_nothing_uses_are_checked_too() {
     let error = script("CREATE TABLE t (a INT) WITH ('connector' = 'print', 'nope' = 'x')").unwrap_err();
     assert!(error.message().contains("can only be used as a sink") || error.message().contains("nope"), "{error:?}");
 }
+
+#[test]
+fn a_tables_row_column_is_reached_into_by_its_name_alone() {
+    let table = "CREATE TABLE r (c ROW<id INT, n ROW<s STRING>, a ARRAY<ARRAY<INT>>>) WITH ('connector' = 'kafka', 'topic' = 'r', \
+        'properties.bootstrap.servers' = 'x:1', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset');";
+    for select in ["c.id, c.n.s", "r.c.id, UPPER(c.n.s)", "c.a[1][2], CAST(c.a[2][1] AS STRING)"] {
+        let done = script(&format!("{table} INSERT INTO o SELECT {select} FROM r"));
+        assert!(done.is_ok(), "{select}: {done:?}");
+    }
+    let said = message("INSERT INTO o SELECT q.i, 'x' FROM (SELECT CAST(ROW(1) AS ROW<i INT>) AS q) AS t");
+    assert_eq!(said, "Table 'q' not found");
+}
