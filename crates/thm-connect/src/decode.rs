@@ -6,7 +6,9 @@
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use thm_api::{Error, ErrorKind, FetchedBatch, Offset, Origin, Result, RowMeta, SinkChunk, SinkRecord, TopicPartition};
+use thm_api::{
+    Error, ErrorKind, FetchedBatch, LogBatch, Offset, Origin, Result, RowMeta, SinkChunk, SinkRecord, TopicPartition,
+};
 use thm_codec::origin;
 use thm_codec::record_batch::{
     self, BatchHeader, CodecError, Compression, HeaderBlock, Headers, Record as SourceRecord,
@@ -29,6 +31,16 @@ pub(crate) struct Decoded {
     pub(crate) next: Offset,
     /// Bytes of the records' keys and values.
     pub(crate) bytes: usize,
+    /// Bytes that it keeps alive: the batch, its records, its columns. A part of it keeps all of the batch alive.
+    pub(crate) held: usize,
+}
+
+/// Memory that a batch takes once it is decoded: its bytes, a [`SinkRecord`] for each of its records, and the columns
+/// that come along, though others may hold them too: once they leave the tail cache it is we who do. Packed batches
+/// take a multiple of it, which is only known afterwards.
+pub(crate) fn held_bytes(batch: &LogBatch) -> usize {
+    let records = batch.records as usize * size_of::<SinkRecord>();
+    batch.bytes.len() + records + batch.decoded.as_ref().map_or(0, |columns| columns.bytes())
 }
 
 /// Decodes the records of `fetched` at or after `from`. Those that are for another connector alone are left out, as if
@@ -46,13 +58,14 @@ pub(crate) fn decode(
     let header = BatchHeader::parse(&fetched.batch.bytes).map_err(corrupt)?;
     let base = fetched.base_offset.0;
     let mut records = Vec::with_capacity(fetched.batch.records as usize);
-    let mut total = 0;
+    let (mut total, mut held) = (0, held_bytes(&fetched.batch));
     let mut rows = RowsOf { meta: fetched.batch.decoded.as_ref().map_or(&[], |decoded| &decoded.meta), at: 0 };
     if !header.is_control() {
         let bytes = match header.compression() {
             Compression::None => fetched.batch.bytes.clone(),
             _ => record_batch::decompress(&fetched.batch.bytes, MAX_DECOMPRESSED_BYTES).map_err(corrupt)?,
         };
+        held += bytes.len().saturating_sub(fetched.batch.bytes.len());
         for record in record_batch::records(&bytes).map_err(corrupt)? {
             let record = record.map_err(corrupt)?;
             let offset = Offset(base + i64::from(record.offset_delta));
@@ -64,6 +77,7 @@ pub(crate) fn decode(
                 }
                 let record = SinkRecord { offset, timestamp_ms, key, value, headers, origin };
                 total += record_bytes(&record);
+                held += record.headers.len() * size_of::<(Bytes, Option<Bytes>)>();
                 records.push(record);
             }
         }
@@ -72,6 +86,7 @@ pub(crate) fn decode(
         chunk: SinkChunk { base_offset: fetched.base_offset, records, columns: fetched.batch.decoded },
         next: Offset(base + i64::from(header.last_offset_delta) + 1),
         bytes: total,
+        held,
     })
 }
 

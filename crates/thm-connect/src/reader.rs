@@ -7,7 +7,8 @@
 //!    cut      │ buffered    │ not read yet    │
 //! ```
 //! A buffer is ready to be cut when it is full, when its oldest record has lingered long enough, or when it holds the
-//! whole of a range that must be repeated. It never holds more than a batch's worth and one log batch beyond.
+//! whole of a range that must be repeated. What it holds counts whole, see [`Decoded::held`], and never passes its
+//! share of memory: a log batch that has no room is read again later, unless it comes alone.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,8 +18,12 @@ use thm_api::{
     BatchPolicy, Error, ErrorKind, Log, Offset, ReadLimits, Result, SinkBatch, SinkChunk, SinkPartition, SinkRecord,
 };
 
-use crate::decode::{Decoded, decode, record_bytes};
+use crate::decode::{Decoded, decode, held_bytes, record_bytes};
 
+/// Full batches that are gathered for a sink that stores its ranges: one durable write names them all.
+pub(crate) const MAX_BATCHES_GATHERED: usize = 9;
+/// Most bytes of one read: what has no room after all is read twice.
+const MAX_READ_BYTES: usize = 1 << 20;
 /// How long one read waits at the end of a partition; appends wake it, so this only bounds a silent wait.
 const IDLE_WAIT: Duration = Duration::from_secs(5);
 
@@ -34,14 +39,27 @@ pub(crate) struct PartitionReader {
     high_watermark: Offset,
     buffer: VecDeque<Decoded>,
     records: usize,
+    /// Of the records' keys and values.
     bytes: usize,
+    /// Of everything that the buffer keeps alive.
+    held: usize,
+    /// How much the buffer may hold.
+    share: usize,
+    /// The next log batch has no room.
+    is_full: bool,
     /// When the oldest buffered record came.
     since: Option<Instant>,
 }
 
 impl PartitionReader {
-    /// Begins at `cursor`.
-    pub(crate) fn new(connector: Arc<str>, partition: SinkPartition, cursor: Offset, high_watermark: Offset) -> Self {
+    /// Begins at `cursor`, and holds at most `share` bytes.
+    pub(crate) fn new(
+        connector: Arc<str>,
+        partition: SinkPartition,
+        cursor: Offset,
+        high_watermark: Offset,
+        share: usize,
+    ) -> Self {
         Self {
             connector,
             partition,
@@ -51,6 +69,9 @@ impl PartitionReader {
             buffer: VecDeque::new(),
             records: 0,
             bytes: 0,
+            held: 0,
+            share,
+            is_full: false,
             since: None,
         }
     }
@@ -69,7 +90,8 @@ impl PartitionReader {
 
     /// Forgets the buffer and goes on at `cursor`.
     pub(crate) fn seek(&mut self, cursor: Offset) {
-        *self = Self::new(Arc::clone(&self.connector), self.partition.clone(), cursor, self.high_watermark);
+        let (connector, partition) = (Arc::clone(&self.connector), self.partition.clone());
+        *self = Self::new(connector, partition, cursor, self.high_watermark, self.share);
     }
 
     /// Reads until a batch is ready to be cut, `until` being the last offset of a range that must be repeated.
@@ -79,12 +101,14 @@ impl PartitionReader {
             let wait = match until {
                 Some(last) if self.next > last => return Ok(()),
                 Some(_) => IDLE_WAIT,
-                None if self.bytes >= policy.max_bytes => return Ok(()),
-                // More that is there already comes along, so that one durable write freezes several ranges.
-                None if self.records >= policy.max_records => match policy.frozen && self.next < self.high_watermark {
-                    true => Duration::ZERO,
-                    false => return Ok(()),
-                },
+                None if self.is_full || self.held >= self.share => return Ok(()),
+                None if self.records >= policy.max_records || self.bytes >= policy.max_bytes => {
+                    // More that is there already comes along, so that one durable write freezes several ranges.
+                    match policy.frozen && self.next < self.high_watermark && !self.has_gathered(policy) {
+                        true => Duration::ZERO,
+                        false => return Ok(()),
+                    }
+                }
                 None => match self.since {
                     None => IDLE_WAIT,
                     Some(since) => match policy.linger.checked_sub(since.elapsed()) {
@@ -93,15 +117,26 @@ impl PartitionReader {
                     },
                 },
             };
-            self.read(log, policy, wait).await?;
+            self.read(log, wait, until.is_some()).await?;
         }
     }
 
-    async fn read(&mut self, log: &dyn Log, policy: &BatchPolicy, max_wait: Duration) -> Result<()> {
-        let max_bytes = policy.max_bytes.saturating_sub(self.bytes).max(1);
+    /// Whether it holds as many batches as are frozen at once.
+    const fn has_gathered(&self, policy: &BatchPolicy) -> bool {
+        self.records / MAX_BATCHES_GATHERED >= policy.max_records
+            || self.bytes / MAX_BATCHES_GATHERED >= policy.max_bytes
+    }
+
+    /// Reads once. A range that must come again comes whole, whatever it holds.
+    async fn read(&mut self, log: &dyn Log, max_wait: Duration, whole: bool) -> Result<()> {
+        let max_bytes = self.share.saturating_sub(self.held).clamp(1, MAX_READ_BYTES);
         let found = log.read(&self.partition.partition, self.next, ReadLimits { max_bytes, max_wait }).await?;
         self.high_watermark = found.high_watermark;
         for fetched in found.batches {
+            if !whole && !self.buffer.is_empty() && self.held + held_bytes(&fetched.batch) > self.share {
+                self.is_full = true;
+                break;
+            }
             self.push(decode(&self.partition.partition, &self.connector, fetched, self.next)?);
         }
         Ok(())
@@ -111,6 +146,7 @@ impl PartitionReader {
         self.next = decoded.next;
         self.records += decoded.chunk.records.len();
         self.bytes += decoded.bytes;
+        self.held += decoded.held;
         self.since.get_or_insert_with(Instant::now);
         self.buffer.push_back(decoded);
     }
@@ -127,6 +163,7 @@ impl PartitionReader {
             if whole {
                 let Some(done) = self.buffer.pop_front() else { break };
                 self.cursor = done.next;
+                self.held -= done.held;
                 self.forget(done.chunk.records.len(), done.bytes);
                 push_chunk(&mut chunks, done.chunk);
             } else {
@@ -142,6 +179,7 @@ impl PartitionReader {
                 break;
             }
         }
+        self.is_full = false;
         if self.buffer.is_empty() {
             self.since = None;
         }
@@ -219,8 +257,11 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use bytes::Bytes;
-    use thm_api::TopicPartition;
+    use thm_api::{Append, LogBatch, TopicPartition, TopicSpec};
+    use thm_codec::record_batch::{BatchWriter, HeaderBlock};
+    use thm_log::MemoryLog;
     use uuid::Uuid;
 
     use super::*;
@@ -232,13 +273,13 @@ mod tests {
 
     fn reader(offsets: &[i64]) -> PartitionReader {
         let partition = SinkPartition { partition: TopicPartition::new("t", 0), topic_uuid: Uuid::nil() };
-        let mut reader = PartitionReader::new("c".into(), partition, Offset(0), Offset(100));
+        let mut reader = PartitionReader::new("c".into(), partition, Offset(0), Offset(100), 1 << 20);
         for offsets in offsets.chunks(4) {
             let records: Vec<SinkRecord> = offsets.iter().copied().map(record).collect();
             let next = Offset(records.last().map_or(0, |last| last.offset.0 + 1));
             let base_offset = records.first().map_or(Offset(0), |first| first.offset);
             let bytes = records.iter().map(record_bytes).sum();
-            reader.push(Decoded { chunk: SinkChunk { base_offset, records, columns: None }, next, bytes });
+            reader.push(Decoded { chunk: SinkChunk { base_offset, records, columns: None }, next, bytes, held: bytes });
         }
         reader
     }
@@ -268,5 +309,68 @@ mod tests {
         }
         // One record is left, and counted.
         assert_eq!((reader.records, reader.bytes), (1, 10));
+    }
+
+    /// A log of batches with so many records each, whose keys and values are as small as can be.
+    async fn log_of(batches: usize, records: usize) -> (MemoryLog, TopicPartition) {
+        let (log, partition) = (MemoryLog::new(), TopicPartition::new("t", 0));
+        log.create_topic(&TopicSpec::new("t")).await.unwrap();
+        for _ in 0..batches {
+            let mut writer = BatchWriter::new();
+            (0..records).for_each(|_| writer.push(1, None, None, &HeaderBlock::default()));
+            let batch = LogBatch {
+                bytes: writer.finish(),
+                records: u32::try_from(records).unwrap(),
+                positions: Arc::from([]),
+                decoded: None,
+            };
+            let append = Append { batch: Some(batch), progress: None };
+            log.append(&partition, append).await.unwrap().durable.await.unwrap();
+        }
+        (log, partition)
+    }
+
+    /// What the buffer keeps alive, counted anew.
+    fn alive(reader: &PartitionReader) -> usize {
+        reader.buffer.iter().map(|decoded| decoded.chunk.records.capacity() * size_of::<SinkRecord>()).sum()
+    }
+
+    #[tokio::test]
+    async fn what_the_buffer_holds_stays_within_its_share_whatever_the_records_weigh() {
+        let (log, partition) = log_of(200, 500).await;
+        let topic_uuid = log.topic("t").unwrap().uuid;
+        let partition = SinkPartition { partition, topic_uuid };
+        let share = 1 << 20;
+        let policy =
+            BatchPolicy { max_records: 100_000, max_bytes: 8 << 20, linger: Duration::from_secs(60), frozen: true };
+        let mut reader = PartitionReader::new("c".into(), partition, Offset(0), Offset(100_000), share);
+        let mut batches = 0;
+        // Before the end, where it would wait for more.
+        while reader.next < Offset(90_000) {
+            reader.fill(&log, &policy, None).await.unwrap();
+            assert!(alive(&reader) <= share, "{} bytes in {} records", alive(&reader), reader.records);
+            let batch = reader.cut(&policy, None).unwrap();
+            assert_eq!(batch.len() as i64, batch.last.0 - batch.first.0 + 1);
+            batches += 1;
+        }
+        assert!(batches < 40, "{batches} batches");
+    }
+
+    #[tokio::test]
+    async fn a_batch_larger_than_the_share_comes_alone_and_a_repeated_range_whole() {
+        let (log, partition) = log_of(4, 500).await;
+        let topic_uuid = log.topic("t").unwrap().uuid;
+        let partition = SinkPartition { partition, topic_uuid };
+        let policy =
+            BatchPolicy { max_records: 10_000, max_bytes: 8 << 20, linger: Duration::from_secs(60), frozen: true };
+        let mut reader = PartitionReader::new("c".into(), partition, Offset(0), Offset(2_000), 10_000);
+        reader.fill(&log, &policy, None).await.unwrap();
+        assert_eq!(reader.cut(&policy, None).unwrap().len(), 500);
+        let until = Some(Offset(1_699));
+        reader.fill(&log, &policy, until).await.unwrap();
+        assert_eq!(reader.cut(&policy, until).unwrap().len(), 1_200);
+        reader.fill(&log, &policy, None).await.unwrap();
+        assert_eq!(reader.cut(&policy, None).unwrap().len(), 300);
+        assert_eq!(reader.held, 0);
     }
 }

@@ -9,10 +9,10 @@ use thm_api::{
 
 use crate::context::WorkerContext;
 use crate::ranges::Ranges;
-use crate::reader::PartitionReader;
+use crate::reader::{MAX_BATCHES_GATHERED, PartitionReader};
 
 /// Most ranges that are stored ahead of their turn: few to repeat after a crash, enough that storing them costs little.
-pub(super) const MAX_RANGES_AHEAD: usize = 8;
+pub(super) const MAX_RANGES_AHEAD: usize = MAX_BATCHES_GATHERED - 1;
 
 /// A partition's state for one session.
 pub(super) struct PartitionState {
@@ -44,7 +44,13 @@ impl PartitionState {
         context.status.used_topic(&partition.partition.topic);
         context.status.set_lag(&partition.partition, start.cursor, info.high_watermark);
         Ok(Self {
-            reader: PartitionReader::new(context.connector.clone(), partition, start.cursor, info.high_watermark),
+            reader: PartitionReader::new(
+                context.connector.clone(),
+                partition,
+                start.cursor,
+                info.high_watermark,
+                start.share,
+            ),
             ranges,
             flushed: start.cursor,
             committed: start.committed,
@@ -111,6 +117,8 @@ impl PartitionState {
 pub(super) struct Start {
     pub(super) cursor: Offset,
     pub(super) committed: Option<Offset>,
+    /// Bytes that its reader may hold.
+    pub(super) share: usize,
 }
 
 /// Refuses a cursor outside the log, naming what is lost.

@@ -47,6 +47,8 @@ pub(super) struct Session<'a> {
     assigned: Assigned,
     generation: Generation,
     policy: BatchPolicy,
+    /// Bytes that a partition's reader may hold.
+    share: usize,
     tolerance: Tolerance,
     parts: Vec<PartitionState>,
     /// What becomes of records before the task gets them.
@@ -64,13 +66,27 @@ impl<'a> Session<'a> {
         assigned: Assigned,
     ) -> Result<Self> {
         let mut policy = task.batch_policy();
-        let share = context.settings.sink_buffer_bytes / assigned.len().max(1);
-        policy.max_bytes = policy.max_bytes.min(share.max(MIN_BATCH_BYTES));
+        let share = (context.settings.sink_buffer_bytes / assigned.len().max(1)).max(MIN_BATCH_BYTES);
+        policy.max_bytes = policy.max_bytes.min(share);
         let tolerance = Tolerance::from_config(&context.connector, &context.config);
         let generation = context.offsets.committed(group).generation;
         let transforms = SinkTransforms::from_config(&context.config)?;
         let parts = Vec::new();
-        Ok(Self { task, context, group, wanted, assigned, generation, policy, tolerance, parts, transforms, turn: 0 })
+        let turn = 0;
+        Ok(Self {
+            task,
+            context,
+            group,
+            wanted,
+            assigned,
+            generation,
+            policy,
+            share,
+            tolerance,
+            parts,
+            transforms,
+            turn,
+        })
     }
 
     /// Opens the task and delivers until told to stop or the topics change.
@@ -103,7 +119,7 @@ impl<'a> Session<'a> {
             let committed = committed.get(name).copied().filter(|_| !recreated.contains(&partition.topic_uuid));
             let cursor = held.get(name).copied().or(committed).unwrap_or(info.log_start);
             let (generation, frozen) = (self.generation, self.policy.frozen);
-            let start = Start { cursor, committed };
+            let start = Start { cursor, committed, share: self.share };
             self.parts.push(PartitionState::new(self.context, generation, partition, info, start, frozen)?);
         }
         let parts = &self.parts;

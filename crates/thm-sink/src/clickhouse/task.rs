@@ -275,7 +275,12 @@ impl ClickHouseTask {
         let records = batch.len();
         let table = Arc::clone(table);
         let spares_kept = !self.off.order;
-        let prepare = move || Prepared::fold(&table, Rows::read(&table, &batch, schemas_enabled)?, spares_kept);
+        let prepare = move || {
+            let rows = Rows::read(&table, &batch, schemas_enabled)?;
+            // Two forms of the same rows are enough.
+            drop(batch);
+            Prepared::fold(&table, rows, spares_kept)
+        };
         if records < OFFLOAD_RECORDS {
             return prepare();
         }
