@@ -22,6 +22,7 @@ pub mod offsets;
 pub mod position;
 pub mod secret;
 pub mod sink;
+mod sink_records;
 pub mod source;
 pub mod state;
 
@@ -41,5 +42,6 @@ pub use offsets::{Generation, GroupLease, GroupOffsets, OffsetStore};
 pub use position::{Position, Progress};
 pub use secret::Secret;
 pub use sink::{BatchPolicy, Origin, SinkBatch, SinkChunk, SinkPartition, SinkRecord, SinkTask};
+pub use sink_records::SinkRecords;
 pub use source::{PartitionProgress, SourceAppend, SourceBatch, SourceTask, Superseded, Supersession};
 pub use state::StateStore;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::{ChangelogBatch, Generation, Offset, Op, Position, Result, TopicPartition};
+use crate::{ChangelogBatch, Generation, Offset, Op, Position, Result, SinkRecords, TopicPartition};
 
 /// A partition that a sink reads, with the identity of its topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +54,7 @@ pub struct SinkChunk {
     /// Offset of the log batch's first record: row `meta.record` of `columns` has offset `base_offset + record`.
     pub base_offset: Offset,
     /// The records; a chunk at the edge of a range holds only those inside it.
-    pub records: Vec<SinkRecord>,
+    pub records: SinkRecords,
     /// The log batch decoded (all its rows), if the tail cache still had it.
     pub columns: Option<Arc<ChangelogBatch>>,
 }
@@ -75,7 +75,7 @@ pub struct SinkBatch {
 impl SinkBatch {
     /// All records in offset order.
     pub fn records(&self) -> impl Iterator<Item = &SinkRecord> {
-        self.chunks.iter().flat_map(|chunk| &chunk.records)
+        self.chunks.iter().flat_map(|chunk| chunk.records.iter())
     }
 
     /// Number of records.

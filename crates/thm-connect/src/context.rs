@@ -7,6 +7,7 @@ use thm_api::{Completeness, ConnectorConfig, Log, OffsetStore, Result, StateStor
 
 use crate::holds::Cursors;
 use crate::retry::RetryPolicy;
+use crate::shared_decodes::SharedDecodes;
 use crate::status::TaskStatus;
 
 /// Most time for one attempt of a task at anything: a target that says nothing for so long is away.
@@ -29,6 +30,8 @@ pub(crate) struct WorkerContext {
     /// The whole store: the worker's own keys are in `names`.
     pub(crate) state: Arc<dyn StateStore>,
     pub(crate) cursors: Cursors,
+    /// What this process's sinks have decoded lately.
+    pub(crate) decodes: Arc<SharedDecodes>,
     pub(crate) status: Arc<TaskStatus>,
     pub(crate) settings: Settings,
 }

@@ -7,12 +7,15 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use thm_api::{
-    Error, ErrorKind, FetchedBatch, LogBatch, Offset, Origin, Result, RowMeta, SinkChunk, SinkRecord, TopicPartition,
+    Error, ErrorKind, FetchedBatch, LogBatch, Offset, Origin, Result, RowMeta, SinkChunk, SinkRecord, SinkRecords,
+    TopicPartition,
 };
 use thm_codec::origin;
 use thm_codec::record_batch::{
     self, BatchHeader, CodecError, Compression, HeaderBlock, Headers, Record as SourceRecord,
 };
+
+use crate::shared_decodes::SharedDecodes;
 
 /// Largest batch, decompressed: what the log accepts from a producer, several times over.
 const MAX_DECOMPRESSED_BYTES: usize = 64 << 20;
@@ -39,18 +42,34 @@ pub(crate) struct Decoded {
 /// that come along, though others may hold them too: once they leave the tail cache it is we who do. Packed batches
 /// take a multiple of it, which is only known afterwards.
 pub(crate) fn held_bytes(batch: &LogBatch) -> usize {
-    let records = batch.records as usize * size_of::<SinkRecord>();
-    batch.bytes.len() + records + batch.decoded.as_ref().map_or(0, |columns| columns.bytes())
+    record_batch_bytes(batch) + column_bytes(batch)
 }
 
-/// Decodes the records of `fetched` at or after `from`. Those that are for another connector alone are left out, as if
-/// they had been compacted away.
-pub(crate) fn decode(
-    partition: &TopicPartition,
-    connector: &str,
-    fetched: FetchedBatch,
-    from: Offset,
-) -> Result<Decoded> {
+fn record_batch_bytes(batch: &LogBatch) -> usize {
+    batch.bytes.len() + batch.records as usize * size_of::<SinkRecord>()
+}
+
+fn column_bytes(batch: &LogBatch) -> usize {
+    batch.decoded.as_ref().map_or(0, |columns| columns.bytes())
+}
+
+/// A log batch decoded for whoever reads it.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    /// All its records; none of a control batch.
+    pub(crate) records: Arc<Vec<SinkRecord>>,
+    /// Whether some of them are for one connector alone.
+    is_addressed: bool,
+    /// Offset after the last record, also of one that compaction took away.
+    next: Offset,
+    /// Bytes of the records' keys and values.
+    bytes: usize,
+    /// Bytes of the batch and its records.
+    pub(crate) held: usize,
+}
+
+/// Decodes all records of `fetched`.
+pub(crate) fn parse(partition: &TopicPartition, fetched: &FetchedBatch) -> Result<Parsed> {
     let corrupt = |error: CodecError| {
         let object = format!("{partition} at offset {}", fetched.base_offset);
         Error::new(ErrorKind::LogCorrupt, "decoding a batch", object).with_source(error)
@@ -58,7 +77,7 @@ pub(crate) fn decode(
     let header = BatchHeader::parse(&fetched.batch.bytes).map_err(corrupt)?;
     let base = fetched.base_offset.0;
     let mut records = Vec::with_capacity(fetched.batch.records as usize);
-    let (mut total, mut held) = (0, held_bytes(&fetched.batch));
+    let (mut total, mut held, mut is_addressed) = (0, record_batch_bytes(&fetched.batch), false);
     let mut rows = RowsOf { meta: fetched.batch.decoded.as_ref().map_or(&[], |decoded| &decoded.meta), at: 0 };
     if !header.is_control() {
         let bytes = match header.compression() {
@@ -67,27 +86,43 @@ pub(crate) fn decode(
         };
         held += bytes.len().saturating_sub(fetched.batch.bytes.len());
         for record in record_batch::records(&bytes).map_err(corrupt)? {
-            let record = record.map_err(corrupt)?;
-            let offset = Offset(base + i64::from(record.offset_delta));
-            if offset >= from {
-                let SourceRecord { offset_delta, timestamp_ms, key, value, headers } = record;
-                let (origin, headers) = rows.origin(offset_delta, headers);
-                if is_for_another(&headers, connector) {
-                    continue;
-                }
-                let record = SinkRecord { offset, timestamp_ms, key, value, headers, origin };
-                total += record_bytes(&record);
-                held += record.headers.len() * size_of::<(Bytes, Option<Bytes>)>();
-                records.push(record);
-            }
+            let SourceRecord { offset_delta, timestamp_ms, key, value, headers } = record.map_err(corrupt)?;
+            let offset = Offset(base + i64::from(offset_delta));
+            let (origin, headers) = rows.origin(offset_delta, headers);
+            is_addressed |= addressee(&headers).is_some();
+            let record = SinkRecord { offset, timestamp_ms, key, value, headers, origin };
+            total += record_bytes(&record);
+            held += record.headers.len() * size_of::<(Bytes, Option<Bytes>)>();
+            records.push(record);
         }
     }
-    Ok(Decoded {
-        chunk: SinkChunk { base_offset: fetched.base_offset, records, columns: fetched.batch.decoded },
-        next: Offset(base + i64::from(header.last_offset_delta) + 1),
-        bytes: total,
-        held,
-    })
+    let next = Offset(base + i64::from(header.last_offset_delta) + 1);
+    Ok(Parsed { records: Arc::new(records), is_addressed, next, bytes: total, held })
+}
+
+/// The records of `fetched` at or after `from`. Those that are for another connector alone are left out, as if they had
+/// been compacted away.
+pub(crate) fn decode(
+    decodes: &SharedDecodes,
+    partition: &TopicPartition,
+    connector: &str,
+    fetched: FetchedBatch,
+    from: Offset,
+) -> Result<Decoded> {
+    let parsed = decodes.parse(partition, &fetched)?;
+    let mut records = SinkRecords::from(Arc::clone(&parsed.records));
+    let mut bytes = parsed.bytes;
+    if fetched.base_offset < from || parsed.is_addressed {
+        let before = records.partition_point(|record| record.offset < from);
+        records = records.split_off(before);
+        if parsed.is_addressed {
+            records.retain(|record| addressee(&record.headers).is_none_or(|name| name == connector.as_bytes()));
+        }
+        bytes = records.iter().map(record_bytes).sum();
+    }
+    let held = parsed.held + column_bytes(&fetched.batch);
+    let chunk = SinkChunk { base_offset: fetched.base_offset, records, columns: fetched.batch.decoded };
+    Ok(Decoded { chunk, next: parsed.next, bytes, held })
 }
 
 /// What the tail cache knows of a batch's records.
@@ -115,10 +150,10 @@ impl RowsOf<'_> {
     }
 }
 
-/// Whether the record was replayed for a connector that is not this one.
-fn is_for_another(headers: &HeaderList, connector: &str) -> bool {
+/// The connector that a record was replayed for, if it is for one alone.
+fn addressee(headers: &HeaderList) -> Option<&[u8]> {
     let to = headers.iter().find(|(name, _)| name.as_ref() == origin::TO.as_bytes());
-    to.and_then(|(_, value)| value.as_deref()).is_some_and(|name| name != connector.as_bytes())
+    to.and_then(|(_, value)| value.as_deref())
 }
 
 /// The headers as a list. Those of our own jobs' records are all in the origin, and a list for each would cost more
@@ -174,7 +209,7 @@ mod tests {
     #[test]
     fn records_before_the_offset_are_left_out_and_all_headers_can_be_had_again() {
         let partition = TopicPartition::new("t", 0);
-        let decoded = decode(&partition, "c", fetched(three(), 3), Offset(10)).unwrap();
+        let decoded = decode(&SharedDecodes::default(), &partition, "c", fetched(three(), 3), Offset(10)).unwrap();
         assert_eq!(decoded.next, Offset(13));
         let records = &decoded.chunk.records;
         assert_eq!(records.iter().map(|record| record.offset.0).collect::<Vec<_>>(), [10, 11, 12]);
@@ -188,7 +223,7 @@ mod tests {
             writer.push(record.timestamp_ms, record.key.as_deref(), record.value.as_deref(), &headers);
         }
         assert_eq!(writer.finish(), three());
-        let later = decode(&partition, "c", fetched(three(), 3), Offset(12)).unwrap();
+        let later = decode(&SharedDecodes::default(), &partition, "c", fetched(three(), 3), Offset(12)).unwrap();
         assert_eq!(later.chunk.records.len(), 1);
     }
 
@@ -225,11 +260,14 @@ mod tests {
         };
         assert_eq!(origins(&meta), origins(&[]));
         assert!(origins(&meta)[1].0.as_ref().is_some_and(|origin| origin.old.is_some()));
-        assert!(is_for_another(&origins(&meta)[3].1, "c"));
+        assert!(addressee(&origins(&meta)[3].1) == Some(b"d"));
         // What a row says is taken where its record has no more than that: here another commit time.
         let other = [RowMeta { commit_us: 6, ..meta[0] }];
         assert_eq!(origins(&other)[0].0.as_ref().map(|origin| origin.commit_us), Some(6));
-        assert_eq!(decode(&partition, "c", fetched(batch.clone(), 4), Offset(10)).unwrap().bytes, 3 * 2);
+        assert_eq!(
+            decode(&SharedDecodes::default(), &partition, "c", fetched(batch.clone(), 4), Offset(10)).unwrap().bytes,
+            3 * 2
+        );
     }
 
     #[test]
@@ -243,9 +281,11 @@ mod tests {
         writer.push(1, None, Some(b"second"), &HeaderBlock::default());
         let batch = writer.finish();
         let values = |connector: &str| {
-            let decoded = decode(&partition, connector, fetched(batch.clone(), 2), Offset(10)).unwrap();
+            let decoded =
+                decode(&SharedDecodes::default(), &partition, connector, fetched(batch.clone(), 2), Offset(10))
+                    .unwrap();
             assert_eq!(decoded.next, Offset(12));
-            let values = decoded.chunk.records.into_iter().map(|record| record.value.unwrap());
+            let values = decoded.chunk.records.into_vec().into_iter().map(|record| record.value.unwrap());
             values.collect::<Vec<_>>()
         };
         assert_eq!(values("c"), ["first", "second"]);
@@ -256,10 +296,17 @@ mod tests {
     fn compressed_batches_are_read_and_broken_ones_named() {
         let partition = TopicPartition::new("t", 0);
         let gzip = record_batch::compress(&three(), Compression::Gzip).unwrap();
-        assert_eq!(decode(&partition, "c", fetched(gzip, 3), Offset(10)).unwrap().chunk.records.len(), 3);
+        assert_eq!(
+            decode(&SharedDecodes::default(), &partition, "c", fetched(gzip, 3), Offset(10))
+                .unwrap()
+                .chunk
+                .records
+                .len(),
+            3
+        );
         let mut cut = three();
         cut.truncate(80);
-        let error = decode(&partition, "c", fetched(cut, 3), Offset(10)).unwrap_err();
+        let error = decode(&SharedDecodes::default(), &partition, "c", fetched(cut, 3), Offset(10)).unwrap_err();
         assert_eq!((error.kind(), error.object()), (ErrorKind::LogCorrupt, "t-0 at offset 10"));
     }
 }

@@ -21,6 +21,7 @@ use crate::definition::{self, Definition, RawConfig, Validation};
 use crate::names::ConnectorState;
 use crate::options::HerderOptions;
 use crate::secrets;
+use crate::shared_decodes::SharedDecodes;
 use crate::status::{ConnectorSnapshot, State};
 use entry::Entry;
 pub use entry::{ConnectorInfo, ConnectorStatus, InstanceStatus};
@@ -73,6 +74,8 @@ pub enum InitialState {
 /// Runs connectors.
 pub struct Herder {
     options: HerderOptions,
+    /// What the sinks have decoded lately.
+    decodes: Arc<SharedDecodes>,
     connectors: Mutex<BTreeMap<String, Entry>>,
     /// Held over every change, so that what is durable and what runs never differ.
     changes: tokio::sync::Mutex<Phase>,
@@ -89,8 +92,8 @@ enum Phase {
 impl Herder {
     /// A herder with the connectors that REST left; nothing runs before [`Herder::start`].
     pub fn new(options: HerderOptions) -> Result<Arc<Self>> {
-        let herder =
-            Self { options, connectors: Mutex::new(BTreeMap::new()), changes: tokio::sync::Mutex::new(Phase::Loading) };
+        let (decodes, connectors) = (Arc::default(), Mutex::default());
+        let herder = Self { options, decodes, connectors, changes: tokio::sync::Mutex::new(Phase::Loading) };
         herder.restore()?;
         Ok(Arc::new(herder))
     }

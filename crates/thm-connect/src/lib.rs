@@ -26,6 +26,7 @@ mod reader;
 pub mod rest;
 mod retry;
 mod secrets;
+mod shared_decodes;
 mod sink_loop;
 mod source_loop;
 mod status;

@@ -19,6 +19,7 @@ use thm_api::{
 };
 
 use crate::decode::{Decoded, decode, held_bytes, record_bytes};
+use crate::shared_decodes::SharedDecodes;
 
 /// Full batches that are gathered for a sink that stores its ranges: one durable write names them all.
 pub(crate) const MAX_BATCHES_GATHERED: usize = 9;
@@ -30,6 +31,7 @@ const IDLE_WAIT: Duration = Duration::from_secs(5);
 /// Reads one partition for one sink.
 #[derive(Debug)]
 pub(crate) struct PartitionReader {
+    decodes: Arc<SharedDecodes>,
     connector: Arc<str>,
     partition: SinkPartition,
     /// First offset of the next range.
@@ -54,6 +56,7 @@ pub(crate) struct PartitionReader {
 impl PartitionReader {
     /// Begins at `cursor`, and holds at most `share` bytes.
     pub(crate) fn new(
+        decodes: Arc<SharedDecodes>,
         connector: Arc<str>,
         partition: SinkPartition,
         cursor: Offset,
@@ -61,6 +64,7 @@ impl PartitionReader {
         share: usize,
     ) -> Self {
         Self {
+            decodes,
             connector,
             partition,
             cursor,
@@ -90,8 +94,9 @@ impl PartitionReader {
 
     /// Forgets the buffer and goes on at `cursor`.
     pub(crate) fn seek(&mut self, cursor: Offset) {
-        let (connector, partition) = (Arc::clone(&self.connector), self.partition.clone());
-        *self = Self::new(connector, partition, cursor, self.high_watermark, self.share);
+        let (decodes, connector) = (Arc::clone(&self.decodes), Arc::clone(&self.connector));
+        let partition = self.partition.clone();
+        *self = Self::new(decodes, connector, partition, cursor, self.high_watermark, self.share);
     }
 
     /// Reads until a batch is ready to be cut, `until` being the last offset of a range that must be repeated.
@@ -137,7 +142,7 @@ impl PartitionReader {
                 self.is_full = true;
                 break;
             }
-            self.push(decode(&self.partition.partition, &self.connector, fetched, self.next)?);
+            self.push(decode(&self.decodes, &self.partition.partition, &self.connector, fetched, self.next)?);
         }
         Ok(())
     }
@@ -195,7 +200,7 @@ impl PartitionReader {
     pub(crate) fn full_ranges(&self, policy: &BatchPolicy) -> Vec<(Offset, Offset)> {
         let mut ranges = Vec::new();
         let (mut first, mut records, mut bytes) = (self.cursor, 0, 0);
-        for record in self.buffer.iter().flat_map(|decoded| &decoded.chunk.records) {
+        for record in self.buffer.iter().flat_map(|decoded| decoded.chunk.records.iter()) {
             let size = record_bytes(record);
             if records > 0 && bytes + size > policy.max_bytes {
                 ranges.push((first, Offset(record.offset.0 - 1)));
@@ -273,13 +278,18 @@ mod tests {
 
     fn reader(offsets: &[i64]) -> PartitionReader {
         let partition = SinkPartition { partition: TopicPartition::new("t", 0), topic_uuid: Uuid::nil() };
-        let mut reader = PartitionReader::new("c".into(), partition, Offset(0), Offset(100), 1 << 20);
+        let mut reader = PartitionReader::new(Arc::default(), "c".into(), partition, Offset(0), Offset(100), 1 << 20);
         for offsets in offsets.chunks(4) {
             let records: Vec<SinkRecord> = offsets.iter().copied().map(record).collect();
             let next = Offset(records.last().map_or(0, |last| last.offset.0 + 1));
             let base_offset = records.first().map_or(Offset(0), |first| first.offset);
             let bytes = records.iter().map(record_bytes).sum();
-            reader.push(Decoded { chunk: SinkChunk { base_offset, records, columns: None }, next, bytes, held: bytes });
+            reader.push(Decoded {
+                chunk: SinkChunk { base_offset, records: records.into(), columns: None },
+                next,
+                bytes,
+                held: bytes,
+            });
         }
         reader
     }
@@ -332,7 +342,7 @@ mod tests {
 
     /// What the buffer keeps alive, counted anew.
     fn alive(reader: &PartitionReader) -> usize {
-        reader.buffer.iter().map(|decoded| decoded.chunk.records.capacity() * size_of::<SinkRecord>()).sum()
+        reader.buffer.iter().map(|decoded| decoded.chunk.records.len() * size_of::<SinkRecord>()).sum()
     }
 
     #[tokio::test]
@@ -343,7 +353,7 @@ mod tests {
         let share = 1 << 20;
         let policy =
             BatchPolicy { max_records: 100_000, max_bytes: 8 << 20, linger: Duration::from_secs(60), frozen: true };
-        let mut reader = PartitionReader::new("c".into(), partition, Offset(0), Offset(100_000), share);
+        let mut reader = PartitionReader::new(Arc::default(), "c".into(), partition, Offset(0), Offset(100_000), share);
         let mut batches = 0;
         // Before the end, where it would wait for more.
         while reader.next < Offset(90_000) {
@@ -363,7 +373,7 @@ mod tests {
         let partition = SinkPartition { partition, topic_uuid };
         let policy =
             BatchPolicy { max_records: 10_000, max_bytes: 8 << 20, linger: Duration::from_secs(60), frozen: true };
-        let mut reader = PartitionReader::new("c".into(), partition, Offset(0), Offset(2_000), 10_000);
+        let mut reader = PartitionReader::new(Arc::default(), "c".into(), partition, Offset(0), Offset(2_000), 10_000);
         reader.fill(&log, &policy, None).await.unwrap();
         assert_eq!(reader.cut(&policy, None).unwrap().len(), 500);
         let until = Some(Offset(1_699));

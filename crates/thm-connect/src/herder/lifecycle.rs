@@ -269,6 +269,7 @@ impl Herder {
             offsets: Arc::clone(&options.offsets),
             state: Arc::clone(&options.state),
             cursors: self.cursors(name),
+            decodes: Arc::clone(&self.decodes),
             status: Arc::clone(&entry.status),
             settings: options.settings(),
         };

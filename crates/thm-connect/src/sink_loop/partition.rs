@@ -1,6 +1,7 @@
 //! One partition of a sink: its reader, its uncommitted ranges, and how far the target is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use thm_api::{
     BatchPolicy, Error, ErrorKind, Generation, Offset, PartitionInfo, RejectedRecord, Result, SinkBatch, SinkPartition,
@@ -45,6 +46,7 @@ impl PartitionState {
         context.status.set_lag(&partition.partition, start.cursor, info.high_watermark);
         Ok(Self {
             reader: PartitionReader::new(
+                Arc::clone(&context.decodes),
                 context.connector.clone(),
                 partition,
                 start.cursor,

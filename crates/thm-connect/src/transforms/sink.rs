@@ -85,7 +85,7 @@ impl SinkTransforms {
         for chunk in &mut batch.chunks {
             chunk.columns = None;
             let mut kept = Vec::with_capacity(chunk.records.len());
-            for record in std::mem::take(&mut chunk.records) {
+            for record in std::mem::take(&mut chunk.records).into_vec() {
                 let offset = record.offset;
                 match self.record(&place, record) {
                     Ok(Some(record)) => kept.push(record),
@@ -96,7 +96,7 @@ impl SinkTransforms {
                     }
                 }
             }
-            chunk.records = kept;
+            chunk.records = kept.into();
         }
         batch.chunks.retain(|chunk| !chunk.records.is_empty());
         let Some(first) = rejected.first() else { return Ok(()) };

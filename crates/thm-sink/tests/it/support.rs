@@ -96,7 +96,7 @@ pub fn foreign(offset: i64, timestamp_ms: i64, value: &str) -> SinkRecord {
 /// A batch of records with consecutive offsets.
 pub fn batch(partition: &SinkPartition, records: &[SinkRecord]) -> SinkBatch {
     let (first, last) = (records.first().unwrap().offset, records.last().unwrap().offset);
-    let chunk = SinkChunk { base_offset: first, records: records.to_vec(), columns: None };
+    let chunk = SinkChunk { base_offset: first, records: records.to_vec().into(), columns: None };
     SinkBatch { partition: partition.clone(), first, last, chunks: vec![chunk] }
 }
 

@@ -119,7 +119,7 @@ fn decoded(partition: &SinkPartition) -> SinkBatch {
     let records = (0..10).map(|at| record(100 + at, Op::Create, 0, at, Some(text(at as usize)))).collect::<Vec<_>>();
     // The range begins inside the log batch: two of its records are before it.
     let chunk =
-        SinkChunk { base_offset: Offset(100), records: records[2..].to_vec(), columns: Some(Arc::new(columns)) };
+        SinkChunk { base_offset: Offset(100), records: records[2..].to_vec().into(), columns: Some(Arc::new(columns)) };
     SinkBatch { partition: partition.clone(), first: Offset(102), last: Offset(109), chunks: vec![chunk] }
 }
 
@@ -144,9 +144,11 @@ async fn decoded_columns_of_another_shape_are_not_trusted() {
     let database = Database::contract().await;
     let (mut task, partition) = database.opened().await;
     let mut batch = decoded(&partition);
-    for (at, record) in batch.chunks[0].records.iter_mut().enumerate() {
-        record.value = Some(format!("{{\"op\":\"c\",\"id\":{}}}", at + 1_000).into());
-    }
+    batch.chunks[0].records.change(|records| {
+        for (at, record) in records.iter_mut().enumerate() {
+            record.value = Some(format!("{{\"op\":\"c\",\"id\":{}}}", at + 1_000).into());
+        }
+    });
     task.write(batch).await.unwrap();
     assert_eq!(database.ask("SELECT min(id), max(content_id) FROM {t}").await, "1000\t");
 }

@@ -42,9 +42,11 @@ async fn decoded_rows_count_as_their_json_does() {
         let mut batch = support::batch(&bench.partition, &bench.log[part]);
         batch.chunks[0].base_offset.0 = 0;
         batch.chunks[0].columns.clone_from(&decoded);
-        for record in &mut batch.chunks[0].records {
-            record.value = record.value.as_ref().map(|_| "garbage".into());
-        }
+        batch.chunks[0].records.change(|records| {
+            for record in records {
+                record.value = record.value.as_ref().map(|_| "garbage".into());
+            }
+        });
         bench.task.write(batch).await.unwrap();
     }
     assert_eq!(bench.points().await, points(&[("b", 1.0), ("c", 0.2)]));

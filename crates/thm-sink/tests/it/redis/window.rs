@@ -130,7 +130,7 @@ async fn what_is_no_event_is_rejected_and_nothing_is_written() {
     assert_eq!(bench.points().await, points(&[]));
     // The same range without them.
     let mut batch = support::batch(&bench.partition, &bench.log);
-    batch.chunks[0].records.truncate(1);
+    batch.chunks[0].records.change(|records| records.truncate(1));
     bench.task.write(batch).await.unwrap();
     assert_eq!(bench.points().await, points(&[("a", 1.0)]));
 }
