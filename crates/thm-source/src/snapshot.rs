@@ -60,6 +60,21 @@ pub struct Snapshot {
     done: bool,
 }
 
+/// What a snapshot is read with.
+pub struct Sessions {
+    catalog: Session,
+    copying: CopySession,
+}
+
+impl Sessions {
+    /// Connects both at once: most of a small snapshot's time is the server's, getting ready for a session.
+    pub async fn connect(options: &Options, hosts: &Hosts) -> Result<Self> {
+        let (catalog, copying) =
+            tokio::try_join!(Session::connect(options, hosts), CopySession::connect(options, hosts))?;
+        Ok(Self { catalog, copying })
+    }
+}
+
 /// When and where the snapshot was taken.
 struct Taken {
     consistent_point: Lsn,
@@ -175,12 +190,13 @@ impl Held {
 impl Snapshot {
     /// Opens the exported snapshot. From then on the session that exported it may go on.
     pub async fn open(
-        (session, hosts): (Session, &Hosts),
+        sessions: Sessions,
         options: Arc<Options>,
         snapshot: &str,
         consistent_point: Lsn,
         tables: Vec<TableName>,
     ) -> Result<Self> {
+        let Sessions { catalog: session, mut copying } = sessions;
         let failed = |error| from_sql(error, "opening the snapshot", snapshot.to_owned());
         let row = session.query_one("SELECT txid_current()", &[]).await.map_err(failed)?;
         let tx_id = u64::try_from(row.get::<_, i64>(0)).unwrap_or_default();
@@ -188,7 +204,6 @@ impl Snapshot {
         let begin =
             format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}", literal(snapshot));
         session.batch_execute(&begin).await.map_err(failed)?;
-        let mut copying = CopySession::connect(&options, hosts).await?;
         copying.command(&begin, snapshot).await?;
         let notifier = Notifier::new(&options, tables.iter().map(TableName::to_string).collect());
         let among = |oid: &u32| tables.iter().any(|table| table.oid == *oid);

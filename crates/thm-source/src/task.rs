@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::OptionFuture;
 use thm_api::{
     Error, ErrorKind, Lsn, PartitionProgress, Position, Result, SourceAppend, SourceBatch, SourceTask, StateStore,
     TaskContext, TopicSpec,
@@ -32,7 +33,7 @@ use crate::preflight;
 use crate::replica_identity;
 use crate::session::Session;
 use crate::slot::{self, Facts, Phase, Plan, PublicationMark, SlotState};
-use crate::snapshot::{Snapshot, no_records};
+use crate::snapshot::{Sessions, Snapshot, no_records};
 use crate::status::{Status, Watched};
 use crate::stream::{Stream, now};
 use crate::timeline;
@@ -259,20 +260,24 @@ impl Opening<'_> {
         if drop_first {
             catalog::drop_slot(&self.session, &options.slot).await?;
         }
-        let created = self.transport.create_slot(with_rows).await?;
+        let sessions = async {
+            let connecting = with_rows.then(|| Sessions::connect(&options, &self.context.hosts));
+            OptionFuture::from(connecting).await.transpose()
+        };
+        // Both take the server some time. The slot's outcome comes first: what is there of it must be noted.
+        let (created, sessions) = tokio::join!(self.transport.create_slot(with_rows), sessions);
+        let created = created?;
         tracing::info!(slot = options.slot, consistent_point = %created.consistent_point, "created slot");
         state.consistent_point = created.consistent_point;
         state.acknowledged_below = created.consistent_point;
         state.phase = if with_rows { Phase::Started } else { Phase::Finished };
         state.store(store)?;
         let toast = self.hydrator(&mut state)?;
-        let snapshot = match &created.snapshot {
-            Some(name) => {
-                let hosts = &self.context.hosts;
-                let session = Session::connect(&options, hosts).await?;
+        let snapshot = match created.snapshot.as_deref().zip(sessions?) {
+            Some((name, sessions)) => {
                 let (mut tables, point) = (std::mem::take(&mut self.tables), created.consistent_point);
                 tables.retain(|table| options.snapshot_takes(table));
-                Some(Snapshot::open((session, hosts), Arc::clone(&options), name, point, tables).await?)
+                Some(Snapshot::open(sessions, Arc::clone(&options), name, point, tables).await?)
             }
             None => {
                 self.transport.start().await?;
