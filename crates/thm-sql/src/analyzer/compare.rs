@@ -8,7 +8,7 @@ use super::words::{cannot_apply, root_name};
 use super::{fold, interval};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{CompareOp, Expr, ExprKind};
-use crate::types::{DataType, LogicalType, coerce};
+use crate::types::{DataType, LogicalType, coerce, decimal};
 
 /// A comparison as it is written.
 pub(super) fn of(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
@@ -160,6 +160,14 @@ pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<
         let kind = ExprKind::Compare { op, left: Box::new(a.cast(common)), right: Box::new(b.cast(common)) };
         return Ok(not(Expr { kind, data_type }));
     }
-    let kind = ExprKind::Compare { op, left: Box::new(a.cast(common)), right: Box::new(b.cast(common)) };
+    let (left, right) = match x.as_decimal().zip(y.as_decimal()) {
+        // Cast to a type that does not hold them they would be NULL.
+        Some((from, to)) if !decimal::common_type_holds(from, to) => {
+            let side = |side: Expr, (precision, scale)| side.cast(LogicalType::Decimal { precision, scale });
+            (side(a, from), side(b, to))
+        }
+        _ => (a.cast(common), b.cast(common)),
+    };
+    let kind = ExprKind::Compare { op, left: Box::new(left), right: Box::new(right) };
     Ok(Expr { kind, data_type })
 }

@@ -437,7 +437,10 @@ pub(super) fn arithmetic(op: ArithmeticOp, a: Expr, b: Expr, span: Span) -> SqlR
         }
     };
     let arithmetic = ExprKind::Arithmetic { op, left: Box::new(a), right: Box::new(b) };
-    Ok(Expr { kind: arithmetic, data_type: kind.nullable(nullable) })
+    let out = Expr { kind: arithmetic, data_type: kind.nullable(nullable) };
+    // The remainder of a DECIMAL without a fraction by an integer is one.
+    let whole = op == ArithmeticOp::Remainder && kb.is_integer() && exact.is_some_and(|((_, scale), _)| scale == 0);
+    Ok(if whole { out.cast(kb) } else { out })
 }
 
 /// NOT.

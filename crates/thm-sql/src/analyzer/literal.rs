@@ -44,9 +44,12 @@ pub fn int_literal(value: i32) -> Expr {
 
 fn number(text: &str, negative: bool, span: Span) -> SqlResult<Expr> {
     let signed = if negative { format!("-{text}") } else { text.to_owned() };
-    let out_of_range = || SqlDiagnostic::new(span, format!("Numeric literal '{text}' out of range"));
+    let out_of_range = || SqlDiagnostic::new(span, format!("Numeric literal '{}' out of range", text.to_uppercase()));
     if text.contains(['e', 'E']) {
         let value: f64 = signed.parse().map_err(|_| out_of_range())?;
+        if value.is_infinite() {
+            return Err(out_of_range());
+        }
         // Flink's literals have no negative zero.
         let value = if value == 0.0 { 0.0 } else { value };
         return Ok(Expr::literal(Float64Array::from(vec![value]), LogicalType::Double.nullable(false)));
@@ -99,9 +102,8 @@ pub fn typed(written: &TypedString, span: Span) -> SqlResult<Expr> {
         Written::Time(..) => {
             let millis = time::parse_time(text).filter(|_| text.matches(':').count() == 2);
             let millis = millis.ok_or_else(|| bad("HH:mm:ss"))?;
-            // Flink's TIME has no fraction.
-            let whole = millis - millis % 1_000;
-            Ok(Expr::literal(Time32MillisecondArray::from(vec![whole]), LogicalType::Time(0).nullable(false)))
+            // Flink's TIME shows no fraction, but a TIMESTAMP that is made of it does.
+            Ok(Expr::literal(Time32MillisecondArray::from(vec![millis]), LogicalType::Time(0).nullable(false)))
         }
         Written::Timestamp(..) => {
             // Digits beyond nanoseconds are cut; a date alone is its midnight.

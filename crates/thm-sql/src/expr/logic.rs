@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Datum, Scalar};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Datum, PrimitiveArray, Scalar};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::{boolean, cmp, zip::zip};
-use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
+use arrow::datatypes::{DataType as ArrowType, Decimal128Type, Float32Type, Float64Type};
 
 use super::{CompareOp, EvalError, Expr, Input, Mask, Vector, shape, truth};
-use crate::types::LogicalType;
+use crate::types::{LogicalType, decimal};
 
 /// Runs a kernel of two operands that knows constants.
 fn with_datums<R>(a: &Vector, b: &Vector, run: impl FnOnce(&dyn Datum, &dyn Datum) -> R) -> R {
@@ -26,6 +26,7 @@ pub(super) fn compare(op: CompareOp, a: &Vector, b: &Vector, rows: usize) -> Res
     match a.array.data_type() {
         ArrowType::Float64 => return Ok(floats::<Float64Type>(op, a, b, rows)),
         ArrowType::Float32 => return Ok(floats::<Float32Type>(op, a, b, rows)),
+        ArrowType::Decimal128(..) if a.array.data_type() != b.array.data_type() => return Ok(decimals(op, a, b, rows)),
         _ => {}
     }
     let result = with_datums(a, b, |a, b| match op {
@@ -38,6 +39,29 @@ pub(super) fn compare(op: CompareOp, a: &Vector, b: &Vector, rows: usize) -> Res
     });
     let array = result.map_err(|error| EvalError { message: error.to_string(), row: 0 })?;
     Ok(Vector { array: Arc::new(array), scalar })
+}
+
+/// DECIMALs whose common type would not hold all their digits.
+fn decimals(op: CompareOp, a: &Vector, b: &Vector, rows: usize) -> Vector {
+    let (count, scalar) = shape(&[a, b], rows);
+    let (x, y) = (a.primitive::<Decimal128Type>(), b.primitive::<Decimal128Type>());
+    let scale = |array: &PrimitiveArray<Decimal128Type>| array.scale().cast_unsigned();
+    let holds = |row: usize| {
+        let (left, right) = (a.at(row), b.at(row));
+        if x.is_null(left) || y.is_null(right) {
+            return None;
+        }
+        let order = decimal::order((x.value(left), scale(x)), (y.value(right), scale(y)));
+        Some(match op {
+            CompareOp::Equal => order.is_eq(),
+            CompareOp::NotEqual => order.is_ne(),
+            CompareOp::Less => order.is_lt(),
+            CompareOp::LessOrEqual => order.is_le(),
+            CompareOp::Greater => order.is_gt(),
+            CompareOp::GreaterOrEqual => order.is_ge(),
+        })
+    };
+    Vector { array: Arc::new((0..count).map(holds).collect::<BooleanArray>()), scalar }
 }
 
 fn floats<T>(op: CompareOp, a: &Vector, b: &Vector, rows: usize) -> Vector

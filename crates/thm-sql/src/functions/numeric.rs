@@ -36,10 +36,12 @@ fn bind_whole(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
     Some((arguments, kind.nullable(data_type.nullable)))
 }
 
-/// Digits given as a constant, which decide the result's type.
+/// Digits given as a constant, which decide the result's type; none for NULL.
 fn constant_digits(argument: &Expr) -> Option<i32> {
     match &argument.kind {
-        ExprKind::Literal(array) => array.as_primitive_opt::<Int32Type>().map(|array| array.value(0)),
+        ExprKind::Literal(array) if array.is_valid(0) => {
+            array.as_primitive_opt::<Int32Type>().map(|array| array.value(0))
+        }
         _ => None,
     }
 }

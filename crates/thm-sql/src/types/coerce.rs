@@ -34,7 +34,10 @@ fn merged_kind(a: LogicalType, b: LogicalType) -> Option<LogicalType> {
         (T::Timestamp(n), T::TimestampLtz(m)) | (T::TimestampLtz(n), T::Timestamp(m)) => {
             Some(T::TimestampLtz(n.max(m)))
         }
-        _ => common_kind(a, b),
+        _ => match (a.as_decimal(), b.as_decimal()) {
+            (Some(x), Some(y)) if !(a.is_integer() && b.is_integer()) => Some(decimal::merged_type(x, y)),
+            _ => common_kind(a, b),
+        },
     }
 }
 

@@ -3,6 +3,8 @@
 //! Values are 128-bit integers in units of 10^-scale; intermediate results that do not fit are 256-bit.
 //! Formulas: Flink's `LogicalTypeMerging.find*DecimalType` and `DecimalDataUtils`.
 
+use std::cmp::Ordering;
+
 use arrow::datatypes::i256;
 use thm_codec::java_json::FloatText;
 
@@ -90,6 +92,29 @@ pub fn common_type((p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> LogicalType {
     let scale = s1.max(s2);
     let precision = ((p1 - s1).max(p2 - s2) + scale).min(MAX_PRECISION);
     LogicalType::Decimal { precision, scale }
+}
+
+/// Common type of two, with fewer digits behind the point where not all fit.
+#[must_use]
+pub fn merged_type((p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> LogicalType {
+    let whole = (p1 - s1).max(p2 - s2);
+    let scale = s1.max(s2).min(MAX_PRECISION - whole);
+    LogicalType::Decimal { precision: whole + scale, scale }
+}
+
+/// Whether the common type of two holds all digits of both.
+#[must_use]
+pub fn common_type_holds((p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> bool {
+    (p1 - s1).max(p2 - s2) + s1.max(s2) <= MAX_PRECISION
+}
+
+/// Order of two numbers of any scale.
+#[must_use]
+pub fn order((a, s1): (i128, u8), (b, s2): (i128, u8)) -> Ordering {
+    let whole = |number: i128, scale: u8| number.div_euclid(power(scale));
+    let scale = s1.max(s2);
+    let rest = |number: i128, own: u8| number.rem_euclid(power(own)) * power(scale - own);
+    whole(a, s1).cmp(&whole(b, s2)).then_with(|| rest(a, s1).cmp(&rest(b, s2)))
 }
 
 /// Type of `ROUND(a, digits)`.

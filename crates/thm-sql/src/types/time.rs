@@ -253,7 +253,7 @@ impl Reader<'_> {
 /// How strict a timestamp's text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// Fields have all their digits, as in JSON; years may have a sign, and 24:00:00 is the next day's midnight.
+    /// Fields have all their digits, as in JSON; years may have a sign.
     Full,
     /// `2020-2-9 1:2:3` is fine, as in CAST.
     Any,
@@ -281,7 +281,8 @@ fn read_timestamp(text: &str, separators: &[u8], width: Width) -> Option<(Moment
         // ISO 8601 may leave the seconds out.
         (separators == b"T" && width == Width::Full).then_some((0, 0))?
     };
-    let end_of_day = width == Width::Full && (hour, minute, second, nanos) == (24, 0, 0, 0);
+    // The next day's midnight.
+    let end_of_day = (hour, minute, second, nanos) == (24, 0, 0, 0);
     if (hour > 23 && !end_of_day) || minute > 59 || second > 59 {
         return None;
     }
@@ -385,7 +386,7 @@ mod tests {
         {
             assert_eq!(read(wrong), None, "{wrong}");
         }
-        assert_eq!(parse_timestamp("2026-01-01 24:00:00", b" ", Width::Any), None);
+        assert_eq!(parse_timestamp("2026-01-01 24:00:01", b" ", Width::Any), None);
     }
 
     #[test]

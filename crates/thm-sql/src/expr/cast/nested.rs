@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt64Array, new_null_array};
 
 use super::Context;
 use crate::expr::{EvalError, Input, Vector};
@@ -10,6 +10,31 @@ use crate::types::LogicalType;
 use crate::types::nested::{Entry, entries_field, entry_fields, item_field, row_fields};
 
 pub(super) fn cast(value: &Vector, context: &Context<'_>) -> Result<ArrayRef, EvalError> {
+    let strict = Context { lenient: false, ..*context };
+    match whole(value, &strict) {
+        Err(_) if context.lenient => row_by_row(value, &strict),
+        done => done,
+    }
+}
+
+/// NULL for each row in which something cannot be converted: TRY_CAST of a value is all of it or nothing.
+fn row_by_row(value: &Vector, context: &Context<'_>) -> Result<ArrayRef, EvalError> {
+    let failed = |error: arrow::error::ArrowError| EvalError { message: error.to_string(), row: 0 };
+    let mut rows = Vec::with_capacity(value.array.len());
+    for row in 0..value.array.len() {
+        let place = UInt64Array::from(vec![u64::try_from(row).unwrap_or(u64::MAX)]);
+        let array = arrow::compute::take(&value.array, &place, None).map_err(failed)?;
+        let done = whole(&Vector { array, scalar: value.scalar }, context);
+        rows.push(done.unwrap_or_else(|_| new_null_array(&context.to.to_arrow(), 1)));
+    }
+    let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
+    if rows.is_empty() {
+        return Ok(new_null_array(&context.to.to_arrow(), 0));
+    }
+    arrow::compute::concat(&rows).map_err(failed)
+}
+
+fn whole(value: &Vector, context: &Context<'_>) -> Result<ArrayRef, EvalError> {
     let failed = |error: arrow::error::ArrowError| EvalError { message: error.to_string(), row: 0 };
     match (context.from, context.to) {
         (LogicalType::Array(from), LogicalType::Array(to)) => {
