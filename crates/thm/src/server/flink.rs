@@ -388,8 +388,9 @@ async fn exceptions(State(jobs): State<Jobs>, Path(id): Path<String>) -> Result<
     let entries: Vec<_> = told
         .iter()
         .map(|text| {
+            // Of the whole job, so that no task is named.
             json!({"exceptionName": "thm.Error", "stacktrace": text, "timestamp": modified_ms(&job), "failureLabels": {},
-                "taskName": job.name, "endpoint": null, "taskManagerId": null, "concurrentExceptions": []})
+                "concurrentExceptions": []})
         })
         .collect();
     Ok(Json(json!({
@@ -430,3 +431,6 @@ async fn cancel(
         Err(failure) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, failure.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests;
