@@ -115,8 +115,11 @@ class Sent:
 class Reader:
     """Reads the connector's records from where the topics ended when the case began."""
 
-    def __init__(self, sent):
+    def __init__(self, sent, config):
         self.sent, self.records, self.last = sent, [], time.monotonic()
+        # Heartbeats go on for ever, and are no sign of work.
+        former = config.get("heartbeat.topics.prefix", "__debezium-heartbeat")
+        self.heartbeats = config.get("topic.heartbeat.prefix", former)
         self.consumer = KafkaConsumer(bootstrap_servers=BOOTSTRAP, enable_auto_commit=False, auto_offset_reset="earliest")
         self.starts = {}
         for topic in self.consumer.topics():
@@ -140,12 +143,15 @@ class Reader:
             return
         for batch in self.consumer.poll(timeout_ms=200).values():
             self.records += batch
-            if any("heartbeat" not in record.topic for record in batch):
+            if not all(record.topic.startswith(self.heartbeats) for record in batch):
                 self.last = time.monotonic()
 
     def wait_for_silence(self, seconds=SILENCE):
         self.last = time.monotonic()
+        limit = self.last + PATIENCE
         while time.monotonic() - self.last < seconds:
+            if time.monotonic() > limit:
+                raise RuntimeError(f"records never cease to come, the last ones in {self.records[-1].topic}")
             self.poll()
 
     def in_order(self):
@@ -178,7 +184,7 @@ class Run:
     def records(self):
         fresh_database()
         self.sent = Sent(self.name)
-        self.reader = Reader(self.sent)
+        self.reader = Reader(self.sent, self.config)
         try:
             self.steps()
             self.finish()

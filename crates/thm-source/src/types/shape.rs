@@ -168,9 +168,9 @@ impl ColumnType {
 
     /// Debezium forgot to say of some arrays that their elements may be NULL.
     fn has_optional_items(&self) -> bool {
-        let forgotten =
-            |part: &Self| matches!(part.rule.shape, Shape::Enum | Shape::Unknown) || part.rule.name == "tsvector";
-        !self.rule.name.ends_with("vector") && self.parts.first().is_none_or(|(_, part)| !forgotten(part))
+        let is_vector = |of: &Self| of.rule.name.ends_with("vector");
+        let forgotten = |part: &Self| matches!(part.rule.shape, Shape::Enum | Shape::Unknown) || is_vector(part);
+        !is_vector(self) && self.parts.first().is_none_or(|(_, part)| !forgotten(part))
     }
 
     fn numeric_schema(&self) -> Schema {
