@@ -1,4 +1,4 @@
-//! Java's regular expressions, rewritten for `fancy-regex` where the two read a pattern differently.
+//! Java's regular expressions, rewritten for `fancy-regex` where the two read a pattern differently, and replacements.
 
 use std::fmt::Write;
 
@@ -157,4 +157,100 @@ fn property(out: &mut String, rest: &mut std::iter::Peekable<std::str::Chars<'_>
         other => other.strip_prefix("Is").unwrap_or(other),
     };
     let _ = write!(out, r"\{letter}{{{known}}}");
+}
+
+/// A part of a replacement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Stands for itself.
+    Text(String),
+    /// A group by number; 0 is the whole match.
+    Group(usize),
+    /// A group by name.
+    Named(String),
+}
+
+/// Reads a replacement as `Matcher.appendReplacement` does: `$1`, `${name}`, and `\\` before what stands for itself. `groups`
+/// counts the whole match too, `is_named` says which names groups have.
+///
+/// # Errors
+/// Java's message, where it refers to no group or ends too early.
+pub fn replacement(text: &str, groups: usize, is_named: impl Fn(&str) -> bool) -> Result<Vec<Piece>, String> {
+    let (mut pieces, mut plain) = (Vec::new(), String::new());
+    let mut rest = text.chars().peekable();
+    while let Some(letter) = rest.next() {
+        let piece = match letter {
+            '\\' => {
+                plain.push(rest.next().ok_or("character to be escaped is missing")?);
+                continue;
+            }
+            '$' if rest.next_if_eq(&'{').is_some() => {
+                let name: String = rest.by_ref().take_while(|letter| *letter != '}').collect();
+                if name.starts_with(|first: char| first.is_ascii_digit()) {
+                    return Err(format!("capturing group name {{{name}}} starts with digit character"));
+                }
+                if !is_named(&name) {
+                    return Err(format!("No group with name {{{name}}}"));
+                }
+                Piece::Named(name)
+            }
+            '$' => Piece::Group(group(&mut rest, groups)?),
+            other => {
+                plain.push(other);
+                continue;
+            }
+        };
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(std::mem::take(&mut plain)));
+        }
+        pieces.push(piece);
+    }
+    if !plain.is_empty() {
+        pieces.push(Piece::Text(plain));
+    }
+    Ok(pieces)
+}
+
+/// A group's number: more digits belong to it as long as there is such a group.
+fn group(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, groups: usize) -> Result<usize, String> {
+    let digit = rest.next().and_then(|letter| letter.to_digit(10));
+    let mut group = digit.ok_or("Illegal group reference")? as usize;
+    if group >= groups {
+        return Err(format!("No group {group}"));
+    }
+    while let Some(digit) = rest.peek().and_then(|letter| letter.to_digit(10)) {
+        let longer = group * 10 + digit as usize;
+        if longer >= groups {
+            break;
+        }
+        group = longer;
+        rest.next();
+    }
+    Ok(group)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn replacements_are_read_as_java_reads_them() {
+        let read = |text: &str| replacement(text, 3, |name| name == "n");
+        let text = |text: &str| Piece::Text(text.to_owned());
+        let named = Piece::Named("n".to_owned());
+        assert_eq!(read("a$1b$10").unwrap(), [text("a"), Piece::Group(1), text("b"), Piece::Group(1), text("0")]);
+        assert_eq!(read(r"\$x\\${n}$0").unwrap(), [text(r"$x\"), named, Piece::Group(0)]);
+        assert!(read("").unwrap().is_empty());
+        for (bad, message) in [
+            ("$3", "No group 3"),
+            ("$x", "Illegal group reference"),
+            ("$", "Illegal group reference"),
+            ("${m}", "No group with name {m}"),
+            ("${1}", "capturing group name {1} starts with digit character"),
+            ("x\\", "character to be escaped is missing"),
+        ] {
+            assert_eq!(read(bad).unwrap_err(), message);
+        }
+    }
 }

@@ -177,8 +177,17 @@ pub async fn expected_rows(session: &Session, table: &TableName) -> Result<Optio
     if text(row, 0) != "t" {
         return Ok(text(row, 1).parse().ok().filter(|estimate| *estimate > 0));
     }
-    let sql = format!("SELECT count(*) FROM ONLY {}.{}", identifier(&table.schema), identifier(&table.name));
-    let found = rows(session, doing, &sql).await?;
+    let place = format!("{}.{}", identifier(&table.schema), identifier(&table.name));
+    let found = rows(session, doing, &format!("SELECT count(*) FROM ONLY {place}")).await.map_err(|error| {
+        let error = error.with_object(table.to_string());
+        match error.kind() {
+            ErrorKind::SourceDenied => error.with_hint(format!(
+                "Give the connector's user the right: GRANT SELECT ON {place} TO …; and USAGE on schema {}.",
+                identifier(&table.schema)
+            )),
+            _ => error,
+        }
+    })?;
     Ok(found.first().and_then(|row| text(row, 0).parse().ok()))
 }
 

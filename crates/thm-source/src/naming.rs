@@ -10,6 +10,7 @@ use regex::Regex;
 use thm_api::{ConnectorConfig, Error, ErrorKind, Result};
 pub use thm_codec::debezium::Adjust;
 use thm_codec::debezium::escape_unit;
+use thm_codec::java_regex::{self, Piece};
 
 /// How topics are named (`topic.naming.strategy`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub struct Route {
 struct Replace {
     whole: Regex,
     part: Regex,
-    by: String,
+    by: Vec<Piece>,
 }
 
 impl Replace {
@@ -45,55 +46,30 @@ impl Replace {
         let (pattern, by) = (text(regex)?, text(replacement)?);
         let bad = |error: regex::Error| invalid(regex, error.to_string());
         let part = Regex::new(pattern).map_err(bad)?;
-        let by = replacement_of_java(by, part.captures_len())
-            .ok_or_else(|| invalid(replacement, format!("`{by}` refers to a group that \"{regex}\" does not have.")))?;
+        let is_named = |name: &str| part.capture_names().flatten().any(|known| known == name);
+        let by = java_regex::replacement(by, part.captures_len(), is_named)
+            .map_err(|problem| invalid(replacement, format!("`{by}` does not fit \"{regex}\": {problem}.")))?;
         Ok(Self { whole: Regex::new(&format!("^(?:{pattern})$")).map_err(bad)?, part, by })
     }
 
     fn apply(&self, name: &str) -> Option<String> {
-        self.whole.is_match(name).then(|| self.part.replace(name, self.by.as_str()).into_owned())
+        let found = self.part.captures(name).filter(|_| self.whole.is_match(name))?;
+        let place = found.get(0)?.range();
+        let mut out = name[..place.start].to_owned();
+        for piece in &self.by {
+            out.push_str(match piece {
+                Piece::Text(text) => text,
+                Piece::Group(group) => found.get(*group).map_or("", |group| group.as_str()),
+                Piece::Named(group) => found.name(group).map_or("", |group| group.as_str()),
+            });
+        }
+        out.push_str(&name[place.end..]);
+        Some(out)
     }
 }
 
 fn invalid(option: &str, hint: String) -> Error {
     Error::new(ErrorKind::InvalidConfig, "reading the connector's options", option).with_hint(hint)
-}
-
-/// A replacement as Java reads it (`$1`, `${name}`, `\\$`), in our library's form; `None` where it names no group.
-/// `groups` counts the whole match, too.
-fn replacement_of_java(text: &str, groups: usize) -> Option<String> {
-    let mut out = String::with_capacity(text.len() + 4);
-    let mut rest = text.chars().peekable();
-    while let Some(character) = rest.next() {
-        match character {
-            '\\' => match rest.next()? {
-                '$' => out.push_str("$$"),
-                other => out.push(other),
-            },
-            '$' if rest.peek() == Some(&'{') => {
-                let name: String = rest.by_ref().take_while(|character| *character != '}').collect();
-                out.push_str(&format!("${name}}}"));
-            }
-            '$' => {
-                let mut group = rest.next()?.to_digit(10)? as usize;
-                // Digits belong to the number as long as there is such a group.
-                while let Some(longer) = rest.peek().and_then(|next| next.to_digit(10)).map(|n| group * 10 + n as usize)
-                {
-                    if longer >= groups {
-                        break;
-                    }
-                    group = longer;
-                    rest.next();
-                }
-                if group >= groups {
-                    return None;
-                }
-                out.push_str(&format!("${{{group}}}"));
-            }
-            other => out.push(other),
-        }
-    }
-    Some(out)
 }
 
 impl Route {
@@ -290,13 +266,5 @@ mod tests {
         ] {
             assert_eq!(super::tests::naming("SchemaRegex", pairs).unwrap_err().object(), option);
         }
-    }
-
-    #[test]
-    fn replacements_as_java_reads_them() {
-        let of = |text: &str| replacement_of_java(text, 2);
-        assert_eq!(of("a$1b$10").as_deref(), Some("a${1}b${1}0"));
-        assert_eq!(of(r"\$x${n}").as_deref(), Some("$$x${n}"));
-        assert!(of("$2").is_none() && of("$x").is_none() && of("$").is_none());
     }
 }

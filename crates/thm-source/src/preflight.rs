@@ -150,8 +150,12 @@ async fn create_publication(session: &Session, options: &Options, tables: &[Tabl
     let sql = format!("CREATE PUBLICATION {}{what}{root}", identifier(name));
     let created = session.simple_query(&sql).await;
     created.map_err(|error| {
-        from_sql(error, "creating the publication", name)
-            .with_hint("Create it as its tables' owner (or a superuser), or use publication.autocreate.mode=filtered.")
+        from_sql(error, "creating the publication", name).with_hint(match options.autocreate {
+            Autocreate::Filtered | Autocreate::NoTables => {
+                format!("Run as a superuser, or as the tables' owner with CREATE on the database: {sql};")
+            }
+            _ => "Create it as a superuser, or use publication.autocreate.mode=filtered.".to_owned(),
+        })
     })?;
     tracing::info!(publication = name, tables = tables.len(), "created publication");
     Ok(())

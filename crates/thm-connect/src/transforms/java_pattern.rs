@@ -1,7 +1,7 @@
 //! Java's `Pattern` and `Matcher`, as far as routers and predicates need them.
 
 use fancy_regex::{Captures, Regex, RegexBuilder};
-use thm_codec::java_regex::translated;
+use thm_codec::java_regex::{Piece, replacement, translated};
 
 use super::record::DataError;
 
@@ -50,41 +50,15 @@ impl JavaPattern {
         if self.matches(text)? { self.replace_first(text, replacement).map(Some) } else { Ok(None) }
     }
 
-    /// Appends a replacement: `$1`, `${name}`, and `\` before what stands for itself.
-    fn append(&self, out: &mut String, found: &Captures<'_>, replacement: &str) -> Result<(), DataError> {
-        let mut rest = replacement.chars().peekable();
-        while let Some(letter) = rest.next() {
-            match letter {
-                '\\' => {
-                    let next = rest.next();
-                    out.push(next.ok_or_else(|| DataError::new("character to be escaped is missing"))?);
-                }
-                '$' if rest.next_if_eq(&'{').is_some() => {
-                    let name: String = rest.by_ref().take_while(|letter| *letter != '}').collect();
-                    if !self.inside.capture_names().flatten().any(|known| known == name) {
-                        return Err(DataError(format!("No group with name {{{name}}}")));
-                    }
-                    out.push_str(found.name(&name).map_or("", |group| group.as_str()));
-                }
-                '$' => {
-                    let digit = rest.next().and_then(|letter| letter.to_digit(10));
-                    let mut group = digit.ok_or_else(|| DataError::new("Illegal group reference"))? as usize;
-                    if group >= found.len() {
-                        return Err(DataError(format!("No group {group}")));
-                    }
-                    // More digits belong to the number as long as there is such a group.
-                    while let Some(longer) = rest.peek().and_then(|letter| letter.to_digit(10)) {
-                        let longer = group * 10 + longer as usize;
-                        if longer >= found.len() {
-                            break;
-                        }
-                        group = longer;
-                        rest.next();
-                    }
-                    out.push_str(found.get(group).map_or("", |group| group.as_str()));
-                }
-                other => out.push(other),
-            }
+    /// Appends a replacement, its groups filled in.
+    fn append(&self, out: &mut String, found: &Captures<'_>, text: &str) -> Result<(), DataError> {
+        let is_named = |name: &str| self.inside.capture_names().flatten().any(|known| known == name);
+        for piece in replacement(text, found.len(), is_named).map_err(DataError)? {
+            out.push_str(match &piece {
+                Piece::Text(text) => text,
+                Piece::Group(group) => found.get(*group).map_or("", |group| group.as_str()),
+                Piece::Named(group) => found.name(group).map_or("", |group| group.as_str()),
+            });
         }
         Ok(())
     }
@@ -96,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replacements_are_read_as_java_reads_them() {
+    fn a_whole_match_is_replaced() {
         let pattern = JavaPattern::new(r"([^.]+)\.([^.]+)\.(?<table>[^.]+)").unwrap();
         let route = |replacement: &str| pattern.route("pg.public.t", replacement);
         assert_eq!(route("cdc_$3").unwrap().as_deref(), Some("cdc_t"));

@@ -39,6 +39,26 @@ async fn server_user_and_rights() {
     assert!(error.to_string().contains("127.0.0.1:1/nowhere"), "{error}");
 }
 
+/// Whoever may replicate may still lack the tables' rows, or the right to publish them.
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_on_tables_and_database() {
+    let mut bench = Bench::demo();
+    bench.postgres.psql("CREATE ROLE reader LOGIN REPLICATION PASSWORD 'reader'");
+    bench.set("database.user", "reader");
+    bench.set("database.password", "reader");
+    bench.set("table.include.list", "public.content");
+    bench.set("publication.autocreate.mode", "filtered");
+    let error = start(&bench).await;
+    assert_eq!((error.kind(), error.object()), (ErrorKind::SourceDenied, "dbz_publication"), "{error}");
+    let wanted =
+        "with CREATE on the database: CREATE PUBLICATION \"dbz_publication\" FOR TABLE \"public\".\"content\";";
+    assert!(error.hint().contains(wanted), "{}", error.hint());
+    bench.postgres.psql("CREATE PUBLICATION dbz_publication FOR TABLE content");
+    let error = start(&bench).await;
+    assert_eq!((error.kind(), error.object()), (ErrorKind::SourceDenied, "public.content"), "{error}");
+    assert!(error.hint().contains("GRANT SELECT ON \"public\".\"content\" TO"), "{}", error.hint());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wal_level_too_low() {
     let bench = Bench::new(Postgres::with(&["-c", "wal_level=replica"]));

@@ -1,0 +1,3 @@
+-- ### expect rejected
+CREATE TABLE t (id int PRIMARY KEY);
+-- ### connector create
