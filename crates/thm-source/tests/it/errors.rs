@@ -54,7 +54,8 @@ async fn rights_on_tables_and_database() {
         "with CREATE on the database: CREATE PUBLICATION \"dbz_publication\" FOR TABLE \"public\".\"content\";";
     assert!(error.hint().contains(wanted), "{}", error.hint());
     bench.postgres.psql("CREATE PUBLICATION dbz_publication FOR TABLE content");
-    let error = start(&bench).await;
+    let mut task = bench.start().await.unwrap();
+    let error = bench.failure(&mut *task).await;
     assert_eq!((error.kind(), error.object()), (ErrorKind::SourceDenied, "public.content"), "{error}");
     assert!(error.hint().contains("GRANT SELECT ON \"public\".\"content\" TO"), "{}", error.hint());
 }
@@ -113,7 +114,9 @@ async fn a_slot_in_use_and_a_slot_nobody_knows() {
     let mut bench = Bench::demo();
     let mut task = bench.start().await.unwrap();
     bench.catch_up(&mut *task).await;
-    bench.turn(&mut *task).await;
+    while bench.postgres.psql("SELECT bool_or(active) FROM pg_replication_slots") != "t" {
+        bench.turn(&mut *task).await;
+    }
     let error = start(&bench).await;
     assert_eq!(error.kind(), ErrorKind::SlotInUse, "{error}");
     bench.check().await.unwrap();

@@ -147,6 +147,18 @@ impl Bench {
         Ok(task)
     }
 
+    /// Turns until the task fails.
+    pub async fn failure(&mut self, task: &mut dyn SourceTask) -> thm_api::Error {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            match task.poll().await {
+                Ok(batch) => drop(self.take(batch)),
+                Err(error) => return error,
+            }
+            assert!(Instant::now() < deadline, "the task does not fail");
+        }
+    }
+
     /// Starts, trying again while the server still holds the slot for the session before.
     pub async fn start_again(&mut self) -> Box<dyn SourceTask> {
         self.complete = None;

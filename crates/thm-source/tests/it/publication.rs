@@ -1,8 +1,8 @@
 //! Publications that the source makes, extends and watches, and the replica identities that go with them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use thm_api::{Error, ErrorKind, SourceTask};
+use thm_api::ErrorKind;
 
 use crate::harness::Bench;
 use crate::postgres::Postgres;
@@ -21,18 +21,6 @@ fn bench(mode: &str, tables: &str) -> Bench {
     bench
 }
 
-/// Turns until the task fails.
-async fn failure(bench: &mut Bench, task: &mut dyn SourceTask) -> Error {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        match task.poll().await {
-            Ok(batch) => drop(bench.take(batch)),
-            Err(error) => return error,
-        }
-        assert!(Instant::now() < deadline, "the task does not fail");
-    }
-}
-
 fn published(bench: &Bench) -> String {
     bench.postgres.psql("SELECT string_agg(tablename, ',' ORDER BY tablename) FROM pg_publication_tables")
 }
@@ -49,7 +37,7 @@ async fn a_table_that_leaves_the_publication_stops_the_running_task() {
     bench.postgres.psql("INSERT INTO t VALUES (2, 'b', 'y')");
     bench.catch_up(&mut *task).await;
     bench.postgres.psql("ALTER PUBLICATION dbz_publication DROP TABLE t");
-    let error = failure(&mut bench, &mut *task).await;
+    let error = bench.failure(&mut *task).await;
     assert_eq!(error.kind(), ErrorKind::CaptureMismatch, "{error}");
     assert!(error.object().contains("without public.t") && error.hint().contains("ADD TABLE"), "{error}");
 }
@@ -60,7 +48,7 @@ async fn a_publication_that_goes_away_stops_the_running_task() {
     let mut task = bench.start().await.unwrap();
     bench.catch_up(&mut *task).await;
     bench.postgres.psql("DROP PUBLICATION dbz_publication");
-    let error = failure(&mut bench, &mut *task).await;
+    let error = bench.failure(&mut *task).await;
     assert_eq!(error.kind(), ErrorKind::SlotUnsafe, "{error}");
     assert!(error.to_string().contains("was dropped") && error.hint().contains("thm.start=resnapshot"), "{error}");
 }
