@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Span;
 use super::compare::compare;
 use super::expr::{Typer, arithmetic, is_null, not, searched_case};
 use super::words::cannot_apply;
-use super::{interval, json_call, literal};
+use super::{interval, json_call, literal, words};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::sequence::Sequence;
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
@@ -62,6 +62,15 @@ pub(super) fn function(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResul
         ("MOD", 2) => {
             let [a, b] = pair(arguments);
             arithmetic(ArithmeticOp::Remainder, a, b, span)
+        }
+        ("TYPEOF", 2) if arguments[1].data_type.kind != LogicalType::Boolean => {
+            Err(SqlDiagnostic::new(span, "Invalid input arguments.")
+                .with_hint("Write TYPEOF(value) or TYPEOF(value, TRUE)."))
+        }
+        // What these two give is JSON already.
+        ("JSON_STRING", 1) if functions::is_made(&arguments[0]) => {
+            let [json] = <[Expr; 1]>::try_from(arguments).expect("the arm has counted one argument");
+            Ok(json)
         }
         ("TYPEOF", 1 | 2) => {
             let shown = arguments[0].data_type.to_string();
@@ -126,6 +135,13 @@ fn arguments(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResult<Vec<Expr
 pub(super) fn bind(name: &str, arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
     let shown: Vec<String> = arguments.iter().map(|argument| format!("<{}>", argument.data_type.kind)).collect();
     let signature = format!("No match found for function signature {name}({})", shown.join(", "));
+    if let Some(message) = words::wrong_count(name, arguments.len()) {
+        let hint = functions::find(name).map_or("Give it the arguments that it takes.", |function| function.usage);
+        return Err(SqlDiagnostic::new(span, message).with_hint(hint));
+    }
+    if matches!(name, "ARRAY_EXCEPT" | "ARRAY_INTERSECT" | "ARRAY_UNION") && arguments.len() != 2 {
+        return Err(SqlDiagnostic::new(span, signature).with_hint("Give it two arrays."));
+    }
     let Some(function) = functions::find(name) else {
         let known = functions::names().chain(REWRITTEN.iter().copied());
         let hint = match functions::nearest(name, known) {
@@ -165,7 +181,7 @@ fn refusal(name: &str, arguments: &[Expr], span: Span) -> Option<String> {
                 first.data_type, other.data_type
             ))
         }
-        _ => None,
+        _ => words::wrong_types(name, arguments),
     }
 }
 

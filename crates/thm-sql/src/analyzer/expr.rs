@@ -7,7 +7,7 @@ use sqlparser::tokenizer::Span;
 
 use super::scope::Scope;
 use super::words::cannot_apply;
-use super::{access, call, compare, fold, interval, literal};
+use super::{access, call, compare, fold, interval, literal, words};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
 use crate::types::{DataType, LogicalType, coerce, decimal, read};
@@ -73,8 +73,10 @@ impl<'a> Typer<'a> {
             Ast::TypedString(written) => literal::typed(written, span),
             Ast::UnaryOp { op, expr } => self.unary(*op, expr, span),
             Ast::BinaryOp { left, op, right } => self.binary(left, op, right, span),
-            Ast::IsNull(inner) | Ast::IsUnknown(inner) => Ok(is_null(self.expr(inner)?)),
-            Ast::IsNotNull(inner) | Ast::IsNotUnknown(inner) => Ok(not(is_null(self.expr(inner)?))),
+            Ast::IsNull(inner) => Ok(is_null(self.expr(inner)?)),
+            Ast::IsNotNull(inner) => Ok(not(is_null(self.expr(inner)?))),
+            Ast::IsUnknown(inner) => Ok(is_null(self.truth(inner, "IS UNKNOWN")?)),
+            Ast::IsNotUnknown(inner) => Ok(not(is_null(self.truth(inner, "IS NOT UNKNOWN")?))),
             Ast::IsTrue(inner) => self.is(inner, true, false),
             Ast::IsFalse(inner) => self.is(inner, false, false),
             Ast::IsNotTrue(inner) => self.is(inner, true, true),
@@ -169,6 +171,8 @@ impl<'a> Typer<'a> {
                 let argument = self.expr(expr)?;
                 call::bind("FLOOR", vec![argument], span)
             }
+            Ast::Ceil { .. } | Ast::Floor { .. } => Err(SqlDiagnostic::new(span, "Encountered \",\"")
+                .with_hint("Write ROUND(number, digits), or FLOOR(time TO HOUR).")),
             Ast::Collate { .. } => Err(SqlDiagnostic::new(span, "Incorrect syntax near the keyword 'COLLATE'")
                 .with_hint("Texts compare by their characters; leave COLLATE out.")),
             Ast::AtTimeZone { .. } => Err(SqlDiagnostic::new(span, "Incorrect syntax near the keyword 'AT'")
@@ -258,11 +262,19 @@ impl<'a> Typer<'a> {
             }
             (UnaryOperator::Plus, _) => {
                 let value = self.value(inner)?;
-                if value.data_type.kind.is_numeric() { Ok(value) } else { Err(cannot_apply("+", &[&value], span)) }
+                let kind = value.data_type.kind;
+                if kind.is_numeric() || kind.is_interval() {
+                    Ok(value)
+                } else {
+                    Err(cannot_apply("+", &[&value], span))
+                }
             }
             (UnaryOperator::Not, _) => {
-                self.value(inner)?;
-                Ok(not(self.condition(inner, "NOT")?))
+                let value = self.value(inner)?;
+                if value.data_type.kind != LogicalType::Boolean {
+                    return Err(cannot_apply("NOT", &[&value], span));
+                }
+                Ok(not(value))
             }
             _ => Err(SqlDiagnostic::new(span, format!("operator {op} is not known"))
                 .with_hint("Flink has +, - and NOT before a value.")),
@@ -302,11 +314,14 @@ impl<'a> Typer<'a> {
         match op {
             BinaryOperator::Overlaps => interval::overlaps(self, left, right, span),
             BinaryOperator::And | BinaryOperator::Or => {
-                let (a, b) = (self.value(left)?, self.value(right)?);
+                let (a, b) = (self.expr(left)?, self.expr(right)?);
                 let nullable = a.data_type.nullable || b.data_type.nullable;
-                if a.data_type.kind != LogicalType::Boolean || b.data_type.kind != LogicalType::Boolean {
+                let other = |side: &Expr| !matches!(side.data_type.kind, LogicalType::Boolean | LogicalType::Null);
+                if other(&a) || other(&b) {
                     return Err(cannot_apply(&op.to_string(), &[&a, &b], span));
                 }
+                self.value(left)?;
+                self.value(right)?;
                 let (a, b) = (Box::new(a), Box::new(b));
                 let kind = if *op == BinaryOperator::And { ExprKind::And(a, b) } else { ExprKind::Or(a, b) };
                 Ok(Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) })
@@ -320,8 +335,21 @@ impl<'a> Typer<'a> {
         }
     }
 
+    /// The BOOLEAN before IS TRUE and its like.
+    fn truth(&mut self, inner: &Ast, test: &str) -> SqlResult<Expr> {
+        let value = self.value(inner)?;
+        let kind = value.data_type.kind;
+        if kind == LogicalType::Boolean {
+            return Ok(value);
+        }
+        let message = format!("Cannot apply '{test}' to arguments of type '<{}> {test}'", words::calcite_name(kind));
+        Err(SqlDiagnostic::new(inner.span(), format!("{message}. Supported form(s): '<BOOLEAN> {test}'"))
+            .with_hint("Compare it with something."))
+    }
+
     fn is(&mut self, inner: &Ast, wanted: bool, negated: bool) -> SqlResult<Expr> {
-        let condition = self.condition(inner, "IS TRUE")?;
+        let test = format!("IS {}{}", if negated { "NOT " } else { "" }, if wanted { "TRUE" } else { "FALSE" });
+        let condition = self.truth(inner, &test)?;
         let kind = ExprKind::Is(Box::new(condition), wanted);
         let out = Expr { kind, data_type: LogicalType::Boolean.nullable(false) };
         Ok(if negated { not(out) } else { out })
@@ -342,7 +370,17 @@ impl<'a> Typer<'a> {
                     let value = self.expr(condition)?;
                     compare::compare(CompareOp::Equal, operand.clone(), value, condition.span())?
                 }
-                None => self.condition(condition, "WHEN")?,
+                None => {
+                    let test = self.expr(condition)?;
+                    match test.data_type.kind {
+                        LogicalType::Boolean => test,
+                        LogicalType::Null => test.cast(LogicalType::Boolean),
+                        _ => {
+                            return Err(SqlDiagnostic::new(condition.span(), "Expected a boolean type")
+                                .with_hint("Write a condition behind WHEN."));
+                        }
+                    }
+                }
             };
             branches.push((test, self.expr(result)?));
         }

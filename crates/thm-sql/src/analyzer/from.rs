@@ -343,8 +343,20 @@ fn family(kind: LogicalType) -> String {
     }
 }
 
-fn rename(scope: &mut Scope, alias: &TableAlias) -> SqlResult<()> {
+/// An alias whose columns have names of their own.
+fn check_alias(alias: &TableAlias) -> SqlResult<()> {
     reserved::check_name(&alias.name)?;
+    for (position, column) in alias.columns.iter().enumerate() {
+        if alias.columns[..position].iter().any(|earlier| earlier.name.value == column.name.value) {
+            let message = format!("Duplicate name '{}' in column alias list", column.name.value);
+            return Err(SqlDiagnostic::new(column.name.span, message).with_hint("Give every column its own name."));
+        }
+    }
+    Ok(())
+}
+
+fn rename(scope: &mut Scope, alias: &TableAlias) -> SqlResult<()> {
+    check_alias(alias)?;
     if alias.columns.is_empty() {
         return Ok(());
     }
@@ -363,7 +375,7 @@ fn rename(scope: &mut Scope, alias: &TableAlias) -> SqlResult<()> {
 /// A subquery's columns under its alias.
 fn aliased(mut query: Query, alias: Option<&TableAlias>, name: Option<&str>, span: Span) -> SqlResult<Bound> {
     if let Some(alias) = alias {
-        reserved::check_name(&alias.name)?;
+        check_alias(alias)?;
         let names: Vec<String> = alias.columns.iter().map(|column| column.name.value.clone()).collect();
         query.rename(&names, span)?;
     }

@@ -95,11 +95,14 @@ pub fn typed(written: &TypedString, span: Span) -> SqlResult<Expr> {
     };
     match &written.data_type {
         Written::Date => {
-            let full = text.len() >= 8 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
+            let full = text.matches('-').count() == 2 && !text.contains([' ', 'T']);
             let days = time::parse_date(text).filter(|_| full).ok_or_else(|| bad("yyyy-MM-dd"))?;
             Ok(Expr::literal(Date32Array::from(vec![days]), LogicalType::Date.nullable(false)))
         }
         Written::Time(..) => {
+            // Digits beyond nanoseconds are cut.
+            let end = text.find('.').map_or(text.len(), |point| text.len().min(point + 10));
+            let text = text.get(..end).unwrap_or(text);
             let millis = time::parse_time(text).filter(|_| text.matches(':').count() == 2);
             let millis = millis.ok_or_else(|| bad("HH:mm:ss"))?;
             // Flink's TIME shows no fraction, but a TIMESTAMP that is made of it does.

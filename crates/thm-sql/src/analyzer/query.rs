@@ -467,6 +467,7 @@ fn values(ast: &Values) -> SqlResult<Query> {
     let mut types = Vec::with_capacity(width);
     for column in 0..width {
         let all: Option<Vec<DataType>> = rows.iter().map(|row| row.get(column).map(|value| value.data_type)).collect();
+        let all = all.filter(|_| rows.iter().all(|row| row.len() == width));
         let common = all.and_then(|all| coerce::common_type(&all)).ok_or_else(|| {
             SqlDiagnostic::new(span, "Values passed to VALUES operator must have compatible types")
                 .with_hint("Give every row the same number of values, and cast them to one type.")

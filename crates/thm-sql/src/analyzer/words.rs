@@ -14,7 +14,8 @@ pub(super) fn cannot_apply(sign: &str, arguments: &[&Expr], span: Span) -> SqlDi
     let shown: Vec<String> =
         arguments.iter().map(|argument| format!("<{}>", calcite_name(argument.data_type.kind))).collect();
     let shown = match shown.as_slice() {
-        _ if CALLED.contains(&sign) => format!("{sign}({})", shown.join(", ")),
+        _ if is_called(sign) => format!("{sign}({})", shown.join(", ")),
+        [only] if sign == "NOT" => format!("NOT{only}"),
         [only] => format!("{sign} {only}"),
         [value, low, high] => format!("{value} {sign} {low} AND {high}"),
         all => all.join(&format!(" {sign} ")),
@@ -26,8 +27,72 @@ pub(super) fn cannot_apply(sign: &str, arguments: &[&Expr], span: Span) -> SqlDi
     SqlDiagnostic::new(span, message)
 }
 
-/// What is called, and does not stand between its arguments.
-const CALLED: &[&str] = &["IF", "TIMESTAMPADD", "TIMESTAMPDIFF", "FLOOR", "CEIL"];
+/// Whether it stands before its arguments in brackets.
+fn is_called(sign: &str) -> bool {
+    let name = sign.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    name && !matches!(sign, "LIKE" | "AND" | "OR" | "NOT")
+}
+
+/// Functions whose number of arguments Flink checks by name: what it says it expects, and what it takes.
+const COUNTS: &[(i32, &[usize], &str)] = &[
+    (
+        1,
+        &[1],
+        " ABS ACOS ASCII ASIN ATAN BIN CARDINALITY CHAR_LENGTH CHR COS COSH COT DEGREES ELEMENT EXP FROM_BASE64 HEX HOUR LN \
+         LOG10 LOG2 LOWER MD5 MINUTE MONTH QUARTER RADIANS REVERSE SECOND SHA1 SHA224 SHA256 SHA384 SHA512 SIGN SIN SINH SQRT \
+         TAN TANH TO_BASE64 UPPER WEEK YEAR DAYOFMONTH DAYOFWEEK DAYOFYEAR ",
+    ),
+    (2, &[2], " ATAN2 DATE_FORMAT DECODE ENCODE LEFT MOD NULLIF POWER REGEXP REPEAT RIGHT SHA2 TO_TIMESTAMP_LTZ "),
+    (1, &[1, 2], " FROM_UNIXTIME LOG LTRIM ROUND RTRIM TO_DATE TO_TIMESTAMP TRUNCATE "),
+    (3, &[3], " CONVERT_TZ LPAD REGEXP_REPLACE REPLACE RPAD SPLIT_INDEX "),
+    (2, &[2, 3], " LOCATE PARSE_URL REGEXP_EXTRACT SUBSTRING "),
+    (2, &[2, 3, 4], " INSTR "),
+    (1, &[1, 3], " STR_TO_MAP "),
+    (0, &[0], " E "),
+];
+
+/// Functions whose arguments Flink's own inference checks.
+const INFERRED: &[&str] = &[
+    "ARRAY_APPEND",
+    "ARRAY_CONTAINS",
+    "ARRAY_DISTINCT",
+    "ARRAY_JOIN",
+    "ARRAY_POSITION",
+    "ARRAY_PREPEND",
+    "ARRAY_REMOVE",
+    "ARRAY_REVERSE",
+    "ARRAY_SLICE",
+    "ARRAY_SORT",
+    "MAP_ENTRIES",
+    "MAP_FROM_ARRAYS",
+    "MAP_KEYS",
+    "MAP_VALUES",
+];
+
+fn counts(name: &str) -> Option<(i32, &'static [usize])> {
+    let word = format!(" {name} ");
+    COUNTS.iter().find(|(.., names)| names.contains(&word)).map(|(said, taken, _)| (*said, *taken))
+}
+
+/// `Invalid number of arguments to function …`
+pub(super) fn wrong_count(name: &str, count: usize) -> Option<String> {
+    let (said, taken) = match (name, count) {
+        ("CONCAT" | "CONCAT_WS", 0) => (1, &[][..]),
+        _ => counts(name)?,
+    };
+    (!taken.contains(&count))
+        .then(|| format!("Invalid number of arguments to function '{name}'. Was expecting {said} arguments"))
+}
+
+/// What is said of arguments whose number fits and whose types do not.
+pub(super) fn wrong_types(name: &str, arguments: &[Expr]) -> Option<String> {
+    if INFERRED.contains(&name) && arguments.len() > 1 - usize::from(name.starts_with("MAP_")) {
+        return Some("Invalid input arguments.".to_owned());
+    }
+    counts(name)?;
+    let arguments: Vec<&Expr> = arguments.iter().collect();
+    Some(cannot_apply(name, &arguments, Span::empty()).message().to_owned())
+}
 
 fn forms(sign: &str) -> Option<String> {
     Some(match sign {
@@ -44,13 +109,15 @@ fn forms(sign: &str) -> Option<String> {
         "*" => "'<NUMERIC> * <NUMERIC>' '<DATETIME_INTERVAL> * <NUMERIC>' '<NUMERIC> * <DATETIME_INTERVAL>'".to_owned(),
         "/" => "'<NUMERIC> / <NUMERIC>' '<DATETIME_INTERVAL> / <NUMERIC>'".to_owned(),
         "%" => "'<EXACT_NUMERIC> % <EXACT_NUMERIC>'".to_owned(),
+        "NOT" => "'NOT<BOOLEAN>'".to_owned(),
+        "AND" | "OR" => format!("'<BOOLEAN> {sign} <BOOLEAN>'"),
         "||" => "'<STRING> || <STRING>' '<EQUIVALENT_TYPE> || <EQUIVALENT_TYPE>'".to_owned(),
         _ => return None,
     })
 }
 
 /// A type's name in these messages.
-fn calcite_name(kind: LogicalType) -> String {
+pub(super) fn calcite_name(kind: LogicalType) -> String {
     use LogicalType as T;
     match kind {
         T::Int => "INTEGER".to_owned(),

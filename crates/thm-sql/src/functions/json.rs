@@ -55,7 +55,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("JSON_STRING", "Write JSON_STRING(value).", bind_string, string).takes_null(),
 ];
 
-fn bind_string(mut arguments: Vec<Expr>) -> Bound {
+fn bind_string(arguments: Vec<Expr>) -> Bound {
     let [only] = arguments.as_slice() else { return None };
     if only.data_type.kind == LogicalType::Null {
         return Some((vec![Expr::null(LogicalType::STRING)], LogicalType::STRING.nullable(true)));
@@ -63,15 +63,7 @@ fn bind_string(mut arguments: Vec<Expr>) -> Bound {
     if !writes(only.data_type.kind) {
         return None;
     }
-    // What a JSON function made is JSON already: the second argument says so.
-    if is_made(only) {
-        arguments.push(mark());
-    }
     strict(arguments, LogicalType::STRING)
-}
-
-fn mark() -> Expr {
-    Expr::literal(arrow::array::BooleanArray::from(vec![true]), LogicalType::Boolean.nullable(false))
 }
 
 /// Whether an expression is JSON that JSON_OBJECT or JSON_ARRAY made.

@@ -34,6 +34,7 @@ mod url;
 use std::fmt;
 
 pub use call::Call;
+pub use json::is_made;
 pub(crate) use json::writes as json_writes;
 
 use crate::expr::{EvalError, Expr, Vector};

@@ -11,12 +11,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("UPPER", "Write UPPER(text).", same, |call| {
         call.texts(|row, out| {
             out.extend(call.text(0, row).chars().flat_map(char::to_uppercase));
+            keep_length(call, out);
             Ok(Some(()))
         })
     }),
     Function::new("LOWER", "Write LOWER(text).", same, |call| {
         call.texts(|row, out| {
             out.push_str(&call.text(0, row).to_lowercase());
+            keep_length(call, out);
             Ok(Some(()))
         })
     }),
@@ -133,6 +135,15 @@ fn bind_substring(arguments: Vec<Expr>) -> Bound {
     let arguments = take(arguments, &["ti", "tii"])?;
     let kind = varying(&arguments);
     maybe(arguments, kind)
+}
+
+/// A constant is as long as its type says, also where `ß` has become two letters.
+fn keep_length(call: &Call<'_>, out: &mut String) {
+    if let (true, Ok(most)) = (call.scalar, usize::try_from(length(call.to)))
+        && let Some((end, _)) = out.char_indices().nth(most)
+    {
+        out.truncate(end);
+    }
 }
 
 fn bind_joined(arguments: Vec<Expr>) -> Bound {

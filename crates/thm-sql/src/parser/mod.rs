@@ -92,6 +92,12 @@ fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
         match &token.token {
             Token::Whitespace(_) => continue,
             Token::SemiColon => in_statement = 0,
+            Token::DoubleEq => {
+                return Err(SqlDiagnostic::new(token.span, "Encountered \"= =\"").with_hint("Write = once."));
+            }
+            Token::DoubleColon => {
+                return Err(SqlDiagnostic::new(token.span, "Encountered \":\"").with_hint("Write CAST(x AS type)."));
+            }
             Token::Neq
                 if text.get(crate::error::byte_of(text, token.span.start)..).is_some_and(|at| at.starts_with('!')) =>
             {
