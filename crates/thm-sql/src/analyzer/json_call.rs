@@ -145,7 +145,7 @@ fn made(name: &str, parts: Parts<'_>, span: Span) -> SqlResult<Expr> {
             return Err(SqlDiagnostic::new(span, message).with_hint("CAST it to STRING."));
         }
         // What a JSON function made is JSON, not a text.
-        let nested = functions::is_made(&value);
+        let nested = functions::is_made(value);
         raw.push(if nested { '1' } else { '0' });
     }
     let mut arguments = vec![text_literal(&nulls), text_literal(&raw)];
