@@ -18,7 +18,7 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ("INSERT INTO o SELECT id, name FROM nothere;", "6:36", &["nothere", "CREATE TABLE"]),
     ("INSERT INTO o SELECT name, id FROM s;", "6:1", &["sink column 'id'", "CAST"]),
     ("INSERT INTO o SELECT id FROM s;", "6:1", &["Different number of columns", "one value per column"]),
-    ("INSERT INTO o SELECT id + name, name FROM s;", "6:22", &["BIGINT", "STRING", "Cast texts"]),
+    ("INSERT INTO o SELECT id + name, name FROM s;", "6:22", &["BIGINT", "VARCHAR", "Cast texts"]),
     (
         "INSERT INTO o SELECT id, name FROM s GROUP BY id, name;",
         "6:",
