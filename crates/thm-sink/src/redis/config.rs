@@ -239,7 +239,7 @@ mod tests {
             ("scores", "play:0.0000001"),
             ("window.ms", "10"),
             ("window.time", "never"),
-            ("redis.uri", "rediss://x"),
+            ("redis.uri", "rediss:"),
             ("redis.uri", "http://x"),
             ("redis.hosts", "a:1,b:2"),
             ("redis.port", "x"),
@@ -247,6 +247,14 @@ mod tests {
             let error = settings(&[(option, value)]).unwrap_err();
             assert_eq!((error.kind(), error.object()), (ErrorKind::InvalidConfig, option), "{value}");
         }
+    }
+
+    #[test]
+    fn the_scheme_says_whether_inside_tls() {
+        assert_eq!(settings(&[("redis.uri", "redis://x")]).unwrap().target.tls, None);
+        assert_eq!(settings(&[("redis.uri", "rediss://x:6380/1")]).unwrap().target.tls, Some(None));
+        let named = settings(&[("redis.uri", "rediss://x"), ("ssl.ca.location", "ca.pem")]).unwrap();
+        assert_eq!(named.target.tls, Some(Some("ca.pem".to_owned())));
     }
 
     #[test]
