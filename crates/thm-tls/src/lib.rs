@@ -55,3 +55,42 @@ const fn is_final(error: &rustls::Error) -> bool {
             | Error::InvalidMessage(_)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use thm_api::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_found_below_other_errors() {
+        let tls = || rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls()));
+        assert!(is_refusal(&tls()) && is_refusal(&wrapped));
+        assert!(is_refusal(&io::Error::other(postgres::NO_TLS)));
+        assert!(!is_refusal(&io::Error::from(io::ErrorKind::ConnectionRefused)));
+        // A record that was bent on its way.
+        assert!(!is_refusal(&io::Error::other(rustls::Error::DecryptError)));
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_named() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("ca.pem");
+        let told = |path: PathBuf| {
+            let error = Client::new(&Trust::Name(Roots::File(path)), None).err();
+            (error.as_ref().map(Error::kind), error.map(|error| error.to_string()).unwrap_or_default())
+        };
+        for text in [None, Some(""), Some("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")] {
+            if let Some(text) = text {
+                std::fs::write(&path, text)?;
+            }
+            let (kind, message) = told(path.clone());
+            assert_eq!(kind, Some(ErrorKind::InvalidConfig), "{text:?}");
+            assert!(message.contains("ca.pem"), "{message}");
+        }
+        Ok(())
+    }
+}

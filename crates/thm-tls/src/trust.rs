@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use thm_api::{Error, ErrorKind, Result};
+
+type Verified<T> = std::result::Result<T, rustls::Error>;
 
 /// Authorities that may vouch for a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +37,9 @@ pub enum Trust {
 impl Trust {
     /// The verifier for it. Reads the files.
     pub(crate) fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+        let algorithms = provider.signature_verification_algorithms;
         let (roots, checks_name) = match self {
-            Self::Anyone => return Ok(Arc::new(AnyCertificate(provider.clone()))),
+            Self::Anyone => return Ok(Arc::new(Verifier { algorithms, wanted: None })),
             Self::Authority(roots) => (roots, false),
             Self::Name(roots) => (roots, true),
         };
@@ -50,7 +53,7 @@ impl Trust {
         let chain = chain.build().map_err(|error| unusable(&object, "See the cause.").with_source(error))?;
         // The system's are authorities only; a file may hold the server's own certificate.
         let pinned = if matches!(roots, Roots::File(_)) { certificates } else { Vec::new() };
-        Ok(Arc::new(Verifier { chain, pinned, checks_name }))
+        Ok(Arc::new(Verifier { algorithms, wanted: Some(Wanted { chain, pinned, checks_name }) }))
     }
 }
 
@@ -90,9 +93,17 @@ fn unusable(object: &str, hint: &str) -> Error {
     Error::new(ErrorKind::InvalidConfig, "reading certificates", object).with_hint(hint)
 }
 
-/// The chain, and the name if it counts.
+/// A server must hold the key of the certificate that it shows, and the certificate must be what is wanted, if anything is.
 #[derive(Debug)]
 struct Verifier {
+    algorithms: WebPkiSupportedAlgorithms,
+    /// None: any certificate will do.
+    wanted: Option<Wanted>,
+}
+
+/// The chain, and the name if it counts.
+#[derive(Debug)]
+struct Wanted {
     chain: Arc<WebPkiServerVerifier>,
     /// Certificates of servers themselves: signed by nobody else, as many databases make them.
     pinned: Vec<CertificateDer<'static>>,
@@ -107,19 +118,20 @@ impl ServerCertVerifier for Verifier {
         server_name: &ServerName<'_>,
         ocsp_response: &[u8],
         now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        if self.pinned.iter().any(|pinned| pinned == end_entity) {
-            if self.checks_name {
+    ) -> Verified<ServerCertVerified> {
+        let Some(wanted) = &self.wanted else { return Ok(ServerCertVerified::assertion()) };
+        if wanted.pinned.iter().any(|pinned| pinned == end_entity) {
+            if wanted.checks_name {
                 let certificate = ParsedCertificate::try_from(end_entity)?;
                 rustls::client::verify_server_name(&certificate, server_name)?;
             }
             return Ok(ServerCertVerified::assertion());
         }
         // The name is compared last: any other fault has been told before it.
-        match self.chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        match wanted.chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if !self.checks_name => Ok(ServerCertVerified::assertion()),
+            )) if !wanted.checks_name => Ok(ServerCertVerified::assertion()),
             verified => verified,
         }
     }
@@ -129,8 +141,8 @@ impl ServerCertVerifier for Verifier {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls12_signature(message, certificate, signed)
+    ) -> Verified<HandshakeSignatureValid> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -138,50 +150,11 @@ impl ServerCertVerifier for Verifier {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls13_signature(message, certificate, signed)
+    ) -> Verified<HandshakeSignatureValid> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
-    }
-}
-
-/// Any certificate will do; the server must still hold its key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
