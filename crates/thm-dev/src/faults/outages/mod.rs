@@ -109,7 +109,11 @@ async fn one(args: &OutagesArgs, scenario: &Scenario, console: &Console) -> Resu
     };
     let project = Project::find(args.project.as_deref(), &program)?;
     let folder = tempfile::Builder::new().prefix("thm-outage-").tempdir()?;
-    let disk = if *scenario == Scenario::DiskFull { SmallDisk::mount(&folder.path().join("engine"))? } else { None };
+    let disk = if *scenario == Scenario::DiskFull {
+        SmallDisk::mount(&folder.path().join("engine"), args.rate, args.baseline + 2 * args.down)?
+    } else {
+        None
+    };
     if *scenario == Scenario::DiskFull && disk.is_none() {
         bail!("a disk that can be filled needs root");
     }

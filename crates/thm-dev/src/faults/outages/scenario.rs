@@ -13,8 +13,12 @@ use tokio::process::Command;
 use super::super::rest::Rest;
 use super::super::stack::{Part, Stack};
 
-/// Size of the disk that is filled: room for some minutes of log.
-const SMALL_DISK: &str = "1g";
+/// Size of the disk that is filled, before the events of the outage: what must stay free, and as much again.
+const SMALL_DISK_BYTES: f64 = 1e9;
+/// Last lines of the engine's log, where it does not answer.
+const ENGINE_LINES: usize = 8;
+/// What an event takes there: two topics, and some for the spool of a long transaction.
+const EVENT_BYTES: f64 = 3e3;
 /// What fills it.
 const FILLER: &str = "filler";
 
@@ -97,7 +101,8 @@ impl Scenario {
                 let filler = stack.folder().join("engine").join(FILLER);
                 fill(&filler).await?;
                 tokio::time::sleep(lasting).await;
-                let stopped = Rest::new(&stack.connect_url)?.failed().await?;
+                let stopped = Rest::new(&stack.connect_url)?.failed().await;
+                let stopped = stopped.with_context(|| stack.engine_log(ENGINE_LINES))?;
                 if !stopped.iter().any(|reason| reason.contains(ErrorKind::LogIo.code())) {
                     bail!("the disk was full, and nothing stopped with {}: {stopped:?}", ErrorKind::LogIo.code());
                 }
@@ -160,14 +165,15 @@ async fn fill(filler: &Path) -> Result<()> {
 pub(super) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Needs root; none without it.
-    pub(super) fn mount(at: &Path) -> Result<Option<Self>> {
+    /// With room for all that comes at `rate` events a second while it is full and before. Needs root; none without it.
+    pub(super) fn mount(at: &Path, rate: f64, lasting: Duration) -> Result<Option<Self>> {
         if !nix::unistd::Uid::effective().is_root() {
             return Ok(None);
         }
         std::fs::create_dir_all(at)?;
+        let bytes = SMALL_DISK_BYTES + EVENT_BYTES * rate * lasting.as_secs_f64();
         let mut mount = std::process::Command::new("mount");
-        let mounted = mount.args(["-t", "tmpfs", "-o", &format!("size={SMALL_DISK}"), "tmpfs"]).arg(at).output()?;
+        let mounted = mount.args(["-t", "tmpfs", "-o", &format!("size={bytes:.0}"), "tmpfs"]).arg(at).output()?;
         if mounted.status.success() { Ok(Some(Self(at.to_owned()))) } else { Ok(None) }
     }
 }
