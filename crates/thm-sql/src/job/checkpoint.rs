@@ -20,7 +20,7 @@ use super::shape::TableShape;
 const VERSION: u32 = 1;
 
 /// What is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
     pub version: u32,
     /// Counts up.
@@ -39,18 +39,14 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// What is stored of a partition for a role. Of another role of its kind, where the plan has changed, the one that is
-    /// least far: no record is left out.
-    pub fn input(&self, partition: &TopicPartition, role: Role) -> Option<&InputState> {
-        let of_kind = |state: &&InputState| {
-            let kind = state.role.is_none_or(|known| match role {
-                Role::Stream(_) => matches!(known, Role::Stream(_)),
-                Role::Lookup(_) => known == role,
-            });
-            kind && *state.topic == *partition.topic && state.partition == partition.partition
+    /// What is stored of a partition for a look-up.
+    pub fn lookup_input(&self, partition: &TopicPartition, index: usize) -> Option<&InputState> {
+        let same = |state: &&InputState| {
+            state.role.is_none_or(|known| known == Role::Lookup(index))
+                && *state.topic == *partition.topic
+                && state.partition == partition.partition
         };
-        let all = || self.inputs.iter().filter(of_kind);
-        all().find(|state| state.role == Some(role)).or_else(|| all().min_by_key(|state| state.offset))
+        self.inputs.iter().find(same)
     }
 }
 
@@ -76,9 +72,35 @@ pub(super) struct InputState {
     /// Its rank among the inputs.
     #[serde(default)]
     pub rank: Option<u32>,
+    /// Form of the branch that it is for.
+    #[serde(default)]
+    pub form: Option<String>,
+    /// Its name among the producers of the job.
+    #[serde(default)]
+    pub producer: Option<String>,
     /// Key in the store of the rows that it remembers.
     #[serde(default)]
     pub rows: Option<String>,
+}
+
+impl InputState {
+    /// A partition that has been read up to an offset, of which nothing else is known.
+    pub fn of(partition: &TopicPartition, offset: i64) -> Self {
+        Self {
+            topic: partition.topic.to_string(),
+            partition: partition.partition,
+            uuid: Uuid::nil(),
+            offset,
+            place: Position::default(),
+            end: None,
+            tables: Vec::new(),
+            role: None,
+            rank: None,
+            form: None,
+            producer: None,
+            rows: None,
+        }
+    }
 }
 
 /// One look-up table.

@@ -36,6 +36,8 @@ pub(super) struct Input {
     pub topic_uuid: Uuid,
     pub rank: u32,
     pub role: Role,
+    /// Of a stream: its name among the producers of the job.
+    pub producer: Option<Arc<str>>,
     /// Next offset to consume: what a checkpoint stores.
     pub consumed: i64,
     /// Position of the last record read.
@@ -72,6 +74,7 @@ impl Input {
             topic_uuid,
             rank,
             role,
+            producer: None,
             consumed: offset,
             place,
             consumed_place: place,
@@ -82,6 +85,12 @@ impl Input {
             chunks: VecDeque::new(),
             from,
         }
+    }
+
+    /// A stream that writes under a name.
+    pub fn writing_as(mut self, producer: String) -> Self {
+        self.producer = Some(producer.into());
+        self
     }
 
     /// Whether it has no record at hand and may still get some.

@@ -16,6 +16,7 @@ mod decode;
 mod feed;
 mod input;
 mod last_values;
+mod lineage;
 mod manager;
 mod merge;
 mod output;

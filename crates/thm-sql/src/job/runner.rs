@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use super::checkpoint::{Changed, Checkpoint, InputState, LookupState, Store};
 use super::dead_letters::{self, DeadLetters};
 use super::input::{Input, Role};
+use super::lineage;
 use super::merge;
 use super::output;
 use super::pipeline::{Failure, Pipeline};
@@ -360,6 +361,7 @@ impl Runner {
         };
         let before = self.last_checkpoint.as_ref();
         let id = before.map_or(0, |before| before.id) + 1;
+        let forms = self.plan.branch_hashes();
         let state_of = |index: usize| before.and_then(|before| before.lookups.get(index)?.state.clone());
         let checkpoint = Checkpoint {
             version: 0,
@@ -367,7 +369,7 @@ impl Runner {
             plan: self.plan.hash(),
             generation: self.generation,
             key: self.plan.key_hash(),
-            inputs: self.inputs.iter().map(|input| state_of_input(input, before)).collect(),
+            inputs: self.inputs.iter().map(|input| state_of_input(input, before, &forms)).collect(),
             patterns: self.plan.patterns().map(str::to_owned).collect(),
             lookups: (0..self.plan.graph.lookups.len())
                 .map(|index| LookupState { hash: self.plan.lookup_hash(index), state: state_of(index) })
@@ -417,19 +419,23 @@ impl Runner {
     }
 }
 
-fn state_of_input(input: &Input, before: Option<&Checkpoint>) -> InputState {
-    let stored = before.filter(|_| input.remembers()).and_then(|before| before.input(&input.partition, input.role));
+fn state_of_input(input: &Input, before: Option<&Checkpoint>, forms: &[String]) -> InputState {
+    let same = |state: &&InputState| {
+        input.producer.is_some() && lineage::name_of(state).as_deref() == input.producer.as_deref()
+    };
+    // Until new rows are saved, those of the last checkpoint hold.
+    let before = before.filter(|_| input.remembers()).and_then(|before| before.inputs.iter().find(same));
+    let form = if let Role::Stream(branch) = input.role { forms.get(branch).cloned() } else { None };
     InputState {
         role: Some(input.role),
         rank: Some(input.rank),
-        // Until new rows are saved, those of the last checkpoint hold.
-        rows: stored.and_then(|stored| stored.rows.clone()),
-        topic: input.partition.topic.to_string(),
-        partition: input.partition.partition,
+        form,
+        producer: input.producer.as_deref().map(str::to_owned),
+        rows: before.and_then(|before| before.rows.clone()),
         uuid: input.topic_uuid,
-        offset: input.consumed,
         place: input.consumed_place,
         end: input.end,
         tables: input.shapes(),
+        ..InputState::of(&input.partition, input.consumed)
     }
 }

@@ -1,6 +1,5 @@
 //! How a job starts: topics, checkpoint, offsets.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +11,9 @@ use super::checkpoint::{Checkpoint, InputState, Store};
 use super::dead_letters::DeadLetters;
 use super::decode::{Decoder, ReadSpec};
 use super::feed::{self, Feed};
-use super::input::{From as RowsFrom, Input, Role, STREAM_RANK};
+use super::input::{From as RowsFrom, Input, Role};
 use super::last_values::LastValues;
+use super::lineage::{Heir, Lineage};
 use super::output::Output;
 use super::pipeline::Pipeline;
 use super::places;
@@ -61,14 +61,14 @@ pub(super) async fn start(
         from: from.as_ref(),
         store: &store,
     };
-    let mut ranks = Ranks::new(checkpoint.as_ref());
+    let mut lineage = Lineage::new(checkpoint.as_ref(), plan.branch_hashes());
     for (number, branch) in plan.graph.branches.iter().enumerate() {
         if let Some(feed) = Feed::new(&branch.source)? {
-            inputs.push(start.feed(number, feed, &mut ranks));
+            inputs.push(start.feed(number, feed, &mut lineage));
         }
         let patterned = || found_by(&branch.source, &*environment.log).into_iter();
         for topic in named(branch.source.topics(), &topics)?.into_iter().chain(patterned()) {
-            inputs.extend(start.stream(number, &topic, &mut ranks).await?);
+            inputs.extend(start.stream(number, &topic, &mut lineage).await?);
         }
     }
     for (index, lookup) in plan.graph.lookups.iter().enumerate() {
@@ -171,29 +171,6 @@ pub(super) fn has_more(plan: &JobPlan, log: &dyn Log, inputs: &[Input]) -> bool 
     )
 }
 
-/// Hands out ranks of stream inputs. One that has been read before keeps its rank: the order of progress goes by it.
-struct Ranks {
-    next: u32,
-    taken: HashSet<u32>,
-}
-
-impl Ranks {
-    fn new(checkpoint: Option<&Checkpoint>) -> Self {
-        let inputs = checkpoint.map_or(&[][..], |checkpoint| &checkpoint.inputs);
-        let next = inputs.iter().filter_map(|input| input.rank).max().map_or(STREAM_RANK, |last| last + 1);
-        Self { next: next.max(STREAM_RANK), taken: HashSet::new() }
-    }
-
-    fn of(&mut self, stored: Option<&InputState>) -> u32 {
-        let known = stored.and_then(|stored| stored.rank).filter(|rank| *rank >= STREAM_RANK);
-        if let Some(rank) = known.filter(|rank| self.taken.insert(*rank)) {
-            return rank;
-        }
-        self.next += 1;
-        self.next - 1
-    }
-}
-
 fn gone(topic: &str) -> Error {
     Error::new(ErrorKind::TopicMissing, "starting a job", topic.to_owned())
         .with_hint("The topic was deleted while the job started; submit it again.")
@@ -210,11 +187,9 @@ async fn output(plan: &JobPlan, environment: &Environment, inputs: &[Input], gen
     };
     let partitions = u32::try_from(topic.partitions.len()).unwrap_or(1);
     let base = if generation == 0 { plan.producer() } else { format!("{}@{generation}", plan.producer()) };
+    // Each input by its own name, so that progress of one never stands for another's when the file changes.
     let producer = |input: &Input| -> Option<(u32, Arc<str>)> {
-        let Role::Stream(branch) = input.role else { return None };
-        // By branch and partition, so that progress in one topic never stands for another when the file changes.
-        let name = format!("{base}#{branch}:{}", input.partition);
-        Some((input.rank, name.into()))
+        input.producer.as_ref().map(|name| (input.rank, format!("{base}#{name}").into()))
     };
     let producers = inputs.iter().filter_map(producer).collect();
     let (log, job) = (Arc::clone(&environment.log), plan.name.as_str().into());
@@ -257,15 +232,11 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
-    fn stored(&self, partition: &TopicPartition, role: Role) -> Option<&InputState> {
-        self.checkpoint?.input(partition, role)
-    }
-
     /// A source outside the log.
-    fn feed(&self, branch: usize, feed: Feed, ranks: &mut Ranks) -> Input {
+    fn feed(&self, branch: usize, feed: Feed, lineage: &mut Lineage<'_>) -> Input {
         let partition = feed::name(branch);
-        let stored = self.stored(&partition, Role::Stream(branch));
-        let (offset, rank) = (stored.map_or(0, |stored| stored.offset), ranks.of(stored));
+        let Heir { stored, rank, producer } = lineage.of(branch, &partition);
+        let offset = stored.map_or(0, |stored| stored.offset);
         let complete = self.environment.completeness.watch(&partition.topic);
         let place = (offset, Position::default(), None);
         Input::new(
@@ -275,16 +246,17 @@ impl Start<'_> {
             RowsFrom::Feed(Box::new(feed)),
             complete,
         )
+        .writing_as(producer)
     }
 
     /// The partitions of a topic of a branch.
-    async fn stream(&self, branch: usize, topic: &Topic, ranks: &mut Ranks) -> Result<Vec<Input>> {
+    async fn stream(&self, branch: usize, topic: &Topic, lineage: &mut Lineage<'_>) -> Result<Vec<Input>> {
         let node = &self.plan.graph.branches[branch];
         let SourceKind::Topics(source) = &node.source.kind else { return Ok(Vec::new()) };
         let mut inputs = Vec::with_capacity(topic.partitions.len());
         for (number, info) in (0_u32..).zip(&topic.partitions) {
             let partition = TopicPartition::new(topic.spec.name.as_str(), number);
-            let stored = self.stored(&partition, Role::Stream(branch));
+            let Heir { stored, rank, producer } = lineage.of(branch, &partition);
             let place = match stored {
                 Some(stored) if stored.uuid != topic.uuid => return Err(recreated(self.plan, &partition)),
                 Some(stored) => (stored.offset, stored.place, stored.end),
@@ -310,8 +282,9 @@ impl Start<'_> {
             };
             let job: Arc<str> = self.plan.name.as_str().into();
             let decoder = Decoder::new((node.source.fields.clone(), spec), false, node.key_sources.clone(), job);
-            let ranked = (ranks.of(stored), Role::Stream(branch));
-            inputs.push(self.topic_input((partition, topic.uuid), ranked, place, decoder)?);
+            let ranked = (rank, Role::Stream(branch));
+            let input = self.topic_input((partition, topic.uuid), ranked, (stored, place), decoder)?;
+            inputs.push(input.writing_as(producer));
         }
         Ok(inputs)
     }
@@ -332,7 +305,8 @@ impl Start<'_> {
         for (number, info) in (0_u32..).zip(&topic.partitions) {
             let partition = TopicPartition::new(topic.spec.name.as_str(), number);
             let rank = u32::try_from(index).unwrap_or(0) * 256 + number.min(255);
-            let place = match self.stored(&partition, Role::Lookup(index)) {
+            let stored = self.checkpoint.and_then(|checkpoint| checkpoint.lookup_input(&partition, index));
+            let place = match stored {
                 Some(stored) if stored.uuid != topic.uuid => return Err(recreated(self.plan, &partition)),
                 Some(stored) => (stored.offset, stored.place, None),
                 None => (info.log_start.0, Position::default(), None),
@@ -341,7 +315,8 @@ impl Start<'_> {
             let spec = ReadSpec { value, ..ReadSpec::default() };
             let job: Arc<str> = self.plan.name.as_str().into();
             let decoder = Decoder::new((node.fields.clone(), spec), true, Vec::new(), job);
-            inputs.push(self.topic_input((partition, topic.uuid), (rank, Role::Lookup(index)), place, decoder)?);
+            let ranked = (rank, Role::Lookup(index));
+            inputs.push(self.topic_input((partition, topic.uuid), ranked, (stored, place), decoder)?);
         }
         Ok(inputs)
     }
@@ -351,10 +326,10 @@ impl Start<'_> {
         &self,
         (partition, uuid): (TopicPartition, Uuid),
         ranked: (u32, Role),
-        place: (i64, Position, Option<i64>),
+        (stored, place): (Option<&InputState>, (i64, Position, Option<i64>)),
         mut decoder: Decoder,
     ) -> Result<Input> {
-        if let Some(stored) = self.stored(&partition, ranked.1) {
+        if let Some(stored) = stored {
             decoder.restore_shapes(&stored.tables);
             match &stored.rows {
                 Some(key) if decoder.remembers() => {

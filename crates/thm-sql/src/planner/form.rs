@@ -3,6 +3,7 @@
 //! ```text
 //!   key     1 topic; of each branch, the key's columns: name, type, expression
 //!   lookup  1 topic; fields: name, type, whether it is read, where it is; the table's side of the condition
+//!   branch  source; fields: name, type; of each step and each column of the sink, the expression
 //! ```
 //! Invariant: the text says what the state means and nothing of how this program is written; a test holds it. A text of
 //! another kind gets another number, and then a checkpoint of before says so by its hash's beginning.
@@ -11,7 +12,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::graph::{Graph, LookupNode, SinkKind};
+use super::graph::{Branch, Graph, LookupNode, SinkKind, StepNode};
 use crate::format::Place;
 
 /// Number of the form of these texts.
@@ -69,6 +70,25 @@ pub(super) fn lookup(node: &LookupNode) -> String {
     }
     for key in &node.table_keys {
         let _ = write!(out, "\nby {}", key.form());
+    }
+    out
+}
+
+/// Which rows a branch gives.
+pub(super) fn branch(branch: &Branch) -> String {
+    let mut out = branch.source.place();
+    for field in &branch.source.fields {
+        let _ = write!(out, "\n{} {}", quoted(&field.name), field.kind);
+    }
+    for step in &branch.steps {
+        let _ = match step {
+            StepNode::Filter(condition) => write!(out, "\nwhere {}", condition.form()),
+            StepNode::Lookup(index) => write!(out, "\nlookup {index}"),
+            StepNode::Unnest { collection, .. } => write!(out, "\nunnest {}", collection.form()),
+        };
+    }
+    for value in &branch.values {
+        let _ = write!(out, "\n= {}", value.form());
     }
     out
 }

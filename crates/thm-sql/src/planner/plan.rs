@@ -70,6 +70,11 @@ impl JobPlan {
         form::hash(&form::key(&self.graph))
     }
 
+    /// Of each branch, what changes when it gives other rows. Kept in checkpoints.
+    pub(crate) fn branch_hashes(&self) -> Vec<String> {
+        self.graph.branches.iter().map(|branch| form::hash(&form::branch(branch))).collect()
+    }
+
     /// Name of the sink's producer in the log.
     #[must_use]
     pub fn producer(&self) -> String {

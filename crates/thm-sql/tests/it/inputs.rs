@@ -225,3 +225,55 @@ async fn a_version_that_needs_old_rows_does_not_go_on_from_one_that_kept_none() 
     assert_eq!(values(&bench, "out", 2).await[1], change('c', 1, "a"));
     stop(&manager);
 }
+
+/// Branches over topics, each with a name of its own, into `out`.
+fn branches(of: &[(&str, &str)], topics: &[&str]) -> String {
+    let source = |topic: &&str| {
+        let options = format!(
+            "'connector' = 'kafka', 'topic' = '{topic}', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset'"
+        );
+        table(topic, "v INT", &options)
+    };
+    let tables: String = topics.iter().map(source).collect();
+    let selects: Vec<String> = of.iter().map(|(topic, name)| format!("SELECT v, '{name}' FROM {topic}")).collect();
+    format!(
+        "{RARELY}{tables}{}INSERT INTO o {};",
+        table("o", "v INT, branch STRING", "'connector' = 'kafka', 'topic' = 'out', 'format' = 'csv'"),
+        selects.join(" UNION ALL ")
+    )
+}
+
+/// Killed, and started again as another version: nothing of before is in its checkpoint.
+async fn killed_and_changed(first: &str, second: &str, topics: &[&str]) -> Vec<String> {
+    let bench = Bench::new().await;
+    create(&bench, topics).await;
+    for topic in topics {
+        put(&bench, topic, 0..3).await;
+    }
+    let manager = bench.manager();
+    let id = manager.submit(plan(first)).unwrap();
+    values(&bench, "out", 6).await;
+    manager.cancel(&id).unwrap();
+    reach(&manager, &id, JobState::Canceled).await;
+    for topic in topics {
+        put(&bench, topic, 3..4).await;
+    }
+    let again = bench.manager();
+    again.submit(plan(second)).unwrap();
+    values(&bench, "out", 8).await;
+    stop(&again);
+    let mut all = values(&bench, "out", 8).await;
+    all.sort();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn branches_that_change_places_while_a_job_is_down_give_each_record_once() {
+    let wanted = ["0,x", "0,y", "1,x", "1,y", "2,x", "2,y", "3,x", "3,y"];
+    let (ab, ba) = ([("ina", "x"), ("inb", "y")], [("inb", "y"), ("ina", "x")]);
+    let topics = ["ina", "inb"];
+    assert_eq!(killed_and_changed(&branches(&ab, &topics), &branches(&ba, &topics), &topics).await, wanted);
+    let (xy, yx) = ([("ina", "x"), ("ina", "y")], [("ina", "y"), ("ina", "x")]);
+    let topics = ["ina"];
+    assert_eq!(killed_and_changed(&branches(&xy, &topics), &branches(&yx, &topics), &topics).await, wanted);
+}
