@@ -22,6 +22,8 @@ pub use trust::{Roots, Trust};
 use std::error::Error as StdError;
 use std::io;
 
+use thm_api::{Error, ErrorKind};
+
 /// Whether a handshake failed for what the two sides are, so that the next attempt fails as well: a certificate that is not
 /// believed, a server without TLS, one that wants a certificate of ours. Looks through the causes.
 #[must_use]
@@ -43,6 +45,35 @@ pub fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
+/// What a sink says of a target that it cannot talk to: that two sides do not agree on TLS stops the task, whatever else
+/// is wrong is tried again. `advice` is what else may be wrong with this very target's TLS, in sentences.
+#[must_use]
+pub fn unreached(
+    doing: &'static str,
+    target: impl Into<String>,
+    advice: &str,
+    error: impl StdError + Send + Sync + 'static,
+) -> Error {
+    if is_refusal(&error) {
+        return refused(doing, target, advice, error);
+    }
+    Error::new(ErrorKind::SinkUnreachable, doing, target).with_source(error)
+}
+
+/// The same where it is known already that a sink and its target do not agree on TLS.
+#[must_use]
+pub fn refused(
+    doing: &'static str,
+    target: impl Into<String>,
+    advice: &str,
+    source: impl Into<Box<dyn StdError + Send + Sync>>,
+) -> Error {
+    let certificate = "A certificate that no authority of the system has signed wants ssl.ca.location.";
+    let sentences = ["Is it the port of TLS?", advice, certificate];
+    let hint: Vec<&str> = sentences.into_iter().filter(|sentence| !sentence.is_empty()).collect();
+    Error::new(ErrorKind::SinkMismatch, doing, target).with_hint(hint.join(" ")).with_source(source)
+}
+
 /// Faults of a session that runs may pass with the next one; those of a handshake do not.
 const fn is_final(error: &rustls::Error) -> bool {
     use rustls::Error;
@@ -59,8 +90,6 @@ const fn is_final(error: &rustls::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-
-    use thm_api::{Error, ErrorKind};
 
     use super::*;
 

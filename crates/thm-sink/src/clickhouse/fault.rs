@@ -125,12 +125,7 @@ fn code_in(body: &str) -> Option<u32> {
 /// A failure below HTTP: worth another attempt, unless the two sides do not agree on TLS.
 #[must_use]
 pub(super) fn of_transport(doing: &'static str, object: &str, error: TransportError) -> Error {
-    if thm_tls::is_refusal(&error) {
-        let hint = "Is it the port of HTTPS (8443; HTTP has 8123 and ssl=false)? A certificate that no authority of the \
-                    system has signed wants ssl.ca.location.";
-        return Error::new(ErrorKind::SinkMismatch, doing, object).with_hint(hint).with_source(error);
-    }
-    Error::new(ErrorKind::SinkUnreachable, doing, object).with_source(error)
+    thm_tls::unreached(doing, object, "HTTPS has 8443; HTTP has 8123, and ssl=false.", error)
 }
 
 #[derive(Debug, thiserror::Error)]

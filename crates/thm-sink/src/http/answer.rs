@@ -5,6 +5,7 @@
 //! | 2xx | delivered |
 //! | none, broken, too late; 408, 425, 429, 5xx | try again, not before what Retry-After says |
 //! | 401, 403, 407 | our credentials: an operator must act |
+//! | none, because a certificate is not believed | an operator must act |
 //! | other 3xx and 4xx | the record is refused |
 
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub(super) enum Answer {
     Later { reason: String, after: Option<Duration> },
     /// An operator must act.
     Denied { reason: String },
+    /// The two sides do not agree on TLS: an operator must act.
+    Distrusted { reason: String },
     /// It is refused for itself.
     Refused { reason: String },
 }
@@ -58,7 +61,8 @@ impl Answer {
 
     /// Of a request without an answer.
     pub fn missing(error: &std::io::Error) -> Self {
-        Self::Later { reason: error.to_string(), after: None }
+        let reason = error.to_string();
+        if thm_tls::is_refusal(error) { Self::Distrusted { reason } } else { Self::Later { reason, after: None } }
     }
 }
 

@@ -31,6 +31,7 @@ use super::poster::{Poster, is_closed};
 pub(super) struct Obstacles {
     pub refused: Vec<RejectedRecord>,
     pub denied: Option<String>,
+    pub distrusted: Option<String>,
     pub later: Option<(String, Option<Duration>)>,
 }
 
@@ -184,6 +185,10 @@ impl<'a> Attempt<'a> {
             Answer::Denied { reason } => {
                 self.stopped.store(true, Ordering::Relaxed);
                 obstacles.denied.get_or_insert(reason);
+            }
+            Answer::Distrusted { reason } => {
+                self.stopped.store(true, Ordering::Relaxed);
+                obstacles.distrusted.get_or_insert(reason);
             }
             Answer::Later { reason, after } => {
                 self.stopped.store(true, Ordering::Relaxed);

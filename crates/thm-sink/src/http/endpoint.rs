@@ -2,7 +2,7 @@
 
 use std::io;
 
-use thm_api::{Error, ErrorKind, Hosts, Result};
+use thm_api::{Error, Hosts, Result};
 use thm_tls::{Client, Roots, Stream, Trust};
 use tokio::net::TcpStream;
 
@@ -41,10 +41,14 @@ impl Endpoint {
     }
 }
 
-/// The certificate is not believed, or it is not the port of HTTPS: the next attempt would fail as well.
-pub(super) fn tls_refused(doing: &'static str, target: String) -> Error {
-    Error::new(ErrorKind::SinkMismatch, doing, target).with_hint(
-        "Is it the port of https? A certificate that no authority of the system has signed wants ssl.ca.location; \
-         http.ssl.trust.all.certs=true believes any.",
-    )
+const ADVICE: &str = "http.ssl.trust.all.certs=true believes any certificate.";
+
+/// No connection, or none that is believed: the second stops the task.
+pub(super) fn unreached(doing: &'static str, target: String, error: io::Error) -> Error {
+    thm_tls::unreached(doing, target, ADVICE, error)
+}
+
+/// A connection that is not believed: the next attempt would fail as well.
+pub(super) fn distrusted(doing: &'static str, target: &str, reason: String) -> Error {
+    thm_tls::refused(doing, target, ADVICE, reason)
 }

@@ -26,9 +26,7 @@ mod response;
 mod task;
 
 use async_trait::async_trait;
-use thm_api::{
-    ConfigDef, ConfigIssue, Connector, ConnectorConfig, ConnectorKind, Error, ErrorKind, Result, Task, TaskContext,
-};
+use thm_api::{ConfigDef, ConfigIssue, Connector, ConnectorConfig, ConnectorKind, Result, Task, TaskContext};
 use tokio::time::timeout;
 
 use self::endpoint::Endpoint;
@@ -61,15 +59,9 @@ impl Connector for HttpConnector {
     async fn check(&self, context: &TaskContext) -> Result<()> {
         let settings = HttpSettings::parse(&context.config)?;
         let endpoint = Endpoint::new(&settings, &context.hosts)?;
-        let error = || Error::new(ErrorKind::SinkUnreachable, "connecting to the HTTP target", settings.target());
-        match timeout(settings.timeout, endpoint.connect()).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(refused)) if thm_tls::is_refusal(&refused) => {
-                Err(endpoint::tls_refused("connecting to the HTTP target", settings.target()).with_source(refused))
-            }
-            Ok(Err(refused)) => Err(error().with_source(refused)),
-            Err(late) => Err(error().with_source(late)),
-        }
+        let connected = timeout(settings.timeout, endpoint.connect()).await.unwrap_or_else(|late| Err(late.into()));
+        let failed = |error| endpoint::unreached("connecting to the HTTP target", settings.target(), error);
+        connected.map(drop).map_err(failed)
     }
 
     fn task(&self, context: TaskContext) -> Result<Task> {

@@ -14,6 +14,7 @@ use super::attempt::{Attempt, Obstacles};
 use super::body::posts;
 use super::config::{Authorization, HttpSettings};
 use super::delivered::Delivered;
+use super::endpoint;
 use super::identity::Identity;
 use super::poster::Poster;
 use crate::failpoints;
@@ -25,6 +26,8 @@ const MAX_RECORDS: usize = 1_000;
 const MAX_BYTES: usize = 1 << 20;
 /// A pause that the target asked for is slept through if it is this short; else the worker is told, so that it can stop.
 const MAX_NAP: Duration = Duration::from_secs(1);
+
+const POSTING: &str = "posting records";
 
 /// The sink task of one HTTP target.
 pub struct HttpTask {
@@ -87,12 +90,15 @@ impl HttpTask {
     /// The worst obstacle decides. Refused records come before a target that is away: the worker takes them out and
     /// tries the rest again at once.
     fn outcome(&mut self, obstacles: Obstacles) -> Result<()> {
-        let Obstacles { refused, denied, later } = obstacles;
+        let Obstacles { refused, denied, distrusted, later } = obstacles;
         if let Some((_, Some(after))) = &later {
             self.not_before = Some(Instant::now() + *after);
         }
         if let Some(reason) = denied {
             return Err(self.error(ErrorKind::SinkDenied, &reason));
+        }
+        if let Some(reason) = distrusted {
+            return Err(endpoint::distrusted(POSTING, &self.target, reason));
         }
         if let Some(first) = refused.first() {
             return Err(self.error(ErrorKind::RecordRejected, &first.reason).with_rejected(refused));
@@ -104,7 +110,7 @@ impl HttpTask {
     }
 
     fn error(&self, kind: ErrorKind, reason: &str) -> Error {
-        Error::new(kind, "posting records", &self.target).with_source(reason)
+        Error::new(kind, POSTING, &self.target).with_source(reason)
     }
 }
 

@@ -52,7 +52,7 @@ impl RedisClient {
                 tls.connect(&target.host, socket).await
             });
             let stream = opened.await.unwrap_or_else(|late| Err(late.into()));
-            let stream = stream.map_err(|error| not_opened(doing, &name, error))?;
+            let stream = stream.map_err(|error| thm_tls::unreached(doing, &name, "", error))?;
             let opened = MultiplexedConnection::new_with_config(&login, stream, config);
             let opened = tokio::time::timeout(target.timeout, opened).await;
             let opened = opened.unwrap_or_else(|late| Err(io::Error::from(late).into()));
@@ -114,21 +114,10 @@ impl LoadedScript {
     }
 }
 
-/// No connection, or no agreement on TLS: the second stops the task.
-fn not_opened(doing: &'static str, name: &str, error: io::Error) -> Error {
-    if !thm_tls::is_refusal(&error) {
-        return Error::new(ErrorKind::SinkUnreachable, doing, name).with_source(error);
-    }
-    let hint = "Is it the port of TLS? A certificate that no authority of the system has signed wants ssl.ca.location.";
-    Error::new(ErrorKind::SinkMismatch, doing, name).with_hint(hint).with_source(error)
-}
-
 /// Denied and mismatch stop the task, everything else is tried again.
 fn classify(doing: &'static str, name: &str, error: RedisError) -> Error {
     if thm_tls::is_refusal(&error) {
-        let hint =
-            "Is it the port of TLS? A certificate that no authority of the system has signed wants ssl.ca.location.";
-        return Error::new(ErrorKind::SinkMismatch, doing, name).with_hint(hint).with_source(error);
+        return thm_tls::unreached(doing, name, "", error);
     }
     let text = error.to_string();
     let is = |codes: &[&str]| {

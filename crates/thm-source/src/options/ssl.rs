@@ -22,7 +22,7 @@ impl SslOptions {
         if let Some(issue) = issues(config).into_iter().next() {
             return Err(invalid(&issue.option, issue.message));
         }
-        let path = |option: &str| config.get(option).map(PathBuf::from);
+        let path = |option: &str| given(config, option).map(PathBuf::from);
         let mode = config.text("database.sslmode", DEFAULT_MODE).parse();
         let mode = mode.map_err(|()| invalid("database.sslmode", "See its allowed values."))?;
         let files = path("database.sslcert").zip(path("database.sslkey"));
@@ -38,7 +38,7 @@ impl SslOptions {
 
 /// What belongs together and is not given together, and what we lack.
 pub(super) fn issues(config: &ConnectorConfig) -> Vec<ConfigIssue> {
-    let given = |option: &str| config.get(option).is_some_and(|value| !value.is_empty());
+    let given = |option: &str| given(config, option).is_some();
     let mut issues = Vec::new();
     for (one, other) in [("database.sslcert", "database.sslkey"), ("database.sslkey", "database.sslcert")] {
         if given(one) && !given(other) {
@@ -54,6 +54,11 @@ pub(super) fn issues(config: &ConnectorConfig) -> Vec<ConfigIssue> {
     issues
 }
 
+/// An option's value; an empty one is none.
+fn given<'a>(config: &'a ConnectorConfig, option: &str) -> Option<&'a str> {
+    config.get(option).filter(|value| !value.is_empty())
+}
+
 fn invalid(option: &str, hint: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidConfig, "reading the connector's options", option).with_hint(hint)
 }
@@ -65,6 +70,14 @@ mod tests {
     fn found(pairs: &[(&str, &str)]) -> Vec<String> {
         let pairs = pairs.iter().map(|(option, value)| ((*option).to_owned(), (*value).to_owned()));
         issues(&ConnectorConfig::new(pairs.collect())).into_iter().map(|issue| issue.option).collect()
+    }
+
+    #[test]
+    fn an_empty_file_name_is_none() {
+        let options = ["database.sslrootcert", "database.sslcert", "database.sslkey"];
+        let pairs = options.map(|option| (option.to_owned(), String::new()));
+        let parsed = SslOptions::parse(&ConnectorConfig::new(pairs.into())).map(|ssl| (ssl.root, ssl.identity));
+        assert!(matches!(parsed, Ok((None, None))), "{parsed:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Look-ups that ask a real PostgreSQL: what comes out, what is remembered, and what happens while it is away.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use thm_api::{Log, TopicSpec};
 use thm_dev::process::{Folders, free_ports};
 use thm_dev::services::{Postgres, Running};
 use thm_sql::{CompileContext, JobManager, JobPlan, JobState, compile};
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use crate::fixture::{Bench, reach};
 
@@ -49,6 +49,37 @@ impl Server {
         connection.await.unwrap().unwrap();
     }
 
+    /// First columns of a query's rows, as text.
+    async fn ask(&self, sql: &str) -> Vec<String> {
+        let url = self.running.as_ref().unwrap().superuser_url().unwrap();
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let rows = client.simple_query(sql).await.unwrap();
+        let texts = rows.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    /// Speaks TLS from now on, with a certificate for `localhost` that vouches for itself. Gives its file.
+    async fn certify(&self) -> PathBuf {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let url = self.running.as_ref().unwrap().superuser_url().unwrap();
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        // The key must be the server's own file, and nobody else's to read: it writes both itself.
+        for (name, pem) in [("server.crt", own.cert.pem()), ("server.key", own.signing_key.serialize_pem())] {
+            let lines = format!("SELECT regexp_split_to_table('{}', E'\\n')", pem.trim().replace("\r", ""));
+            client.batch_execute(&format!("COPY ({lines}) TO PROGRAM 'umask 077; cat > {name}'")).await.unwrap();
+        }
+        client.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        let file = self.folder.path().join("root.crt");
+        std::fs::write(&file, own.cert.pem()).unwrap();
+        file
+    }
+
     /// Queries that ended sessions have run on a table, which has no index.
     async fn scans(&self, table: &str) -> i64 {
         let url = self.running.as_ref().unwrap().url();
@@ -81,10 +112,15 @@ fn uuid(number: i32) -> String {
 
 /// Clicks joined with a table of the database, into a topic.
 fn job(port: u16, table: &str, select: &str) -> JobPlan {
+    job_at(&format!("127.0.0.1:{port}/thm"), table, select)
+}
+
+/// The same, with what stands behind `jdbc:postgresql://`.
+fn job_at(place: &str, table: &str, select: &str) -> JobPlan {
     let text = format!(
         "CREATE TABLE clicks (id INT, user_id STRING, n INT, pt AS PROCTIME()) WITH ('connector' = 'kafka', 'topic' = 'clicks',
            'scan.startup.mode' = 'earliest-offset', 'properties.bootstrap.servers' = 'x', 'format' = 'json');
-         CREATE TABLE t ({table}, 'connector' = 'jdbc', 'url' = 'jdbc:postgresql://127.0.0.1:{port}/thm',
+         CREATE TABLE t ({table}, 'connector' = 'jdbc', 'url' = 'jdbc:postgresql://{place}',
            'username' = 'app', 'password' = 'app');
          CREATE TABLE o (line STRING) WITH ('connector' = 'kafka', 'topic' = 'thm.enriched.events',
            'properties.bootstrap.servers' = 'x', 'format' = 'raw');
@@ -215,4 +251,26 @@ async fn a_key_without_a_row_is_asked_for_again_as_the_hint_says_and_a_command_d
     tokio::time::sleep(Duration::from_millis(100)).await;
     end(&manager, &id).await;
     assert_eq!(bench.output().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_believed_by_its_certificate() {
+    let server = Server::start().await;
+    server.run(USERS).await;
+    let (port, root) = (server.port, server.certify().await);
+    let place = |host: &str| format!("{host}:{port}/thm?sslmode=verify-full&sslrootcert={}", root.display());
+    let bench = bench().await;
+    let manager = bench.manager();
+    let id = manager.submit(job_at(&place("localhost"), COLUMNS, BY_ID)).unwrap();
+    click(&bench, &[(1, 2)]).await;
+    assert_eq!(lines(&bench, 1).await, ["1"]);
+    let sessions =
+        "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'thm look-up'";
+    assert_eq!(server.ask(sessions).await, ["t"]);
+    end(&manager, &id).await;
+    let id = manager.submit(job_at(&place("127.0.0.1"), COLUMNS, BY_ID)).unwrap();
+    click(&bench, &[(2, 2)]).await;
+    let exception = reach(&manager, &id, JobState::Failed).await.exception.unwrap();
+    let told = ["THM-SQL-004", "127.0.0.1", "not valid for name"];
+    assert!(told.iter().all(|words| exception.contains(words)), "{exception}");
 }
