@@ -1,5 +1,7 @@
 //! Restarts: nothing twice, nothing lost, whatever was durable in which partition.
 
+use std::time::Duration;
+
 use thm_api::{ErrorKind, Lsn, TopicPartition};
 
 use crate::harness::{Bench, Stored};
@@ -151,5 +153,32 @@ async fn a_recreated_slot_is_refused_and_the_two_ways_out_work() {
     let mut task = bench.start_again().await;
     bench.catch_up(&mut *task).await;
     assert!(bench.stored.is_empty());
+    task.stop().await.unwrap();
+}
+
+/// Killed when the slot is there and nothing says so yet: the sessions that the snapshot needs are still on their way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_whose_making_was_not_noted_is_ours() {
+    let mut bench = Bench::demo();
+    // The first session stays while the next ones wait here.
+    let wait = "SELECT pg_sleep(CASE WHEN count(*) > 1 THEN 600 ELSE 0 END) FROM pg_stat_activity
+         WHERE application_name = 'thm source' AND backend_type = 'client backend'";
+    bench.set("database.initial.statements", wait);
+    let made = "SELECT confirmed_flush_lsn IS NOT NULL AND active_pid IS NULL FROM pg_replication_slots";
+    tokio::select! {
+        started = bench.start() => panic!("started: {:?}", started.err()),
+        () = async { while bench.postgres.psql(made) != "t" { tokio::time::sleep(Duration::from_millis(20)).await; } } => {}
+    }
+    bench.postgres.psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'thm source'
+         AND backend_type = 'client backend'",
+    );
+    assert_eq!(bench.postgres.psql("SELECT count(*) FROM pg_replication_slots"), "1", "it outlives the session");
+    bench.postgres.psql("INSERT INTO engagement_events (id) VALUES (9001)");
+    bench.options.remove("database.initial.statements");
+    let mut task = bench.start_again().await;
+    bench.catch_up(&mut *task).await;
+    assert_eq!(keys(&bench, "pg.public.engagement_events").len(), 301);
+    assert_eq!(bench.postgres.psql("SELECT count(*) FROM pg_replication_slots"), "1");
     task.stop().await.unwrap();
 }
