@@ -8,6 +8,38 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thm_api::{Error, ErrorKind, Result};
 
+/// The file as `thm run --help` shows it: every key with its default, and what it is for.
+pub const KEYS: &str = r#"thm.toml, every key with its default; THM_SECTION__KEY in the environment goes before it:
+
+  data_dir = "thm-data"                  # log and state; relative to the file, as all paths
+  connectors = ["connectors/*.json"]     # Kafka Connect's JSON: {"name": …, "config": {…}}
+  sql = ["flink/sql/01_enrich.sql"]      # Flink SQL, submitted in this order
+
+  [server]
+  bind = "127.0.0.1"                     # every listener; an IP address
+  kafka = [{ port = 9092, advertise = "localhost:9092" }, { port = 19092, advertise = "localhost:19092" }]
+  connect_port = 8083                    # Kafka Connect's REST API
+  flink_port = 8081                      # Flink's REST API, the page, /metrics
+  auto_create_on_produce = false         # a producer may make a topic by writing to it
+
+  [log]                                  # 0 stands for the default
+  segment_bytes = 0                      # 64 MiB
+  retention_ms = 0                       # 7 days
+  retention_bytes = 0                    # 10 GiB
+  min_free_bytes = 0                     # 512 MiB: with less free on its disk nothing is appended
+
+  [memory]
+  budget_mib = 96                        # all queues and caches together
+
+  [hosts]                                # names in connector and SQL files, and where they are
+  # postgres = "10.0.0.5:5432"
+
+  [verify]                               # what thm verify and thm smoke connect to
+  postgres = "postgres://app:app@127.0.0.1:5432/thm"
+  clickhouse = "http://127.0.0.1:8123"
+  redis = "redis://127.0.0.1:6379/0"
+  mock_api_file = ""                     # of thm mock-api; empty leaves the HTTP sink out"#;
+
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -253,6 +285,16 @@ mod tests {
         let config = parse("", &[]).unwrap();
         assert_eq!((config.server.connect_port, config.server.flink_port), (8083, 8081));
         assert_eq!(config.server.kafka[1].advertise, "localhost:19092");
+    }
+
+    /// What `thm run --help` shows is the truth, and all of it.
+    #[test]
+    fn the_keys_in_the_help_have_their_defaults() {
+        let shown = parse(KEYS.split_once('\n').unwrap().1, &[]).unwrap();
+        let defaults = format!("{:?}", Config::default());
+        assert_eq!(format!("{shown:?}"), defaults);
+        let keys = defaults.split([' ', '{']).filter_map(|word| word.strip_suffix(':'));
+        keys.for_each(|key| assert!(KEYS.contains(key), "{key} is not in the help"));
     }
 
     #[test]

@@ -125,6 +125,9 @@ impl KafkaClient {
         let mut topics = Vec::new();
         for topic in answer.topics {
             let name = topic.name.map(|name| name.to_string()).unwrap_or_default();
+            if topic.error_code == ResponseError::UnknownTopicOrPartition.code() {
+                bail!("there is no topic {name}; `thm topic list` shows the topics");
+            }
             broker_error(topic.error_code, &format!("topic {name}"))?;
             topics.push(TopicMetadata { name, partitions: topic.partitions.len() as i32 });
         }

@@ -1,4 +1,7 @@
 //! Logs to standard error and the Prometheus recorder behind `/metrics`.
+//!
+//! Invariant: a log line that cannot be written (its file lies on a disk that is full, nobody reads the pipe) is lost, and
+//! nothing else with it.
 
 use std::io::IsTerminal;
 
@@ -17,6 +20,8 @@ pub fn start_logging() {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(true)
+        // It would be told on standard error too, and what fails there panics: in whatever task has something to say.
+        .log_internal_errors(false)
         .try_init();
     if started.is_err() {
         tracing::debug!("logging was started before");

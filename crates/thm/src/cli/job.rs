@@ -79,7 +79,7 @@ async fn list(engine: &EngineClient, output: Output) -> Result<ExitCode> {
             ["name", "state", "records_in", "records_out", "lag", "id"].map(|key| job[key].clone());
         table.row([name, state, version.into(), read, written, lag, id]);
     }
-    table.print(output)?;
+    table.print(output);
     Ok(ExitCode::Ok)
 }
 
@@ -142,7 +142,8 @@ fn report(answer: &Value, output: Output) -> Result<()> {
         let version = job["version"].as_str().map(short).unwrap_or_default();
         table.row([job["name"].clone(), job["done"].clone(), version.into(), job["id"].clone()]);
     }
-    table.print(output)
+    table.print(output);
+    Ok(())
 }
 
 async fn cancel(engine: &EngineClient, wanted: &str) -> Result<ExitCode> {

@@ -1,10 +1,12 @@
 //! How the tools print: tables for people, JSON for programs; the only place that writes to the terminal.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where commands talk to people")]
+//!
+//! Whoever does not read on (`thm topic consume T | head`) ends the command, quietly.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::process;
 
-use anyhow::Result;
 use serde_json::{Map, Value};
+use thm_api::ExitCode;
 
 /// `--output`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -16,14 +18,19 @@ pub enum Output {
     Json,
 }
 
-/// Says something on standard error, beside the result.
+/// Says something on standard error, beside the result, if anybody listens.
 pub fn note(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Prints a line of the result.
+/// Prints a line of the result. One that cannot be printed ends the process: there is no other result.
 pub fn line(text: &str) {
-    println!("{text}");
+    let Err(error) = writeln!(std::io::stdout(), "{text}") else { return };
+    if error.kind() == ErrorKind::BrokenPipe {
+        process::exit(ExitCode::Ok as i32);
+    }
+    note(&format!("error: standard output: {error}"));
+    process::exit(ExitCode::Unreachable as i32);
 }
 
 /// Rows under named columns.
@@ -49,15 +56,13 @@ impl Table {
     }
 
     /// Prints it, aligned or as a JSON array of objects.
-    pub fn print(&self, output: Output) -> Result<()> {
-        let mut out = std::io::stdout().lock();
+    pub fn print(&self, output: Output) {
         if output == Output::Json {
             let object = |row: &Vec<Value>| {
                 let pairs = self.names.iter().map(|name| (*name).to_owned()).zip(row.iter().cloned());
                 Value::Object(pairs.collect::<Map<_, _>>())
             };
-            writeln!(out, "{}", Value::Array(self.rows.iter().map(object).collect()))?;
-            return Ok(());
+            return line(&Value::Array(self.rows.iter().map(object).collect()).to_string());
         }
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut widths: Vec<usize> = self.names.iter().map(|name| name.len()).collect();
@@ -66,14 +71,13 @@ impl Table {
                 *width = (*width).max(text(value).chars().count());
             }
         }
-        let print = |cells: Vec<String>, out: &mut dyn Write| {
+        let print = |cells: Vec<String>| {
             let padded = cells.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
-            writeln!(out, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())
+            line(padded.collect::<Vec<_>>().join("  ").trim_end());
         };
-        print(self.names.iter().map(|name| name.to_uppercase()).collect(), &mut out)?;
+        print(self.names.iter().map(|name| name.to_uppercase()).collect());
         for row in &self.rows {
-            print(row.iter().map(text).collect(), &mut out)?;
+            print(row.iter().map(text).collect());
         }
-        Ok(())
     }
 }

@@ -7,12 +7,13 @@ use clap::Args;
 use thm_api::ExitCode;
 
 use super::output;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::engine::{self, Engine};
 use crate::telemetry;
 
 /// Run the engine against existing services.
 #[derive(Args)]
+#[command(after_long_help = config::KEYS)]
 pub struct RunArgs {
     /// Configuration file.
     #[arg(long, short, default_value = "thm.toml", env = "THM_CONFIG")]

@@ -1,6 +1,6 @@
 //! `thm topic list|describe|consume|produce`: a look into topics, ours or a real Kafka's.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -9,7 +9,7 @@ use serde_json::json;
 use thm_codec::murmur2::partition_for_key;
 use thm_codec::record_batch::{BatchWriter, HeaderBlock};
 
-use super::output::{Output, Table};
+use super::output::{Output, Table, line, note};
 use crate::kafka_client::{ConsumedRecord, KafkaClient, records_from};
 
 /// Look into topics over the Kafka protocol.
@@ -89,7 +89,8 @@ async fn list(client: &mut KafkaClient, only: Option<&str>, output: Output) -> R
             table.row([json!(topic.name), json!(partition), json!(first), json!(next), json!(next - first)]);
         }
     }
-    table.print(output)
+    table.print(output);
+    Ok(())
 }
 
 async fn run_consume(client: &mut KafkaClient, args: Consume, output: Output) -> Result<()> {
@@ -118,7 +119,7 @@ async fn run_consume(client: &mut KafkaClient, args: Consume, output: Output) ->
             for record in records_from(fetched, *at)?.into_iter().take(left) {
                 *at = record.offset + 1;
                 left -= 1;
-                print_record(*partition, &record, args.long, output)?;
+                print_record(*partition, &record, args.long, output);
             }
             idle &= *at >= *end;
         }
@@ -128,42 +129,40 @@ async fn run_consume(client: &mut KafkaClient, args: Consume, output: Output) ->
     }
 }
 
-fn print_record(partition: i32, consumed: &ConsumedRecord, long: bool, output: Output) -> Result<()> {
+fn print_record(partition: i32, consumed: &ConsumedRecord, long: bool, output: Output) {
     let record = &consumed.record;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let value = record.value.as_deref().map(text);
-    let mut out = std::io::stdout().lock();
     if output == Output::Json {
         let headers: Vec<_> =
             record.headers.iter().map(|(name, value)| json!([text(&name), value.as_deref().map(text)])).collect();
-        let line = json!({"partition": partition, "offset": consumed.offset, "timestamp": record.timestamp_ms,
+        let all = json!({"partition": partition, "offset": consumed.offset, "timestamp": record.timestamp_ms,
             "key": record.key.as_deref().map(text), "value": value, "headers": headers});
-        writeln!(out, "{line}")?;
-    } else if long {
-        let key = record.key.as_deref().map_or_else(|| "null".to_owned(), text);
-        write!(out, "{partition}:{} t={} {key} ", consumed.offset, record.timestamp_ms)?;
-        for (name, value) in record.headers.iter() {
-            write!(out, "{}={} ", text(&name), value.as_deref().map(text).unwrap_or_default())?;
-        }
-        writeln!(out, "{}", value.as_deref().unwrap_or("null"))?;
-    } else {
-        writeln!(out, "{}", value.as_deref().unwrap_or("null"))?;
+        return line(&all.to_string());
     }
-    Ok(())
+    let mut shown = String::new();
+    if long {
+        let key = record.key.as_deref().map_or_else(|| "null".to_owned(), text);
+        shown = format!("{partition}:{} t={} {key} ", consumed.offset, record.timestamp_ms);
+        for (name, value) in record.headers.iter() {
+            shown += &format!("{}={} ", text(&name), value.as_deref().map(text).unwrap_or_default());
+        }
+    }
+    line(&(shown + value.as_deref().unwrap_or("null")));
 }
 
 async fn run_produce(client: &mut KafkaClient, args: Produce) -> Result<()> {
     let partitions = client.partitions_to_write(&args.topic).await? as u32;
     if std::io::stdin().is_terminal() {
-        super::output::note("one record a line; Ctrl-D ends");
+        note("one record a line; Ctrl-D ends");
     }
     let lines: Vec<String> = std::io::stdin().lock().lines().collect::<Result<_, _>>()?;
     let mut writers: Vec<BatchWriter> = (0..partitions).map(|_| BatchWriter::new()).collect();
     let now = chrono::Utc::now().timestamp_millis();
     let mut count = 0;
-    for line in lines.iter().filter(|line| !line.is_empty()) {
-        let split = args.key_separator.as_deref().and_then(|separator| line.split_once(separator));
-        let (key, value) = split.map_or((None, line.as_str()), |(key, value)| (Some(key), value));
+    for text in lines.iter().filter(|text| !text.is_empty()) {
+        let split = args.key_separator.as_deref().and_then(|separator| text.split_once(separator));
+        let (key, value) = split.map_or((None, text.as_str()), |(key, value)| (Some(key), value));
         let partition = key.map_or(0, |key| partition_for_key(key.as_bytes(), partitions));
         let none = HeaderBlock::default();
         writers[partition as usize].push(now, key.map(str::as_bytes), Some(value.as_bytes()), &none);
@@ -172,6 +171,6 @@ async fn run_produce(client: &mut KafkaClient, args: Produce) -> Result<()> {
     for (partition, writer) in writers.iter_mut().enumerate().filter(|(_, writer)| !writer.is_empty()) {
         client.produce(&args.topic, partition as i32, writer.finish()).await?;
     }
-    super::output::note(&format!("{count} records produced to {}", args.topic));
+    note(&format!("{count} records produced to {}", args.topic));
     Ok(())
 }

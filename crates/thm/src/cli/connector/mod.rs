@@ -109,7 +109,8 @@ async fn list(connect: &ConnectClient, output: Output) -> Result<()> {
             json!(class),
         ]);
     }
-    table.print(output)
+    table.print(output);
+    Ok(())
 }
 
 /// The worst state of its tasks.

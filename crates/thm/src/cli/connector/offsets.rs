@@ -114,7 +114,8 @@ async fn show(connect: &ConnectClient, bootstrap: &str, name: &str, output: Outp
     if entries.iter().any(|entry| entry["partition"]["kafka_topic"].is_null()) {
         let mut table = Table::new(&["partition", "offset"]);
         entries.iter().for_each(|entry| table.row([entry["partition"].clone(), entry["offset"].clone()]));
-        return table.print(output);
+        table.print(output);
+        return Ok(());
     }
     let mut kafka = KafkaClient::connect(bootstrap).await?;
     let mut table = Table::new(&["topic", "partition", "next", "first", "end", "left"]);
@@ -124,7 +125,8 @@ async fn show(connect: &ConnectClient, bootstrap: &str, name: &str, output: Outp
         let left = end.map(|end| end - next);
         table.row([json!(topic), json!(partition), json!(next), json!(first), json!(end), json!(left)]);
     }
-    table.print(output)
+    table.print(output);
+    Ok(())
 }
 
 /// A committed place.
@@ -168,7 +170,8 @@ async fn run_reset(connect: &ConnectClient, bootstrap: &str, args: Reset, output
     }
     if args.dry_run {
         note("nothing was changed (--dry-run)");
-        return table.print(output);
+        table.print(output);
+        return Ok(());
     }
     let status = connect.get(&ConnectClient::path(name, "/status")).await?;
     let was_stopped = state_of(&status) == "STOPPED";
@@ -189,7 +192,8 @@ async fn run_reset(connect: &ConnectClient, bootstrap: &str, args: Reset, output
         to_state(connect, name, "resume", "RUNNING").await?;
     }
     altered.context("setting the offsets")?;
-    table.print(output)
+    table.print(output);
+    Ok(())
 }
 
 /// The partitions that are meant: those of the options' topics, else of the topics it has read, less what the

@@ -113,7 +113,8 @@ async fn list(kafka: &mut KafkaClient, connect: &str, output: Output) -> Result<
         note("no dead letters: a sink with errors.tolerance=all makes its queue with the first record that is refused");
         return Ok(());
     }
-    table.print(output)
+    table.print(output);
+    Ok(())
 }
 
 async fn show(kafka: &mut KafkaClient, selection: &Selection, long: bool, output: Output) -> Result<()> {
@@ -135,7 +136,8 @@ async fn show(kafka: &mut KafkaClient, selection: &Selection, long: bool, output
         let texts = [letter.time(), letter.origin(), letter.key(), letter.code.clone(), letter.cause.clone()];
         table.row(std::iter::once(json!(letter.offset)).chain(texts.into_iter().map(Value::String)));
     }
-    table.print(output)
+    table.print(output);
+    Ok(())
 }
 
 /// The queue's topic: as named, or `dlq.<name>` of a connector's name.

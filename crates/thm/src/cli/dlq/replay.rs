@@ -135,7 +135,7 @@ async fn replay(kafka: &mut KafkaClient, args: &Replay, output: Output, turn: Op
             table.row([json!(letter.offset), json!(letter.key()), json!(action), json!(at)]);
         }
     }
-    table.print(output)?;
+    table.print(output);
     note(&format!("{sent} records {}", if args.dry_run { "would be replayed" } else { "replayed" }));
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! An engine alone: no service, no connector and no job that the test did not ask for.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -26,6 +27,16 @@ impl Bare {
     /// Starts it with these files beside its `thm.toml`, `*.json` being connectors and `*.sql` jobs.
     pub async fn start(files: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let log = File::create(folder.path().join("run.log")).unwrap();
+        Self::start_in(folder, files, log).await
+    }
+
+    /// The same, with its log going elsewhere.
+    pub async fn logging_to(log: File) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), &[], log).await
+    }
+
+    async fn start_in(folder: tempfile::TempDir, files: &[(&str, String)], log: File) -> Self {
         let [connect_port, flink_port, kafka_port] = free_ports().unwrap();
         let named = |ending: &str| {
             let names = files.iter().map(|(name, _)| *name).filter(|name| name.ends_with(ending));
@@ -41,7 +52,6 @@ impl Bare {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let log = std::fs::File::create(folder.path().join("run.log")).unwrap();
         let mut command = Command::new(program());
         command.args(["run", "--config"]).arg(folder.path().join("thm.toml"));
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
@@ -135,7 +145,7 @@ impl Bare {
     pub fn produce_lines(&self, topic: &str, lines: &str) {
         let file = self.folder.path().join("record");
         std::fs::write(&file, lines).unwrap();
-        let input = std::fs::File::open(&file).unwrap();
+        let input = File::open(&file).unwrap();
         let output = self.topic(&["produce", topic, "--key-separator", "\t"]).stdin(input).output().unwrap();
         assert!(output.status.success(), "{}", said(&output));
     }
@@ -169,7 +179,8 @@ impl Bare {
         assert!(words.iter().all(|word| text.contains(word)), "{arguments:?} lacks one of {words:?}: {text}");
     }
 
-    fn topic(&self, arguments: &[&str]) -> Command {
+    /// `thm topic` against this engine.
+    pub fn topic(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.arg("topic").args(arguments).args(["--bootstrap", &format!("127.0.0.1:{}", self.kafka_port)]);
         command

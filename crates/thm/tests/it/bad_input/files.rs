@@ -1,7 +1,8 @@
 //! Configuration, ports and data folder: what ends the process before it has begun, with whom or what to blame.
 
+use std::fs::File;
 use std::net::TcpListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -114,4 +115,31 @@ async fn a_data_folder_of_another_process_version_or_kind() {
     config("file");
     let (code, text) = run_in(folder.path());
     assert!(code == 4 && text.contains("THM-CFG-002") && text.contains("file"), "{text}");
+}
+
+/// The log may lie on the very disk that is full: what cannot be written there ends neither the engine nor a request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_ends_nothing() {
+    let bare = Bare::logging_to(File::options().write(true).open("/dev/full").unwrap()).await;
+    let config = json!({
+        "connector.class": "io.aiven.kafka.connect.http.HttpSinkConnector", "topics": "t", "tasks.max": "1",
+        "http.url": "http://127.0.0.1:1/", "http.authorization.type": "none",
+    });
+    bare.create("nobody", &config).await;
+    bare.produce("t", "k", "{}");
+    bare.task("nobody", "RUNNING", &["THM-SNK-001"]).await;
+    bare.produce("t", "k", "{}");
+    assert_eq!(bare.consume("t").lines().count(), 2);
+}
+
+/// `thm topic list | head` and the like.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_has_seen_enough_ends_a_command_quietly() {
+    let bare = Bare::start(&[]).await;
+    bare.produce_lines("t", &"k\tv\n".repeat(20_000));
+    let mut child = bare.topic(&["consume", "t"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Whatever is not read yet does not fit into the pipe.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
 }
