@@ -8,46 +8,13 @@
 //! Better than Flink on purpose: the record's key identifies the row, so updates and deletes arrive under any replica
 //! identity wherever the key is enough. A row of which only the key is known has NULL in all else.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use thm_api::{Op, RowKind};
+use thm_codec::json_cursor::{Cursor, Odd};
 
 use super::cells::Cell;
+use super::envelope::{Envelope, corrupt};
 use super::json_read::{self, Dialect, Marks};
 use super::{Field, JsonOptions, ReadError};
-
-#[derive(Deserialize)]
-struct Payload<'a> {
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default)]
-    before: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    after: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    op: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow, default)]
-    source: Option<&'a RawValue>,
-    #[serde(default)]
-    ts_ms: serde_json::Value,
-}
-
-#[derive(Default, Deserialize)]
-struct Source<'a> {
-    // Flink does not look at them: one that is no number must not cost the record.
-    #[serde(default)]
-    ts_us: serde_json::Value,
-    #[serde(default)]
-    ts_ms: serde_json::Value,
-    #[serde(borrow, default)]
-    schema: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    table: Option<&'a RawValue>,
-}
 
 /// One change.
 #[derive(Debug)]
@@ -92,61 +59,42 @@ pub fn read<'a>(
     options: &JsonOptions,
     old_rows: OldRows,
 ) -> Result<Option<Change<'a>>, ReadError> {
-    let Some(mut value) = value else { return Ok(None) };
-    let corrupt = |why: String| ReadError::Record(format!("Corrupt Debezium JSON message: {why}"));
-    if options.schema_include {
-        let wrapped =
-            Payload::deserialize(&mut json_read::first_value(value)).map_err(|error| corrupt(error.to_string()))?;
-        value = wrapped.payload.ok_or_else(|| corrupt("there is no \"payload\"".to_owned()))?.get().as_bytes();
-    }
-    let mut deserializer = json_read::first_value(value);
-    let envelope = Envelope::deserialize(&mut deserializer).map_err(|error| corrupt(error.to_string()))?;
-    let letter = envelope.op.as_deref().unwrap_or("null");
-    let op = match letter.as_bytes() {
-        [letter] => Op::from_letter(*letter),
-        _ => None,
-    };
-    let op = op.ok_or_else(|| corrupt(format!("unknown \"op\" value \"{letter}\"")))?;
-    let times: Source<'a> = envelope.source.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-    let commit_us = times.ts_us.as_i64().or_else(|| times.ts_ms.as_i64()?.checked_mul(1_000));
-    let before = present(envelope.before);
+    let Some(value) = value else { return Ok(None) };
+    let envelope = Envelope::read(value, fields, options.schema_include)?;
+    let Envelope { op, before, source, commit_us, table, ingestion_ms, .. } = envelope;
     let no_before = |what: &str| {
         corrupt(format!(
             "The \"before\" field of \"{what}\" message is null, if you are using Debezium Postgres Connector, please check the \
              Postgres table has been set REPLICA IDENTITY to FULL level."
         ))
     };
-    let cells_of = |row: &'a [u8]| -> Result<Vec<Option<Cell<'a>>>, ReadError> {
-        let found = json_read::object(row, fields)?;
-        json_read::row(&found, fields, options, Dialect::Debezium)
-    };
+    let before = before.map(str::as_bytes);
     let mut old = None;
-    let (row, kind) = match op {
-        Op::Create | Op::Read => (present(envelope.after), RowKind::Insert),
+    let (found, kind) = match op {
+        Op::Create | Op::Read => (envelope.after, RowKind::Insert),
         Op::Update => {
             old = match (old_rows, before) {
                 (OldRows::Unread, _) | (OldRows::IfThere, None) => None,
                 (OldRows::Needed, None) => return Err(no_before("UPDATE")),
-                (_, Some(before)) => Some(cells_of(before)?),
+                (_, Some(before)) => {
+                    let found = json_read::object(before, fields)?;
+                    Some(json_read::row(&found, fields, options, Dialect::Debezium)?)
+                }
             };
-            (present(envelope.after), RowKind::UpdateAfter)
+            (envelope.after, RowKind::UpdateAfter)
         }
-        Op::Delete if old_rows == OldRows::Needed => {
-            (Some(before.ok_or_else(|| no_before("DELETE"))?), RowKind::Delete)
+        Op::Delete => {
+            let row = match old_rows {
+                OldRows::Needed => Some(before.ok_or_else(|| no_before("DELETE"))?),
+                _ => key_or_before(key, before),
+            };
+            (row.map(|row| json_read::object(row, fields)).transpose()?, RowKind::Delete)
         }
-        Op::Delete => (key_or_before(key, before), RowKind::Delete),
     };
-    let row = row.ok_or_else(|| corrupt(format!("op \"{letter}\" without a row")))?;
-    let (source, ingestion_ms) = (envelope.source.map(RawValue::get), envelope.ts_ms.as_i64());
-    let table = (times.schema.map_or("", RawValue::get), times.table.map_or("", RawValue::get));
+    let found = found.ok_or_else(|| corrupt(format!("op \"{}\" without a row", op.as_str())))?;
     let mut marks = Marks::default();
-    let found = json_read::object(row, fields)?;
     let cells = json_read::row_marked(&found, fields, options, Dialect::Debezium, &mut marks)?;
     Ok(Some(Change { cells, before: old, kind, op, commit_us, source, table, ingestion_ms, marks }))
-}
-
-fn present(raw: Option<&RawValue>) -> Option<&[u8]> {
-    raw.map(|raw| raw.get().as_bytes()).filter(|raw| *raw != b"null")
 }
 
 /// The record's key if it is an object, else the old row.
@@ -154,11 +102,30 @@ fn key_or_before<'a>(key: Option<&'a [u8]>, before: Option<&'a [u8]>) -> Option<
     key.filter(|key| key.first() == Some(&b'{')).or(before)
 }
 
-/// Names of the fields of a record's key; `None` if it is no object.
+/// Whether a record's key has all these fields; `None` if it is no object.
 #[must_use]
-pub fn key_fields(key: &[u8]) -> Option<Vec<String>> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(key).ok()?;
-    Some(object.keys().cloned().collect())
+pub fn key_has(key: &[u8], wanted: &[String]) -> Option<bool> {
+    let plain = std::str::from_utf8(key).map_err(|_| Odd).and_then(|key| plain_key_has(key, wanted));
+    plain.ok().or_else(|| {
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(key).ok()?;
+        Some(wanted.iter().all(|name| object.contains_key(name)))
+    })
+}
+
+fn plain_key_has(key: &str, wanted: &[String]) -> Result<bool, Odd> {
+    let mut cursor = Cursor::new(key);
+    let mut names = [""; 16];
+    let mut count = 0;
+    cursor.open()?;
+    while let Some(name) = cursor.name()? {
+        cursor.value()?;
+        *names.get_mut(count).ok_or(Odd)? = name;
+        count += 1;
+    }
+    if !cursor.is_at_end() {
+        return Err(Odd);
+    }
+    Ok(wanted.iter().all(|name| names[..count].contains(&name.as_str())))
 }
 
 #[cfg(test)]

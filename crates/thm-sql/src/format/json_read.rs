@@ -9,6 +9,7 @@ use std::fmt;
 use base64::Engine;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use thm_codec::json_cursor::{Cursor, Odd};
 
 use super::cells::Cell;
 use super::{Field, JsonOptions, Place, ReadError, TimestampFormat};
@@ -16,7 +17,28 @@ use crate::types::time::{self, Width};
 use crate::types::{LogicalType, decimal};
 
 /// Texts of the fields of one object, by column; a field that comes twice has its last value.
-pub type Found<'a> = Vec<Option<&'a RawValue>>;
+pub type Found<'a> = Vec<Option<&'a str>>;
+
+/// The field of this name at this place; members mostly come in the order of the fields, so `next` is looked at first.
+fn field_named(fields: &[Field], place: &Place, name: &str, next: usize) -> Option<usize> {
+    let is = |field: &Field| field.needed && field.place == *place && field.name == name;
+    if fields.get(next).is_some_and(is) { Some(next) } else { fields.iter().position(is) }
+}
+
+/// The fields that a table wants from the object that is the cursor's next value.
+pub fn members<'a>(cursor: &mut Cursor<'a>, fields: &[Field], place: &Place) -> Result<Found<'a>, Odd> {
+    let mut found: Found<'a> = vec![None; fields.len()];
+    let mut next = 0;
+    cursor.open()?;
+    while let Some(name) = cursor.name()? {
+        let value = cursor.value()?;
+        if let Some(index) = field_named(fields, place, name, next) {
+            found[index] = Some(value);
+            next = index + 1;
+        }
+    }
+    Ok(found)
+}
 
 /// Collects the fields that a table wants from an object, without looking into the others.
 struct Wanted<'f>(&'f [Field], Place);
@@ -39,8 +61,8 @@ impl<'de> Visitor<'de> for Wanted<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found: Found<'de> = vec![None; self.0.len()];
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            match self.0.iter().position(|field| field.needed && field.place == self.1 && field.name == name) {
-                Some(index) => found[index] = Some(map.next_value::<&'de RawValue>()?),
+            match field_named(self.0, &self.1, &name, 0) {
+                Some(index) => found[index] = Some(map.next_value::<&'de RawValue>()?.get()),
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -60,6 +82,11 @@ pub fn object<'a>(text: &'a [u8], fields: &[Field]) -> Result<Found<'a>, ReadErr
 
 /// The wanted fields of an object that is a record's key or value.
 pub fn object_in<'a>(text: &'a [u8], fields: &[Field], place: Place) -> Result<Found<'a>, ReadError> {
+    if let Ok(text) = std::str::from_utf8(text)
+        && let Ok(found) = members(&mut Cursor::new(text), fields, &place)
+    {
+        return Ok(found);
+    }
     let found = Wanted(fields, place).deserialize(&mut first_value(text));
     found.map_err(|error| ReadError::Record(format!("Failed to deserialize JSON: {error}")))
 }
@@ -122,14 +149,14 @@ pub fn row_marked<'a>(
             Some(raw) => {
                 marks.present |= bit(index);
                 let how = (options.timestamps, dialect, options.ignore_parse_errors);
-                match cell_in(raw.get(), field.kind, how) {
+                match cell_in(raw, field.kind, how) {
                     Ok(cell) => {
                         marks.readable |= if cell.is_some() { bit(index) } else { 0 };
                         cell
                     }
                     Err(Unreadable) => {
                         // PostgreSQL's types hold more than Flink's: such a value does not say that the column was retyped.
-                        marks.unreadable |= if is_extreme(raw.get(), field.kind) { 0 } else { bit(index) };
+                        marks.unreadable |= if is_extreme(raw, field.kind) { 0 } else { bit(index) };
                         if !options.ignore_parse_errors {
                             return Err(ReadError::Field(field.name.clone()));
                         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  log batch ─┬─ decoded columns still in the tail cache ──▶ decoded.rs  ─┐
-//!             └─ bytes ──▶ debezium_json.rs / json.rs ────────────────────┴─▶ Rows
+//!             └─ bytes ──▶ debezium_json.rs / json_read.rs ────────────────────┴─▶ Rows
 //!  columns ──▶ json_write.rs ──▶ key and value bytes
 //! ```
 //! Both ways of reading give the same rows; `decoded` says no where it cannot prove that.
@@ -11,6 +11,7 @@ pub mod cells;
 pub mod csv;
 pub mod debezium_json;
 pub mod decoded;
+mod envelope;
 pub mod json_read;
 pub mod json_write;
 pub mod nested;

@@ -501,8 +501,7 @@ impl Decoder {
         if self.key_sources.is_empty() {
             return false;
         }
-        let Some(fields) = key.and_then(debezium_json::key_fields) else { return false };
-        self.key_sources.iter().any(|source| !fields.contains(source))
+        key.and_then(|key| debezium_json::key_has(key, &self.key_sources)) == Some(false)
     }
 
     /// The fast way knows no old rows: updates and deletes find their row by the record's key.

@@ -1,0 +1,286 @@
+//! Debezium's envelope → its parts.
+//!
+//! ```text
+//!   value ─┬─ plain ───▶ Cursor: one pass, the fields of `after` in the same one ─┐
+//!          └─ else ────▶ serde_json: what is not wanted is looked through as well ┴─▶ Envelope
+//! ```
+//! Invariant: whatever the quick way takes, the slow one takes apart alike; errors are the slow one's.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use thm_api::Op;
+use thm_codec::json_cursor::{Cursor, Odd};
+
+use super::json_read::{self, Found};
+use super::{Field, Place, ReadError};
+
+/// One change as its record tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Envelope<'a> {
+    /// What happened.
+    pub op: Op,
+    /// The old row, if it is there and not null.
+    pub before: Option<&'a str>,
+    /// The fields of the new row that are wanted, if it is there and not null.
+    pub after: Option<Found<'a>>,
+    /// Where the change comes from, as JSON.
+    pub source: Option<&'a str>,
+    /// Commit time in microseconds, if `source` says it.
+    pub commit_us: Option<i64>,
+    /// `schema` and `table` of `source` as JSON; empty where it says none.
+    pub table: (&'a str, &'a str),
+    /// When the connector wrote it, milliseconds since 1970.
+    pub ingestion_ms: Option<i64>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Takes a record's value apart; `schema_include` says that the envelope is its `payload`.
+    pub fn read(value: &'a [u8], fields: &[Field], schema_include: bool) -> Result<Self, ReadError> {
+        let value = if schema_include { payload(value)? } else { value };
+        let plain = std::str::from_utf8(value).map_err(|_| Odd).and_then(|text| Self::plain(text, fields));
+        plain.or_else(|Odd| Self::any(value, fields))
+    }
+
+    fn plain(text: &'a str, fields: &[Field]) -> Result<Self, Odd> {
+        let mut cursor = Cursor::new(text);
+        let (mut op, mut before, mut after, mut source, mut ts_ms) = (None, None, None, None, None);
+        cursor.open()?;
+        while let Some(name) = cursor.name()? {
+            match name {
+                "before" => once(&mut before, cursor.value()?)?,
+                "after" if cursor.is_object() => {
+                    once(&mut after, Some(json_read::members(&mut cursor, fields, &Place::Value)?))?;
+                }
+                "after" => {
+                    let null = cursor.value()? == "null";
+                    once(&mut after, None)?;
+                    if !null {
+                        return Err(Odd);
+                    }
+                }
+                "op" => once(&mut op, cursor.value()?)?,
+                "source" => once(&mut source, Source::plain(&mut cursor)?)?,
+                "ts_ms" => once(&mut ts_ms, cursor.value()?)?,
+                _ => drop(cursor.value()?),
+            }
+        }
+        let op = match op.ok_or(Odd)?.as_bytes() {
+            [b'"', letter, b'"'] => Op::from_letter(*letter).ok_or(Odd)?,
+            _ => return Err(Odd),
+        };
+        let (source, times) = source.ok_or(Odd)?;
+        Ok(times.envelope(op, (not_null(before), after.flatten()), Some(source), ts_ms))
+    }
+
+    fn any(value: &'a [u8], fields: &[Field]) -> Result<Self, ReadError> {
+        #[derive(Deserialize)]
+        struct Parts<'a> {
+            #[serde(borrow, default)]
+            before: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            after: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            op: Option<Cow<'a, str>>,
+            #[serde(borrow, default)]
+            source: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            ts_ms: Option<&'a RawValue>,
+        }
+        let parts =
+            Parts::deserialize(&mut json_read::first_value(value)).map_err(|error| corrupt(error.to_string()))?;
+        let letter = parts.op.as_deref().unwrap_or("null");
+        let op = match letter.as_bytes() {
+            [letter] => Op::from_letter(*letter),
+            _ => None,
+        };
+        let op = op.ok_or_else(|| corrupt(format!("unknown \"op\" value \"{letter}\"")))?;
+        let source = parts.source.map(RawValue::get);
+        let times = source.map(Source::any).unwrap_or_default();
+        let text = |raw: Option<&'a RawValue>| raw.map(RawValue::get);
+        // Of a delete the new row is not looked at.
+        let after = match not_null(text(parts.after)).filter(|_| op != Op::Delete) {
+            Some(row) => Some(json_read::object(row.as_bytes(), fields)?),
+            None => None,
+        };
+        Ok(times.envelope(op, (not_null(text(parts.before)), after), source, text(parts.ts_ms)))
+    }
+}
+
+/// The times and names of an envelope's `source`, as JSON. Flink does not look at them: one that is not as it should be
+/// must not cost the record.
+#[derive(Clone, Copy, Default)]
+struct Source<'a> {
+    ts_us: Option<&'a str>,
+    ts_ms: Option<&'a str>,
+    schema: Option<&'a str>,
+    table: Option<&'a str>,
+}
+
+impl<'a> Source<'a> {
+    /// With its text.
+    fn plain(cursor: &mut Cursor<'a>) -> Result<(&'a str, Self), Odd> {
+        let mut out = Self::default();
+        if !cursor.is_object() {
+            return Err(Odd);
+        }
+        let start = cursor.clone();
+        cursor.open()?;
+        while let Some(name) = cursor.name()? {
+            let value = cursor.value()?;
+            match name {
+                "ts_us" => once(&mut out.ts_us, value)?,
+                "ts_ms" => once(&mut out.ts_ms, value)?,
+                "schema" => once(&mut out.schema, value)?,
+                "table" => once(&mut out.table, value)?,
+                _ => {}
+            }
+        }
+        Ok((start.until(cursor), out))
+    }
+
+    fn any(text: &'a str) -> Self {
+        #[derive(Default, Deserialize)]
+        struct Parts<'a> {
+            #[serde(borrow, default)]
+            ts_us: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            ts_ms: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            schema: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            table: Option<&'a RawValue>,
+        }
+        let parts: Parts<'a> = serde_json::from_str(text).unwrap_or_default();
+        let text = |raw: Option<&'a RawValue>| raw.map(RawValue::get);
+        let [ts_us, ts_ms, schema, table] = [parts.ts_us, parts.ts_ms, parts.schema, parts.table].map(text);
+        Self { ts_us, ts_ms, schema, table }
+    }
+
+    fn envelope(
+        self,
+        op: Op,
+        (before, after): (Option<&'a str>, Option<Found<'a>>),
+        source: Option<&'a str>,
+        ts_ms: Option<&str>,
+    ) -> Envelope<'a> {
+        let number = |text: &str| text.parse::<i64>().ok();
+        let commit_us = self.ts_us.and_then(number).or_else(|| number(self.ts_ms?)?.checked_mul(1_000));
+        let name = |text: Option<&'a str>| not_null(text).unwrap_or_default();
+        let table = (name(self.schema), name(self.table));
+        Envelope { op, before, after, source, commit_us, table, ingestion_ms: ts_ms.and_then(number) }
+    }
+}
+
+/// A member that comes twice is refused by the slow way.
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Odd> {
+    if slot.is_some() {
+        return Err(Odd);
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+fn not_null(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| *text != "null")
+}
+
+fn payload(value: &[u8]) -> Result<&[u8], ReadError> {
+    #[derive(Deserialize)]
+    struct Wrapped<'a> {
+        #[serde(borrow, default)]
+        payload: Option<&'a RawValue>,
+    }
+    let wrapped =
+        Wrapped::deserialize(&mut json_read::first_value(value)).map_err(|error| corrupt(error.to_string()))?;
+    let payload = wrapped.payload.ok_or_else(|| corrupt("there is no \"payload\"".to_owned()))?;
+    Ok(payload.get().as_bytes())
+}
+
+/// Flink's words for a record that is no envelope.
+pub fn corrupt(why: String) -> ReadError {
+    ReadError::Record(format!("Corrupt Debezium JSON message: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    use super::*;
+    use crate::types::LogicalType;
+
+    const RECORD: &str = concat!(
+        r#"{"before":{"id":1,"b":"old"},"after":{"id":1,"a":"x\"y","b":null,"c":[1,{"d":2.5e3}]},"source":{"version":"3.7","#,
+        r#""ts_ms":1700000000000,"schema":"public","table":"t","ts_us":1700000000000001,"lsn":7},"transaction":null,"op":"u","#,
+        r#""ts_ms":1700000000005}"#
+    );
+
+    fn fields() -> Vec<Field> {
+        let field =
+            |name: &str, place| Field { name: name.to_owned(), kind: LogicalType::STRING, needed: name != "a", place };
+        vec![
+            field("b", Place::Value),
+            field("id", Place::Value),
+            field("a", Place::Value),
+            field("c", Place::Value),
+            field("id", Place::Key),
+        ]
+    }
+
+    #[test]
+    fn an_envelope_of_debezium_is_taken_apart_in_one_pass() {
+        let fields = fields();
+        let found = Envelope::plain(RECORD, &fields).unwrap();
+        assert_eq!(found, Envelope::any(RECORD.as_bytes(), &fields).unwrap());
+        assert_eq!(found.after, Some(vec![Some("null"), Some("1"), None, Some(r#"[1,{"d":2.5e3}]"#), None]));
+        assert_eq!((found.op, found.commit_us), (Op::Update, Some(1_700_000_000_000_001)));
+        assert_eq!((found.table, found.ingestion_ms), (("\"public\"", "\"t\""), Some(1_700_000_000_005)));
+        assert_eq!(found.before, Some(r#"{"id":1,"b":"old"}"#));
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_the_slow_way() {
+        for (from, to) in [
+            ("\"op\":\"u\"", "\"op\":\"x\""),
+            ("\"op\":\"u\"", "\"op\":\"\\u0075\""),
+            ("\"op\":\"u\"", "\"op\":\"u\",\"op\":\"u\""),
+            ("\"source\":{", "\"source\":null,\"x\":{"),
+            ("\"after\":{", "\"after\":null,\"after\":{"),
+            ("\"after\":{", "\"after\":7,\"x\":{"),
+            ("\"table\"", "\"schema\""),
+        ] {
+            let text = RECORD.replace(from, to);
+            assert_ne!(text, RECORD);
+            assert_eq!(Envelope::plain(&text, &fields()), Err(Odd), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_agree_on_damaged_records(
+            damage in prop::collection::vec((any::<Index>(), select(b"\"\\{}[]:,0-.e \nun".to_vec()), 0..3), 0..3),
+            piece in (any::<Index>(), any::<Index>(), any::<Index>()),
+        ) {
+            let mut bytes = RECORD.as_bytes().to_vec();
+            let (from, length) = (piece.0.index(bytes.len()), piece.1.index(30));
+            let copied: Vec<u8> = bytes[from..].iter().take(length).copied().collect();
+            let to = piece.2.index(bytes.len());
+            bytes.splice(to..to, copied);
+            for (place, byte, how) in damage {
+                let place = place.index(bytes.len());
+                match how {
+                    0 => bytes[place] = byte,
+                    1 => drop(bytes.remove(place)),
+                    _ => bytes.insert(place, byte),
+                }
+            }
+            let text = String::from_utf8(bytes).unwrap();
+            if let Ok(found) = Envelope::plain(&text, &fields()) {
+                prop_assert_eq!(found, Envelope::any(text.as_bytes(), &fields()).unwrap());
+            }
+        }
+    }
+}
