@@ -93,35 +93,35 @@ pub struct FloatText {
     len: usize,
 }
 
-impl FloatText {
+/// The same for both: they differ in type, and in who knows where Java prints other digits.
+macro_rules! float_text {
+    ($($(#[$doc:meta])* $name:ident($float:ty) with $digits:path;)*) => {
+        impl FloatText {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(value: $float) -> Self {
+                if !value.is_finite() {
+                    return Self::non_finite(value.is_nan(), value < 0.0);
+                }
+                let mut buffer = ryu::Buffer::new();
+                let shortest = buffer.format_finite(value);
+                match $digits(value, shortest) {
+                    Some(digits) => Self::finite(&digits, false),
+                    None => Self::finite(shortest, value == 0.0),
+                }
+            })*
+        }
+    };
+}
+
+float_text! {
     /// Of a double.
-    #[must_use]
-    pub fn of_f64(value: f64) -> Self {
-        if !value.is_finite() {
-            return Self::non_finite(value.is_nan(), value < 0.0);
-        }
-        let mut buffer = ryu::Buffer::new();
-        let shortest = buffer.format_finite(value);
-        match java_float::f64_digits(value, shortest) {
-            Some(digits) => Self::finite(&digits, false),
-            None => Self::finite(shortest, value == 0.0),
-        }
-    }
-
+    of_f64(f64) with java_float::f64_digits;
     /// Of a float.
-    #[must_use]
-    pub fn of_f32(value: f32) -> Self {
-        if !value.is_finite() {
-            return Self::non_finite(value.is_nan(), value < 0.0);
-        }
-        let mut buffer = ryu::Buffer::new();
-        let shortest = buffer.format_finite(value);
-        match java_float::f32_digits(value, shortest) {
-            Some(digits) => Self::finite(&digits, false),
-            None => Self::finite(shortest, value == 0.0),
-        }
-    }
+    of_f32(f32) with java_float::f32_digits;
+}
 
+impl FloatText {
     /// The text, without quotes.
     #[must_use]
     pub fn as_str(&self) -> &str {

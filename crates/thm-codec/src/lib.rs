@@ -13,6 +13,7 @@
 
 pub mod connect;
 pub mod debezium;
+pub mod java_date;
 mod java_float;
 pub mod java_json;
 pub mod java_regex;

@@ -1,4 +1,4 @@
-//! A `StateStore` for unit tests: a map that nothing outlives.
+//! A `StateStore` for tests, of this crate and beside it: a map that nothing outlives.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use thm_api::{Result, StateStore};
 
 /// Keys and values in memory.
-#[derive(Default)]
-pub(crate) struct MemoryState(Mutex<BTreeMap<String, Vec<u8>>>);
+#[derive(Debug, Default)]
+pub struct MemoryState(pub Mutex<BTreeMap<String, Vec<u8>>>);
 
 impl StateStore for MemoryState {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {

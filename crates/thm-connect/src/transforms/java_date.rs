@@ -1,6 +1,7 @@
 //! Java's `SimpleDateFormat` in UTC, as far as numbers and names of months and days go.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
+use thm_codec::java_date::{DAYS, MONTHS, quoted, width};
 
 /// A pattern such as `yyyy-MM-dd HH:mm:ss.SSS`.
 #[derive(Clone, Debug)]
@@ -16,22 +17,6 @@ enum Piece {
     Field(char, usize),
 }
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-
 impl DateFormat {
     /// Reads a pattern.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
@@ -39,24 +24,9 @@ impl DateFormat {
         let mut rest = pattern.chars().peekable();
         while let Some(letter) = rest.next() {
             let piece = match letter {
-                '\'' if rest.next_if_eq(&'\'').is_some() => Piece::Literal("'".to_owned()),
-                '\'' => {
-                    let mut text = String::new();
-                    loop {
-                        match rest.next() {
-                            Some('\'') if rest.next_if_eq(&'\'').is_some() => text.push('\''),
-                            Some('\'') => break,
-                            Some(other) => text.push(other),
-                            None => return Err("Unterminated quote".to_owned()),
-                        }
-                    }
-                    Piece::Literal(text)
-                }
+                '\'' => Piece::Literal(quoted(&mut rest).ok_or("Unterminated quote")?),
                 letter if letter.is_ascii_alphabetic() => {
-                    let mut count = 1;
-                    while rest.next_if_eq(&letter).is_some() {
-                        count += 1;
-                    }
+                    let count = width(letter, &mut rest);
                     if !"GyYMLdDEuaHkKhmsSzZX".contains(letter) {
                         return Err(format!("Illegal pattern character '{letter}'"));
                     }
@@ -118,7 +88,7 @@ fn field(time: &DateTime<Utc>, letter: char, count: usize) -> String {
         'M' | 'L' => padded(time.month().into()),
         'd' => padded(time.day().into()),
         'D' => padded(time.ordinal().into()),
-        'E' => named(DAYS[time.weekday().num_days_from_monday() as usize]),
+        'E' => named(DAYS[time.weekday().num_days_from_sunday() as usize]),
         'u' => padded(time.weekday().number_from_monday().into()),
         'a' => if time.hour() < 12 { "AM" } else { "PM" }.to_owned(),
         'H' => padded(time.hour().into()),

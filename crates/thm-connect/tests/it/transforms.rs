@@ -29,6 +29,14 @@ async fn source(herder: &Herder, options: &[(&str, &str)]) {
     herder.create("src", all, InitialState::Running).await.unwrap();
 }
 
+/// A sink of topic `t` whose refused records go to the queue `dlq.s`.
+async fn tolerant_sink(stage: &Stage, target: &Arc<Target>, options: &[(&str, &str)]) -> Arc<Herder> {
+    let herder = stage.herder(Registry::default().with(FakeSink(Arc::clone(target)))).await;
+    let always = [("connector.class", "FakeSink"), ("topics", "t"), ("url", "x"), ("errors.tolerance", "all")];
+    herder.create("s", config(&[&always[..], options].concat()), InitialState::Running).await.unwrap();
+    herder
+}
+
 /// Options of a source, and what its refusal says of them.
 type Refused<'a> = (&'a [(&'a str, &'a str)], &'a str);
 
@@ -235,19 +243,14 @@ async fn what_is_wrong_with_converters_is_refused_by_name() {
 async fn a_sink_gets_what_its_transforms_leave_and_its_queue_what_they_cannot_work_on() {
     let (stage, target) = (Stage::new(), Target::new(10, false));
     stage.produce("t", &[r#"{"id":1,"x":"gone"}"#, r#"{"id":"two"}"#, r#"{"id":3.50,"y":[1,null]}"#]).await;
-    let herder = stage.herder(Registry::default().with(FakeSink(Arc::clone(&target)))).await;
     let options = [
-        ("connector.class", "FakeSink"),
-        ("topics", "t"),
-        ("url", "x"),
-        ("errors.tolerance", "all"),
         ("transforms", "cast,drop"),
         ("transforms.cast.type", "org.apache.kafka.connect.transforms.Cast$Value"),
         ("transforms.cast.spec", "id:int32"),
         ("transforms.drop.type", "org.apache.kafka.connect.transforms.ReplaceField$Value"),
         ("transforms.drop.exclude", "x"),
     ];
-    herder.create("s", config(&options), InitialState::Running).await.unwrap();
+    let herder = tolerant_sink(&stage, &target, &options).await;
     until("delivered", || target.values().len() == 2).await;
     assert_eq!(target.values(), [r#"{"id":1}"#, r#"{"id":3,"y":[1,null]}"#]);
     // The queue has the record as it stood in the topic.
@@ -271,12 +274,7 @@ async fn a_sinks_transforms_read_decimals_that_are_numbers() {
         let (stage, target) = (Stage::new(), Target::new(10, false));
         let bad = framed(r#"{"d":0.123}"#);
         stage.produce("t", &[&framed(given[0]), &bad, &framed(given[1])]).await;
-        let herder = stage.herder(Registry::default().with(FakeSink(Arc::clone(&target)))).await;
         let options = [
-            ("connector.class", "FakeSink"),
-            ("topics", "t"),
-            ("url", "x"),
-            ("errors.tolerance", "all"),
             ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
             ("value.converter.schemas.enable", "true"),
             ("value.converter.decimal.format", format),
@@ -284,7 +282,7 @@ async fn a_sinks_transforms_read_decimals_that_are_numbers() {
             ("transforms.r.type", "org.apache.kafka.connect.transforms.ReplaceField$Value"),
             ("transforms.r.renames", "d:e"),
         ];
-        herder.create("s", config(&options), InitialState::Running).await.unwrap();
+        let herder = tolerant_sink(&stage, &target, &options).await;
         until("delivered", || target.values().len() == 2).await;
         let expected = expected.map(|payload| format!(r#"{{"schema":{renamed},"payload":{payload}}}"#));
         assert_eq!(target.values(), expected);

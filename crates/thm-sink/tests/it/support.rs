@@ -1,41 +1,20 @@
 //! What the tests share: state in memory, batches from text, services that die with their test.
 
-use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use thm_api::{
-    Connector, ConnectorConfig, Failpoints, Hosts, MemoryBudget, Offset, Op, Origin, Position, Result, SinkBatch,
-    SinkChunk, SinkPartition, SinkRecord, SinkTask, StateStore, Task, TaskContext, TopicPartition,
+    Connector, ConnectorConfig, Failpoints, Hosts, MemoryBudget, Offset, Op, Origin, Position, SinkBatch, SinkChunk,
+    SinkPartition, SinkRecord, SinkTask, StateStore, Task, TaskContext, TopicPartition,
 };
 use uuid::Uuid;
 
-/// A `StateStore` that lives as long as the test.
-#[derive(Debug, Default)]
-pub struct MemoryState(pub Mutex<BTreeMap<String, Vec<u8>>>);
-
-impl StateStore for MemoryState {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.lock().get(key).cloned())
-    }
-
-    fn put(&self, key: &str, value: &[u8]) -> Result<()> {
-        self.0.lock().insert(key.to_owned(), value.to_vec());
-        Ok(())
-    }
-
-    fn delete(&self, key: &str) -> Result<()> {
-        self.0.lock().remove(key);
-        Ok(())
-    }
-
-    fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        Ok(self.0.lock().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
-    }
-}
+/// The library's own tests use it, too.
+#[path = "../../src/memory_state.rs"]
+mod memory_state;
+pub use memory_state::MemoryState;
 
 pub fn config(options: &[(&str, &str)]) -> ConnectorConfig {
     ConnectorConfig::new(options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())

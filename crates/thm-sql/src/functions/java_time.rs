@@ -1,22 +1,10 @@
 //! Java's date patterns (`DateTimeFormatter`): written and read, English names, weeks that begin on Sunday.
 
+use thm_codec::java_date::{DAYS, MONTHS, quoted, width};
+
 use crate::types::time::{self, Moment, civil_from_days, days_from_civil};
 
-pub(super) const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-pub(super) const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const UNCLOSED: &str = "Pattern ends with an incomplete string literal";
 
 /// A piece of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,15 +30,12 @@ impl Pattern {
         let mut letters = pattern.chars().peekable();
         while let Some(letter) = letters.next() {
             match letter {
-                '\'' => text(&mut pieces, &quoted(&mut letters)?),
+                '\'' => text(&mut pieces, &quoted(&mut letters).ok_or(UNCLOSED)?),
                 '[' => pieces.push(Piece::Start),
                 ']' => pieces.push(Piece::End),
                 '{' | '}' | '#' => return Err(format!("Pattern includes reserved character: '{letter}'")),
                 _ if letter.is_ascii_alphabetic() => {
-                    let mut width = 1;
-                    while letters.next_if_eq(&letter).is_some() {
-                        width += 1;
-                    }
+                    let width = width(letter, &mut letters);
                     if !"GuyDMLdQqYwWEecFaBhKkHmsSAnNVvzOXxZ".contains(letter) {
                         return Err(format!("Unknown pattern letter: {letter}"));
                     }
@@ -136,23 +121,6 @@ fn text(pieces: &mut Vec<Piece>, more: &str) {
     } else {
         pieces.push(Piece::Text(more.to_owned()));
     }
-}
-
-pub(super) fn quoted(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, String> {
-    if letters.next_if_eq(&'\'').is_some() {
-        return Ok("'".to_owned());
-    }
-    let mut out = String::new();
-    while let Some(letter) = letters.next() {
-        if letter != '\'' {
-            out.push(letter);
-        } else if letters.next_if_eq(&'\'').is_some() {
-            out.push('\'');
-        } else {
-            return Ok(out);
-        }
-    }
-    Err("Pattern ends with an incomplete string literal".to_owned())
 }
 
 /// Everything that a pattern may show of a moment.

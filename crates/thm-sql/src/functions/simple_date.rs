@@ -7,7 +7,9 @@
 //! ```
 //! Days before 15 October 1582 are those of the Julian calendar. What follows the part that was read does not matter.
 
-use super::java_time::{DAYS, Fields, MONTHS, quoted, strip_ignoring_case};
+use thm_codec::java_date::{DAYS, MONTHS, quoted, width};
+
+use super::java_time::{Fields, strip_ignoring_case};
 use crate::types::time::{self, Moment, days_from_civil};
 use crate::types::zone::Zone;
 
@@ -37,12 +39,9 @@ impl SimplePattern {
         let mut letters = pattern.chars().peekable();
         while let Some(letter) = letters.next() {
             if letter == '\'' {
-                pieces.push(Piece::Text(quoted(&mut letters).map_err(|_| "Unterminated quote".to_owned())?));
+                pieces.push(Piece::Text(quoted(&mut letters).ok_or("Unterminated quote")?));
             } else if letter.is_ascii_alphabetic() {
-                let mut width = 1;
-                while letters.next_if_eq(&letter).is_some() {
-                    width += 1;
-                }
+                let width = width(letter, &mut letters);
                 if !"GyMdkHmsSEDFwWahKzZYuXL".contains(letter) {
                     return Err(format!("Illegal pattern character '{letter}'"));
                 }
