@@ -27,6 +27,8 @@ pub type RawConfig = BTreeMap<String, Option<String>>;
 
 /// What Connect prints in place of a secret.
 const HIDDEN: &str = "[hidden]";
+/// Letters that are wrong in an option that is taken for another: two are a slip, three make another word.
+const MAX_MISSPELLING: usize = 2;
 
 /// Where an option stands for people who fill in a form.
 #[derive(Clone, Copy, Debug)]
@@ -154,10 +156,12 @@ fn worker_definitions(connector: &dyn Connector) -> impl Iterator<Item = Definit
     all.filter(move |definition| own.get(definition.key.name).is_none()).copied()
 }
 
-/// What keeps a configuration from being accepted: nothing, or one message per error. No network.
+/// What keeps a configuration from being accepted, one message per error, and what has no effect in it. No network.
 #[must_use]
-pub fn config_errors(connector: &dyn Connector, written: &RawConfig) -> Vec<String> {
-    validate(connector, written).errors().map(str::to_owned).collect()
+pub fn config_problems(connector: &dyn Connector, written: &RawConfig) -> (Vec<String>, Vec<String>) {
+    let validation = validate(connector, written);
+    let errors = validation.errors().map(str::to_owned).collect();
+    (errors, validation.warnings.into_iter().map(|(_, warning)| warning).collect())
 }
 
 /// Checks a configuration. No network.
@@ -274,6 +278,15 @@ fn check_topics(validation: &mut Validation) {
     validation.add("topics.regex", message.to_owned());
 }
 
+/// The option that a misspelt one is nearest to, if there is one.
+fn meant<'a>(option: &str, known: impl Iterator<Item = Cow<'a, str>>) -> Option<Cow<'a, str>> {
+    let distances = known.map(|name| (strsim::osa_distance(option, &name), name));
+    distances
+        .filter(|(distance, _)| *distance <= MAX_MISSPELLING)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|near| near.1)
+}
+
 fn warn_of_unknown(validation: &mut Validation, connector: &dyn Connector, present: &BTreeMap<String, String>) {
     validation.warnings.extend(families::unlisted(&validation.resolved));
     for option in present.keys() {
@@ -286,7 +299,11 @@ fn warn_of_unknown(validation: &mut Validation, connector: &dyn Connector, prese
         let of_other = common::WITHOUT_EFFECT.iter().find(|(prefix, _)| option.starts_with(prefix));
         let message = match of_other {
             Some((_, why)) => format!("{option} has no effect here: {why}"),
-            None => format!("{option} is no option of {}: it has no effect", connector.class()),
+            None => {
+                let meant = meant(option, validation.options.iter().map(OptionReport::name));
+                let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+                format!("{option} is no option of {}: it has no effect{meant}", connector.class())
+            }
         };
         validation.warnings.push((option.clone(), message));
     }

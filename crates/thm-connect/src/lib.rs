@@ -35,7 +35,7 @@ mod transforms;
 mod worker;
 
 pub use context::DEFAULT_WRITE_TIMEOUT;
-pub use definition::{RawConfig, config_errors};
+pub use definition::{RawConfig, config_problems};
 pub use herder::{
     ConnectorInfo, ConnectorStatus, Herder, InitialState, InstanceStatus, OffsetChange, Refusal, Restart,
     parse_connector,

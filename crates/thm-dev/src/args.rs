@@ -28,6 +28,15 @@ pub fn parse_rate(text: &str) -> Result<f64, String> {
     if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err("the rate must be above zero".to_owned()) }
 }
 
+/// Reads where a PostgreSQL is, as its clients write it; gives the text back.
+///
+/// # Errors
+/// A sentence for clap.
+pub fn parse_postgres(text: &str) -> Result<String, String> {
+    let is_read = text.parse::<tokio_postgres::Config>().is_ok_and(|config| !config.get_hosts().is_empty());
+    if is_read { Ok(text.to_owned()) } else { Err("write postgres://user:password@host:port/database".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +49,14 @@ mod tests {
         assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
         for wrong in ["", "s", "5 parsecs", "-1s", "1e999"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_postgres_is_a_url() {
+        assert!(parse_postgres("postgres://app:app@localhost:5432/thm").is_ok());
+        for wrong in ["", "localhost:5432", "postgres://", "http://localhost"] {
+            assert!(parse_postgres(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -28,7 +28,7 @@ impl DataFolder {
     /// `ErrorKind::DataFolder` names the process that holds it, or the version it has.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
-        let failed = |error: std::io::Error| refused(&root).with_source(error);
+        let failed = |error: std::io::Error| unusable(&root, error);
         fs::create_dir_all(&root).map_err(failed)?;
         let lock = take_lock(&root)?;
         check_version(&root)?;
@@ -80,8 +80,13 @@ fn refused(root: &Path) -> Error {
     Error::new(ErrorKind::DataFolder, "opening the data folder", root.display().to_string())
 }
 
+/// It cannot be made, read or written.
+fn unusable(root: &Path, error: std::io::Error) -> Error {
+    refused(root).with_source(error).with_hint("Check data_dir in thm.toml, the rights on the folder, and its disk.")
+}
+
 fn take_lock(root: &Path) -> Result<File> {
-    let failed = |error: std::io::Error| refused(root).with_source(error);
+    let failed = |error: std::io::Error| unusable(root, error);
     let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(root.join("lock"));
     let mut file = open.map_err(failed)?;
     match file.try_lock() {

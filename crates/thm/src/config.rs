@@ -180,8 +180,9 @@ impl Config {
         let bad = |source: Box<dyn std::error::Error + Send + Sync>| {
             Error::new(ErrorKind::InvalidConfig, "reading the configuration", path.display().to_string())
                 .with_source(source)
+                .with_hint("Correct the key named here; `thm run --help` shows all of them with their defaults.")
         };
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = read_text(path).map_err(|error| {
             bad(error.into()).with_hint("Name an existing file with --config, or start the local stack with `thm dev`.")
         })?;
         let mut table: toml::Table = toml::from_str(&text).map_err(|error| bad(error.into()))?;
@@ -232,6 +233,12 @@ impl Config {
     }
 }
 
+/// A text file. The mark that some editors put at its beginning is no part of the text.
+pub fn read_text(path: &Path) -> std::io::Result<String> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
 /// `THM_SERVER__CONNECT_PORT=1` sets `server.connect_port`; a value that is no TOML literal is a string.
 fn overlay(table: &mut toml::Table, variables: impl Iterator<Item = (String, String)>) {
     for (name, text) in variables {
@@ -250,7 +257,9 @@ fn overlay(table: &mut toml::Table, variables: impl Iterator<Item = (String, Str
 fn expand(pattern: &str) -> Result<Vec<PathBuf>> {
     let path = Path::new(pattern);
     let bad = |error: std::io::Error| {
-        Error::new(ErrorKind::InvalidConfig, "looking for connector files", pattern).with_source(error)
+        Error::new(ErrorKind::InvalidConfig, "looking for connector files", pattern)
+            .with_source(error)
+            .with_hint("Correct `connectors` in thm.toml; [] is for those who create them over REST.")
     };
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let Some((before, after)) = name.split_once('*') else {

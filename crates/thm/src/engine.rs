@@ -6,8 +6,9 @@
 //! ```
 //! Everything that can be wrong with files and ports is found before anything is changed outside.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,8 +31,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::captures;
+use crate::cli::output::note;
 use crate::cli::run::SqlFailure;
-use crate::config::Config;
+use crate::config::{Config, read_text};
 use crate::server::watch::Watch;
 use crate::server::{api, flink, page};
 
@@ -209,26 +211,38 @@ fn registry(source: PostgresConnector) -> Registry {
 pub fn check(config: &Config) -> Result<String> {
     let jobs = compile(config, &CompileContext::default())?.len();
     let connectors = check_connectors(config)?;
-    Ok(format!("{jobs} SQL jobs and {connectors} connectors are in order"))
-}
-
-/// Checks the connector files, no network; says how many there are.
-fn check_connectors(config: &Config) -> Result<usize> {
-    let registry = registry(PostgresConnector::default());
-    let files = config.connector_files()?;
-    for file in &files {
-        check_connector(&registry, file)?;
+    for (file, warnings) in &connectors {
+        warnings.iter().for_each(|warning| note(&format!("note: {}: {warning}", file.display())));
     }
-    Ok(files.len())
+    Ok(format!("{jobs} SQL jobs and {} connectors are in order", connectors.len()))
 }
 
-fn check_connector(registry: &Registry, file: &Path) -> Result<()> {
+/// Checks the connector files, no network; gives what has no effect in them.
+fn check_connectors(config: &Config) -> Result<BTreeMap<PathBuf, Vec<String>>> {
+    let registry = registry(PostgresConnector::default());
+    let (mut warnings, mut by_name) = (BTreeMap::new(), BTreeMap::new());
+    for file in config.connector_files()? {
+        let (name, warned) = check_connector(&registry, &file)?;
+        if let Some(other) = by_name.insert(name.clone(), file.clone()) {
+            let hint = format!("{} has a connector of that name, too. Give one of them another name.", other.display());
+            let object = format!("{name} in {}", file.display());
+            return Err(Error::new(ErrorKind::InvalidConfig, "checking a connector file", object)
+                .with_hint(hint)
+                .into());
+        }
+        warnings.insert(file, warned);
+    }
+    Ok(warnings)
+}
+
+/// Its name, and what has no effect in it.
+fn check_connector(registry: &Registry, file: &Path) -> Result<(String, Vec<String>)> {
     let bad = |hint: String| {
         Error::new(ErrorKind::InvalidConfig, "checking a connector file", file.display().to_string()).with_hint(hint)
     };
     let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
     let (name, mut written) = thm_connect::parse_connector(&text, file)?;
-    written.entry("name".to_owned()).or_insert(Some(name));
+    written.entry("name".to_owned()).or_insert_with(|| Some(name.clone()));
     let Some(class) = written.get("connector.class").cloned().flatten() else {
         return Err(bad("Give the connector a \"connector.class\".".to_owned()).into());
     };
@@ -238,15 +252,15 @@ fn check_connector(registry: &Registry, file: &Path) -> Result<()> {
         let known: Vec<_> = registry.iter().map(|one| one.class()).collect();
         bad(format!("connector.class {class} is not known; there are {}.", known.join(", ")))
     })?;
-    let errors = thm_connect::config_errors(&*connector, &written);
-    if errors.is_empty() { Ok(()) } else { Err(bad(errors.join("\n        ")).into()) }
+    let (errors, warnings) = thm_connect::config_problems(&*connector, &written);
+    if errors.is_empty() { Ok((name, warnings)) } else { Err(bad(errors.join("\n        ")).into()) }
 }
 
 /// Compiles every SQL file before anything else happens.
 fn compile(config: &Config, context: &CompileContext) -> Result<Vec<JobPlan>> {
     let mut plans = Vec::new();
     for file in &config.sql {
-        let text = std::fs::read_to_string(file).map_err(|error| {
+        let text = read_text(Path::new(file)).map_err(|error| {
             Error::new(ErrorKind::InvalidConfig, "reading a SQL file", file)
                 .with_source(error)
                 .with_hint("Name an existing UTF-8 file in the `sql` list of thm.toml.")

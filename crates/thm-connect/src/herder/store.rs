@@ -105,6 +105,8 @@ pub fn parse_connector(text: &str, path: &Path) -> Result<(String, RawConfig)> {
     let invalid = |hint: &str| {
         Error::new(ErrorKind::InvalidConfig, "reading a connector file", path.display().to_string()).with_hint(hint)
     };
+    // Some editors put a mark before the text.
+    let text = text.trim_start_matches('\u{feff}');
     let value: Value = serde_json::from_str(text).map_err(|error| invalid("Correct its JSON.").with_source(error))?;
     let Value::Object(fields) = value else { return Err(invalid("Write a JSON object.")) };
     let (named, options) = match fields.get("config") {

@@ -21,7 +21,7 @@ use clap::Args;
 use thm_api::{ExitCode, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{parse_duration, parse_rate};
+use crate::args::{parse_duration, parse_postgres, parse_rate};
 use crate::console::{Console, grouped};
 use crate::process::local;
 
@@ -39,7 +39,7 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 0.2, value_parser = parse_rate, value_name = "N")]
     pub rate: f64,
     /// Where to insert
-    #[arg(long, env = "THM_POSTGRES_URL", default_value = "postgres://app:app@localhost:5432/thm", value_name = "URL")]
+    #[arg(long, env = "THM_POSTGRES_URL", default_value = "postgres://app:app@localhost:5432/thm", value_name = "URL", value_parser = parse_postgres)]
     pub postgres: String,
     /// Stop after this time, such as 60s or 5m
     #[arg(long, value_parser = parse_duration, value_name = "TIME")]

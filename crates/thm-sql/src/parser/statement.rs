@@ -116,8 +116,9 @@ fn refuse_object(cursor: &Cursor) -> Option<SqlDiagnostic> {
     let is = |at: usize, word: &str| super::is_word(&cursor.parser.peek_nth_token_ref(at).token, word);
     // What may stand between: OR, TEMPORARY, SYSTEM.
     let known = (1..=3).find_map(|at| OBJECTS.iter().find(|(word, ..)| is(at, word)));
+    let next = cursor.parser.peek_nth_token_ref(1).token.to_string();
     let (what, hint) =
-        known.map_or(("this", "Tables, views and databases can be made."), |(_, what, hint)| (what, hint));
+        known.map_or((next.as_str(), "Tables, views and databases can be made."), |(_, what, hint)| (*what, *hint));
     Some(SqlDiagnostic::new(cursor.span(), format!("{verb} {what} is not supported")).with_hint(hint))
 }
 

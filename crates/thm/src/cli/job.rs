@@ -94,7 +94,7 @@ async fn submit(engine: &EngineClient, file: &Path, from: Option<String>, output
             .with_source(error)
             .with_hint("Name an existing UTF-8 file.")
     };
-    let sql = std::fs::read_to_string(file).map_err(unreadable)?;
+    let sql = crate::config::read_text(file).map_err(unreadable)?;
     let whole = std::path::absolute(file).map_err(unreadable)?;
     // Here first: an error is shown with its place even when no engine runs.
     let script = thm_sql::compile(&file.display().to_string(), &sql, &CompileContext::default()).map_err(SqlFailure)?;

@@ -63,7 +63,7 @@ pub async fn run(args: SqlArgs) -> Result<ExitCode> {
     let known = crate::captures::of_engine(&args.connect).await;
     let context = known.clone().unwrap_or_default();
     let Some(file) = &args.file else { return super::sql_shell::run(context, &args.bootstrap).await };
-    let text = std::fs::read_to_string(file)
+    let text = crate::config::read_text(file)
         .with_context(|| format!("reading {}: name an existing UTF-8 file, or none for a shell", file.display()))?;
     let name = file.display().to_string();
     if !args.check && !args.explain && args.dry_run.is_none() {

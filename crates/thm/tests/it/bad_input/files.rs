@@ -143,3 +143,28 @@ async fn a_reader_who_has_seen_enough_ends_a_command_quietly() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
 }
+
+/// What Connect takes without a word: a misspelt option, and a name that two files have.
+#[test]
+fn a_check_of_connector_files_names_what_would_be_overlooked() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = || {
+        let mut command = Command::new(program());
+        said(&command.args(["run", "--check", "--config"]).arg(folder.path().join("thm.toml")).output().unwrap())
+    };
+    let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    write("thm.toml", "connectors = [\"*.json\"]\nsql = [\"a.sql\"]\n".to_owned());
+    // Some editors begin a file with a mark.
+    write("a.sql", "\u{feff}SET 'pipeline.name' = 'a';\n".to_owned());
+    let config = json!({
+        "connector.class": "io.aiven.kafka.connect.http.HttpSinkConnector", "topics": "t", "http.authorization.type": "none",
+        "http.url": "http://127.0.0.1:1/", "htpp.timeout": "5",
+    });
+    write("one.json", format!("\u{feff}{}", json!({"name": "api", "config": config})));
+    let text = check();
+    assert!(text.contains("one.json: htpp.timeout is no option of"), "{text}");
+    assert!(text.contains("did you mean http.timeout?") && text.contains("1 connectors are in order"), "{text}");
+    write("two.json", json!({"name": "api", "config": config}).to_string());
+    let text = check();
+    assert!(["THM-CFG-001", "api in", "two.json", "one.json"].iter().all(|word| text.contains(word)), "{text}");
+}
