@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use thm_api::{Completeness, ConnectorConfig, Log, OffsetStore, Result, StateStore};
+use thm_api::{Completeness, ConnectorConfig, Log, MemoryBudget, OffsetStore, Result, StateStore};
 
 use crate::holds::Cursors;
 use crate::retry::RetryPolicy;
@@ -32,6 +32,8 @@ pub(crate) struct WorkerContext {
     pub(crate) cursors: Cursors,
     /// What this process's sinks have decoded lately.
     pub(crate) decodes: Arc<SharedDecodes>,
+    /// What they have in common beside their shares of memory.
+    pub(crate) common: MemoryBudget,
     pub(crate) status: Arc<TaskStatus>,
     pub(crate) settings: Settings,
 }

@@ -13,6 +13,9 @@ use crate::retry::RetryPolicy;
 pub const DEFAULT_COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// A sink's share of the memory budget, in bytes, for its worker's buffer and again for its task.
 pub const DEFAULT_SINK_BYTES: usize = 8 << 20;
+/// What all sinks have in common beside their shares, in bytes: a batch for ClickHouse at full speed, whose log batches
+/// and columns are more than twice the bytes of its rows.
+pub const DEFAULT_COMMON_BYTES: usize = 16 << 20;
 /// Appends of a source that may await durability, in bytes: two fsyncs' worth at full speed.
 pub const DEFAULT_SOURCE_IN_FLIGHT_BYTES: usize = 8 << 20;
 /// A source's share of the memory budget, in bytes.
@@ -43,6 +46,8 @@ pub struct HerderOptions {
     pub source_budget: MemoryBudget,
     /// A sink's share, in bytes.
     pub sink_bytes: usize,
+    /// Memory that a sink takes from beyond its share, while there is some.
+    pub common_budget: MemoryBudget,
     /// Most bytes of a source's appends that await durability.
     pub source_in_flight_bytes: usize,
     /// `host:port` of the REST API, the worker's name in statuses.
@@ -77,6 +82,7 @@ impl HerderOptions {
             hosts: Arc::new(Hosts::default()),
             source_budget: MemoryBudget::new(DEFAULT_SOURCE_BYTES),
             sink_bytes: DEFAULT_SINK_BYTES,
+            common_budget: MemoryBudget::new(DEFAULT_COMMON_BYTES),
             source_in_flight_bytes: DEFAULT_SOURCE_IN_FLIGHT_BYTES,
             worker_id: "127.0.0.1:8083".to_owned(),
             kafka_cluster_id: "thamanya".to_owned(),

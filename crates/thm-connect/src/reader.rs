@@ -8,14 +8,16 @@
 //! ```
 //! A buffer is ready to be cut when it is full, when its oldest record has lingered long enough, or when it holds the
 //! whole of a range that must be repeated. What it holds counts whole, see [`Decoded::held`], and never passes its
-//! share of memory: a log batch that has no room is read again later, unless it comes alone.
+//! share of memory: a log batch that has no room is read again later, unless it comes alone. A batch that its policy
+//! wants larger than that takes from what all sinks have in common, while it lasts, and gives it back when it is written.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thm_api::{
-    BatchPolicy, Error, ErrorKind, Log, Offset, ReadLimits, Result, SinkBatch, SinkChunk, SinkPartition, SinkRecord,
+    BatchPolicy, Error, ErrorKind, Log, MemoryBudget, Offset, Permit, ReadLimits, Result, SinkBatch, SinkChunk,
+    SinkPartition, SinkRecord,
 };
 
 use crate::decode::{Decoded, decode, held_bytes, record_bytes};
@@ -25,6 +27,8 @@ use crate::shared_decodes::SharedDecodes;
 pub(crate) const MAX_BATCHES_GATHERED: usize = 9;
 /// Most bytes of one read: what has no room after all is read twice.
 const MAX_READ_BYTES: usize = 1 << 20;
+/// Bytes taken at once from what sinks have in common: about what the largest log batch of a job holds.
+const BORROWED_BYTES: usize = 1 << 20;
 /// How long one read waits at the end of a partition; appends wake it, so this only bounds a silent wait.
 const IDLE_WAIT: Duration = Duration::from_secs(5);
 
@@ -45,8 +49,12 @@ pub(crate) struct PartitionReader {
     bytes: usize,
     /// Of everything that the buffer keeps alive.
     held: usize,
-    /// How much the buffer may hold.
+    /// How much the buffer may hold by itself.
     share: usize,
+    /// What all sinks have in common beside their shares.
+    common: MemoryBudget,
+    /// Taken from it, [`BORROWED_BYTES`] each.
+    borrowed: Vec<Permit>,
     /// The next log batch has no room.
     is_full: bool,
     /// When the oldest buffered record came.
@@ -54,7 +62,7 @@ pub(crate) struct PartitionReader {
 }
 
 impl PartitionReader {
-    /// Begins at `cursor`, and holds at most `share` bytes.
+    /// Begins at `cursor`, and holds at most `share` bytes and what it gets of `common`.
     pub(crate) fn new(
         decodes: Arc<SharedDecodes>,
         connector: Arc<str>,
@@ -62,6 +70,7 @@ impl PartitionReader {
         cursor: Offset,
         high_watermark: Offset,
         share: usize,
+        common: MemoryBudget,
     ) -> Self {
         Self {
             decodes,
@@ -75,6 +84,8 @@ impl PartitionReader {
             bytes: 0,
             held: 0,
             share,
+            common,
+            borrowed: Vec::new(),
             is_full: false,
             since: None,
         }
@@ -95,19 +106,24 @@ impl PartitionReader {
     /// Forgets the buffer and goes on at `cursor`.
     pub(crate) fn seek(&mut self, cursor: Offset) {
         let (decodes, connector) = (Arc::clone(&self.decodes), Arc::clone(&self.connector));
-        let partition = self.partition.clone();
-        *self = Self::new(decodes, connector, partition, cursor, self.high_watermark, self.share);
+        let (partition, common) = (self.partition.clone(), self.common.clone());
+        *self = Self::new(decodes, connector, partition, cursor, self.high_watermark, self.share, common);
     }
 
     /// Reads until a batch is ready to be cut, `until` being the last offset of a range that must be repeated.
     /// Cancel-safe: what was read stays in the buffer.
     pub(crate) async fn fill(&mut self, log: &dyn Log, policy: &BatchPolicy, until: Option<Offset>) -> Result<()> {
+        self.give_back();
         loop {
+            let has_batch = self.records >= policy.max_records || self.bytes >= policy.max_bytes;
             let wait = match until {
                 Some(last) if self.next > last => return Ok(()),
                 Some(_) => IDLE_WAIT,
-                None if self.is_full || self.held >= self.share => return Ok(()),
-                None if self.records >= policy.max_records || self.bytes >= policy.max_bytes => {
+                None if self.is_full || self.held >= self.room() => match !has_batch && self.borrow() {
+                    true => continue,
+                    false => return Ok(()),
+                },
+                None if has_batch => {
                     // More that is there already comes along, so that one durable write freezes several ranges.
                     match policy.frozen && self.next < self.high_watermark && !self.has_gathered(policy) {
                         true => Duration::ZERO,
@@ -126,6 +142,25 @@ impl PartitionReader {
         }
     }
 
+    /// How much the buffer may hold now.
+    const fn room(&self) -> usize {
+        self.share + self.borrowed.len() * BORROWED_BYTES
+    }
+
+    /// Takes more room from what sinks have in common, if there is any.
+    fn borrow(&mut self) -> bool {
+        let permit = self.common.try_acquire(BORROWED_BYTES);
+        let has_more = permit.is_some();
+        self.borrowed.extend(permit);
+        self.is_full &= !has_more;
+        has_more
+    }
+
+    /// Gives back what the buffer has no use for. The batch that was cut last is written by now.
+    fn give_back(&mut self) {
+        self.borrowed.truncate(self.held.saturating_sub(self.share).div_ceil(BORROWED_BYTES));
+    }
+
     /// Whether it holds as many batches as are frozen at once.
     const fn has_gathered(&self, policy: &BatchPolicy) -> bool {
         self.records / MAX_BATCHES_GATHERED >= policy.max_records
@@ -134,15 +169,16 @@ impl PartitionReader {
 
     /// Reads once. A range that must come again comes whole, whatever it holds.
     async fn read(&mut self, log: &dyn Log, max_wait: Duration, whole: bool) -> Result<()> {
-        let max_bytes = self.share.saturating_sub(self.held).clamp(1, MAX_READ_BYTES);
+        let max_bytes = self.room().saturating_sub(self.held).clamp(1, MAX_READ_BYTES);
         let found = log.read(&self.partition.partition, self.next, ReadLimits { max_bytes, max_wait }).await?;
         self.high_watermark = found.high_watermark;
         for fetched in found.batches {
-            if !whole && !self.buffer.is_empty() && self.held + held_bytes(&fetched.batch) > self.share {
+            if !whole && !self.buffer.is_empty() && self.held + held_bytes(&fetched.batch) > self.room() {
                 self.is_full = true;
                 break;
             }
             self.push(decode(&self.decodes, &self.partition.partition, &self.connector, fetched, self.next)?);
+            while whole && self.held > self.room() && self.borrow() {}
         }
         Ok(())
     }
@@ -276,9 +312,21 @@ mod tests {
         SinkRecord { offset: Offset(offset), timestamp_ms: 0, key: None, value, headers: Arc::from([]), origin: None }
     }
 
+    fn reader_of(partition: SinkPartition, end: i64, share: usize, common: &MemoryBudget) -> PartitionReader {
+        let (name, common) = ("c".into(), common.clone());
+        PartitionReader::new(Arc::default(), name, partition, Offset(0), Offset(end), share, common)
+    }
+
+    /// Less than a reader takes at once.
+    fn nothing_in_common() -> MemoryBudget {
+        let common = MemoryBudget::new(BORROWED_BYTES);
+        std::mem::forget(common.try_acquire(1));
+        common
+    }
+
     fn reader(offsets: &[i64]) -> PartitionReader {
         let partition = SinkPartition { partition: TopicPartition::new("t", 0), topic_uuid: Uuid::nil() };
-        let mut reader = PartitionReader::new(Arc::default(), "c".into(), partition, Offset(0), Offset(100), 1 << 20);
+        let mut reader = reader_of(partition, 100, 1 << 20, &nothing_in_common());
         for offsets in offsets.chunks(4) {
             let records: Vec<SinkRecord> = offsets.iter().copied().map(record).collect();
             let next = Offset(records.last().map_or(0, |last| last.offset.0 + 1));
@@ -353,7 +401,7 @@ mod tests {
         let share = 1 << 20;
         let policy =
             BatchPolicy { max_records: 100_000, max_bytes: 8 << 20, linger: Duration::from_secs(60), frozen: true };
-        let mut reader = PartitionReader::new(Arc::default(), "c".into(), partition, Offset(0), Offset(100_000), share);
+        let mut reader = reader_of(partition, 100_000, share, &nothing_in_common());
         let mut batches = 0;
         // Before the end, where it would wait for more.
         while reader.next < Offset(90_000) {
@@ -367,13 +415,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_batch_takes_from_what_is_in_common_and_gives_it_back() {
+        let (log, partition) = log_of(200, 500).await;
+        let topic_uuid = log.topic("t").unwrap().uuid;
+        let partition = SinkPartition { partition, topic_uuid };
+        let (share, pieces) = (1 << 20, 4);
+        let common = MemoryBudget::new(pieces * BORROWED_BYTES);
+        let policy =
+            BatchPolicy { max_records: 20_000, max_bytes: 8 << 20, linger: Duration::from_secs(60), frozen: false };
+        let (mut one, mut other) = [(); 2].map(|()| reader_of(partition.clone(), 100_000, share, &common)).into();
+        one.fill(&log, &policy, None).await.unwrap();
+        assert!(alive(&one) > share && alive(&one) <= one.room(), "{} bytes", alive(&one));
+        assert!(one.records >= 20_000);
+        // The other one has its share, and what is left.
+        other.fill(&log, &policy, None).await.unwrap();
+        assert!(other.records < 20_000 && alive(&other) <= other.room());
+        let borrowed = [&one, &other].map(|reader| reader.borrowed.len());
+        assert_eq!(borrowed.iter().sum::<usize>(), pieces);
+        assert!(common.try_acquire(BORROWED_BYTES).is_none());
+        // What was cut is counted until the reader is asked for more.
+        one.cut(&policy, None).unwrap();
+        assert_eq!(one.borrowed.len(), borrowed[0]);
+        one.give_back();
+        assert!(one.borrowed.is_empty());
+        other.fill(&log, &policy, None).await.unwrap();
+        assert!(other.records >= 20_000);
+        other.seek(Offset(0));
+        assert!(common.try_acquire(pieces * BORROWED_BYTES).is_some());
+    }
+
+    #[tokio::test]
     async fn a_batch_larger_than_the_share_comes_alone_and_a_repeated_range_whole() {
         let (log, partition) = log_of(4, 500).await;
         let topic_uuid = log.topic("t").unwrap().uuid;
         let partition = SinkPartition { partition, topic_uuid };
         let policy =
             BatchPolicy { max_records: 10_000, max_bytes: 8 << 20, linger: Duration::from_secs(60), frozen: true };
-        let mut reader = PartitionReader::new(Arc::default(), "c".into(), partition, Offset(0), Offset(2_000), 10_000);
+        let mut reader = reader_of(partition, 2_000, 10_000, &nothing_in_common());
         reader.fill(&log, &policy, None).await.unwrap();
         assert_eq!(reader.cut(&policy, None).unwrap().len(), 500);
         let until = Some(Offset(1_699));

@@ -96,6 +96,7 @@ impl Engine {
         options.hosts = hosts.clone();
         options.holds = Some(Arc::new(Holds(embedded.clone())));
         options.source_budget = MemoryBudget::new(share(&config, SOURCE_PARTS));
+        options.common_budget = MemoryBudget::new(share(&config, COMMON_PARTS));
         options.worker_id = format!("{}:{}", config.server.bind, config.server.connect_port);
         let herder = Herder::new(options)?;
         for file in config.connector_files()? {
@@ -174,10 +175,11 @@ impl CursorHolds for Holds {
     }
 }
 
-/// Of the memory budget: tail cache 24, source 16, SQL 16 of 96 MiB; each sink has its own 8.
+/// Of the memory budget: tail cache 24, source 16, SQL 16, and 16 that sinks have in common, of 96 MiB; each sink has its own 8.
 const TAIL_PARTS: usize = 24;
 const SOURCE_PARTS: usize = 16;
 const SQL_PARTS: usize = 16;
+const COMMON_PARTS: usize = 16;
 const ALL_PARTS: usize = 96;
 
 fn share(config: &Config, part: usize) -> usize {

@@ -270,6 +270,7 @@ impl Herder {
             state: Arc::clone(&options.state),
             cursors: self.cursors(name),
             decodes: Arc::clone(&self.decodes),
+            common: options.common_budget.clone(),
             status: Arc::clone(&entry.status),
             settings: options.settings(),
         };

@@ -52,6 +52,7 @@ impl PartitionState {
                 start.cursor,
                 info.high_watermark,
                 start.share,
+                context.common.clone(),
             ),
             ranges,
             flushed: start.cursor,

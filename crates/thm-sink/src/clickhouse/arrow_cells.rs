@@ -96,6 +96,15 @@ impl<'a> CellReader<'a> {
         Some(Self { array, typed })
     }
 
+    /// The column as texts, if it is one.
+    #[must_use]
+    pub const fn texts(&self) -> Option<&'a arrow::array::StringArray> {
+        match self.typed {
+            Typed::Text(array) => Some(array),
+            _ => None,
+        }
+    }
+
     /// The value in `row`.
     #[must_use]
     pub fn cell(&self, row: usize) -> Cell<'a> {

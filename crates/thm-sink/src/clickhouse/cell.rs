@@ -9,8 +9,21 @@ use std::borrow::Cow;
 
 use super::instant::{Instant, days_from_civil};
 
-/// Largest power of ten in 128 bits.
-const MAX_POWER: u32 = 38;
+/// The powers of ten in 128 bits.
+const POWERS: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
+/// 10^`digits`, if it is within 128 bits.
+fn power_of_ten(digits: u32) -> Option<i128> {
+    POWERS.get(digits as usize).copied()
+}
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,7 +121,7 @@ impl Cell<'_> {
             Self::Text(text) => decimal_of_text(text, scale)?,
             _ => return Err(self.other()),
         };
-        let limit = 10_i128.checked_pow(precision).ok_or(OUT_OF_RANGE)?;
+        let limit = power_of_ten(precision).ok_or(OUT_OF_RANGE)?;
         if unscaled.checked_abs().is_some_and(|digits| digits < limit) { Ok(unscaled) } else { Err(OUT_OF_RANGE) }
     }
 
@@ -195,14 +208,13 @@ fn int_of_text(text: &str) -> Result<i128, Misfit> {
 /// Moves the point; exact or refused.
 fn rescale(unscaled: i128, from: u32, to: u32) -> Result<i128, Misfit> {
     if from <= to {
-        let power = 10_i128.checked_pow(to - from).ok_or(OUT_OF_RANGE)?;
+        let power = power_of_ten(to - from).ok_or(OUT_OF_RANGE)?;
         return unscaled.checked_mul(power).ok_or(OUT_OF_RANGE);
     }
     if unscaled == 0 {
         return Ok(0);
     }
-    let power = if from - to > MAX_POWER { None } else { 10_i128.checked_pow(from - to) };
-    let power = power.ok_or(TOO_MANY_DIGITS)?;
+    let power = power_of_ten(from - to).ok_or(TOO_MANY_DIGITS)?;
     if unscaled % power == 0 { Ok(unscaled / power) } else { Err(TOO_MANY_DIGITS) }
 }
 

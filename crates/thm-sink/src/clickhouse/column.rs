@@ -5,13 +5,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayBuilder, ArrayRef, ArrowPrimitiveType, BooleanBuilder, PrimitiveBuilder, StringBuilder};
+use arrow::array::{
+    Array as _, ArrayBuilder, ArrayRef, ArrowPrimitiveType, BooleanBuilder, PrimitiveBuilder, StringArray,
+    StringBuilder,
+};
 use arrow::datatypes::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
 
+use super::arrow_cells::CellReader;
 use super::cell::{Cell, Misfit};
 use super::types::{Kind, unit_digits};
 
@@ -126,6 +130,19 @@ impl ColumnBuilder {
         pushed
     }
 
+    /// Adds `rows` of a decoded column, as [`Self::push`] would one by one; each that does not fit is told by its place in
+    /// `rows`.
+    pub fn extend(&mut self, reader: &CellReader<'_>, rows: &[usize], mut misfits: impl FnMut(usize, Misfit)) {
+        if let (Kind::String, Array::Text(builder), Some(texts)) = (self.kind, &mut self.array, reader.texts()) {
+            return extend_texts(builder, texts, rows);
+        }
+        for (at, row) in rows.iter().enumerate() {
+            if let Err(misfit) = self.push(&reader.cell(*row)) {
+                misfits(at, misfit);
+            }
+        }
+    }
+
     /// Adds a NULL.
     pub fn push_null(&mut self) {
         any!(&mut self.array, builder => builder.append_null());
@@ -164,6 +181,18 @@ impl ColumnBuilder {
             Array::Micros(builder) => push_ticks(builder, kind, cell),
             Array::Nanos(builder) => push_ticks(builder, kind, cell),
         }
+    }
+}
+
+/// Texts as they are: at once where they stand side by side.
+fn extend_texts(builder: &mut StringBuilder, texts: &StringArray, rows: &[usize]) {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
+    if last - first + 1 == rows.len() && texts.null_count() == 0 {
+        let appended = builder.append_array(&texts.slice(*first, rows.len()));
+        return appended.expect("a batch's texts are within 2 GiB");
+    }
+    for row in rows {
+        builder.append_option(texts.is_valid(*row).then(|| texts.value(*row)));
     }
 }
 

@@ -16,11 +16,15 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOption
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema};
 use arrow::row::{RowConverter, Rows as KeyRows, SortField};
+use foldhash::fast::RandomState;
 use thm_api::{Error, ErrorKind, Offset, Result};
 
 use super::rows::{Action, Rows};
 use super::statement::{self, DEFAULT_DELETE_KEYS};
 use super::table::Table;
+
+/// The place of each key's last action. Keys are the users' data, so the hash has a seed of its own.
+type LastActions<'k> = HashMap<&'k [u8], usize, RandomState>;
 
 /// A batch, ready to be sent.
 #[derive(Debug)]
@@ -42,9 +46,12 @@ pub struct Prepared {
 impl Prepared {
     /// Folds `rows` for `table`. The deletes spare the rows of the same batch with `spares_kept`; only a test does
     /// without.
-    pub fn fold(table: &Table, rows: Rows, spares_kept: bool) -> Result<Self> {
+    pub fn fold(table: &Table, mut rows: Rows, spares_kept: bool) -> Result<Self> {
         let batch = record_batch(table, &rows)?;
         let keys = Keys::new(table, &rows)?;
+        if keys.are_fresh(&rows.actions) {
+            return Ok(Self::of(table, rows, batch, Vec::new()));
+        }
         let last = keys.last_actions(&rows.actions);
         let survives = |at: usize| keys.key(&rows.actions[at]).is_none_or(|key| last.get(key) == Some(&at));
         let kept: Vec<bool> = (0..rows.actions.len())
@@ -53,16 +60,22 @@ impl Prepared {
             .collect();
         let deletes =
             Deletes { table, rows: &rows, keys: &keys, last: &last, batch: &batch, spares_kept }.statements()?;
-        let (batch, offsets) = if kept.contains(&false) {
+        let batch = if kept.contains(&false) {
             let offsets = rows.offsets.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(offset, _)| *offset);
-            let offsets = offsets.collect();
-            (filter_record_batch(&batch, &BooleanArray::from(kept)).map_err(internal)?, offsets)
+            rows.offsets = offsets.collect();
+            filter_record_batch(&batch, &BooleanArray::from(kept)).map_err(internal)?
         } else {
-            (batch, rows.offsets)
+            batch
         };
+        Ok(Self::of(table, rows, batch, deletes))
+    }
+
+    /// `batch` is what survives of the rows.
+    fn of(table: &Table, rows: Rows, batch: RecordBatch, deletes: Vec<String>) -> Self {
         let nulls = rows.columns.iter().zip(batch.columns()).filter(|(place, _)| !is_nullable(table, **place));
         let defaulted = nulls.map(|(_, array)| array.null_count().saturating_sub(rows.tombstones)).sum();
-        Ok(Self { rows: batch, offsets, columns: rows.columns, deletes, defaulted, skipped: rows.skipped })
+        let Rows { offsets, columns, skipped, .. } = rows;
+        Self { rows: batch, offsets, columns, deletes, defaulted, skipped }
     }
 }
 
@@ -121,9 +134,17 @@ impl Keys {
         }
     }
 
+    /// Whether nothing of it speaks of an earlier row: rows that were not there before, each with a key above the last.
+    fn are_fresh(&self, actions: &[Action]) -> bool {
+        let Some(upserts) = &self.upserts else { return false };
+        let is_new = |action: &Action| matches!(action, Action::Upsert { touched: false, .. });
+        let ascend = upserts.iter().zip(upserts.iter().skip(1)).all(|(one, next)| one < next);
+        ascend && actions.iter().all(is_new) && !self.unknown.contains(&true)
+    }
+
     /// For each key the place of its last action.
-    fn last_actions(&self, actions: &[Action]) -> HashMap<&[u8], usize> {
-        let mut last = HashMap::with_capacity(actions.len());
+    fn last_actions(&self, actions: &[Action]) -> LastActions<'_> {
+        let mut last = HashMap::with_capacity_and_hasher(actions.len(), RandomState::default());
         for (at, action) in actions.iter().enumerate() {
             if let Some(key) = self.key(action) {
                 last.insert(key, at);
@@ -138,7 +159,7 @@ struct Deletes<'r> {
     table: &'r Table,
     rows: &'r Rows,
     keys: &'r Keys,
-    last: &'r HashMap<&'r [u8], usize>,
+    last: &'r LastActions<'r>,
     batch: &'r RecordBatch,
     spares_kept: bool,
 }

@@ -14,7 +14,7 @@ use thm_api::{
 };
 
 use super::arrow_cells::{CellReader, is_faithful};
-use super::cell::Cell;
+use super::cell::{Cell, Misfit};
 use super::column::ColumnBuilder;
 use super::instant::Instant;
 use super::json_cells::{self, FieldIndex};
@@ -152,18 +152,23 @@ impl<'b> Reader<'b> {
     fn read_chunk(&mut self, chunk: &'b SinkChunk) -> Result<()> {
         let decoded = chunk.columns.as_deref().and_then(|columns| self.decoded(columns, chunk));
         let mut at = 0;
+        let mut run = Run::default();
         for record in &chunk.records {
             let op = record.origin.as_ref().map(|origin| origin.op);
-            let Some(value) = has_value(record).filter(|_| op != Some(Op::Delete)) else {
-                self.read_removal(record)?;
+            let value = has_value(record).filter(|_| op != Some(Op::Delete));
+            let place = record.offset.0 - chunk.base_offset.0;
+            if let Some(row) = value.and_then(|_| decoded.as_ref()?.row(place, &mut at)) {
+                run.rows.push(row);
+                run.records.push(record);
                 continue;
-            };
-            let row = decoded.as_ref().and_then(|decoded| decoded.row(record.offset.0 - chunk.base_offset.0, &mut at));
-            match (&decoded, row) {
-                (Some(decoded), Some(row)) => self.push_decoded(decoded, row, record),
-                _ => self.push_json(value, record)?,
+            }
+            self.push_decoded(decoded.as_ref(), &mut run);
+            match value {
+                Some(value) => self.push_json(value, record)?,
+                None => self.read_removal(record)?,
             }
         }
+        self.push_decoded(decoded.as_ref(), &mut run);
         Ok(())
     }
 
@@ -187,14 +192,25 @@ impl<'b> Reader<'b> {
         Some(Decoded { columns, readers })
     }
 
-    fn push_decoded(&mut self, decoded: &Decoded<'b>, row: usize, record: &SinkRecord) {
+    /// Adds a run of decoded rows, column by column, and empties it.
+    fn push_decoded(&mut self, decoded: Option<&Decoded<'b>>, run: &mut Run<'b>) {
+        let Some(decoded) = decoded.filter(|_| !run.rows.is_empty()) else { return };
         for (place, reader) in decoded.readers.iter().enumerate() {
-            match reader {
-                Some(reader) => self.push_cell(place, &reader.cell(row), record),
-                None => self.push_absent(place, record, false),
+            let Some(reader) = reader else {
+                run.records.iter().for_each(|record| self.push_absent(place, record, false));
+                continue;
+            };
+            let Some(builder) = &mut self.builders[place] else { continue };
+            self.seen[place] = true;
+            let mut misfits = Vec::new();
+            builder.extend(reader, &run.rows, |at, misfit| misfits.push((at, misfit)));
+            for (at, misfit) in misfits {
+                self.misfit(place, misfit, run.records[at]);
             }
         }
-        self.end_row(record);
+        run.records.iter().for_each(|record| self.end_row(record));
+        run.rows.clear();
+        run.records.clear();
     }
 
     fn push_json(&mut self, value: &'b [u8], record: &SinkRecord) -> Result<()> {
@@ -249,11 +265,14 @@ impl<'b> Reader<'b> {
         let Some(builder) = &mut self.builders[place] else { return };
         self.seen[place] = true;
         if let Err(misfit) = builder.push(cell) {
-            self.misfits[place] += 1;
-            let column = &self.table.columns[place];
-            let reason = format!("column {} {} does not take {}", column.name, column.type_name, misfit.0);
-            self.reject(record, reason);
+            self.misfit(place, misfit, record);
         }
+    }
+
+    fn misfit(&mut self, place: usize, misfit: Misfit, record: &SinkRecord) {
+        self.misfits[place] += 1;
+        let column = &self.table.columns[place];
+        self.reject(record, format!("column {} {} does not take {}", column.name, column.type_name, misfit.0));
     }
 
     /// A column that the record does not speak of: ours to fill, or the table's default.
@@ -336,10 +355,7 @@ impl<'b> Reader<'b> {
 
     fn reject(&mut self, record: &SinkRecord, reason: String) {
         let partition = self.batch.partition.partition.clone();
-        // One entry a record: the first reason is the one told.
-        if self.rejected.last().is_none_or(|last| last.offset != record.offset) {
-            self.rejected.push(RejectedRecord { partition, offset: record.offset, reason });
-        }
+        self.rejected.push(RejectedRecord { partition, offset: record.offset, reason });
     }
 
     fn finish(mut self) -> Result<Rows> {
@@ -362,6 +378,9 @@ impl<'b> Reader<'b> {
         if self.rejected.is_empty() {
             return Ok(());
         }
+        // One entry a record: the reason of its first column is the one told.
+        self.rejected.sort_by_key(|rejected| rejected.offset);
+        self.rejected.dedup_by_key(|rejected| rejected.offset);
         let rows = self.rows.offsets.len();
         let hopeless = self.misfits.iter().position(|misfits| rows >= MISMATCH_ROWS && *misfits == rows);
         let label = self.table.label();
@@ -404,6 +423,13 @@ fn version(kind: Kind, record: &SinkRecord) -> Option<Cell<'static>> {
     }
 }
 
+/// Records that follow each other and whose rows are decoded.
+#[derive(Default)]
+struct Run<'b> {
+    rows: Vec<usize>,
+    records: Vec<&'b SinkRecord>,
+}
+
 /// A chunk's decoded rows with a reader for each table column.
 struct Decoded<'b> {
     columns: &'b ChangelogBatch,
@@ -424,3 +450,6 @@ impl Decoded<'_> {
         found.filter(|row| *row < self.columns.rows.num_rows())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use redis::Cmd;
 use thm_api::{Generation, Hosts, Offset, Result, SinkPartition};
 
@@ -92,7 +93,7 @@ impl Board {
         next: Offset,
         changes: &Changes,
     ) -> Result<Option<Written>> {
-        let mut call = self.write.call(self.keys.len() + changes.seconds.len());
+        let mut call = self.write.call_with(self.keys.len() + changes.seconds.len(), changes.arguments());
         call.arg(&self.keys);
         for second in &changes.seconds {
             call.arg(format!("{}{second}", self.bucket_prefix));
@@ -157,10 +158,10 @@ impl Board {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     seconds: Vec<i64>,
-    second_index: HashMap<i64, usize>,
+    second_index: HashMap<i64, usize, RandomState>,
     members: Vec<(String, i64)>,
     /// Content to the (units, index) it occurs with.
-    member_index: HashMap<String, Vec<(i64, usize)>>,
+    member_index: HashMap<String, Vec<(i64, usize)>, RandomState>,
     ids: String,
     rows: Vec<Packed>,
 }
@@ -200,6 +201,12 @@ impl Changes {
     /// Number of events.
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// How many arguments they make of a script, and about how many bytes.
+    fn arguments(&self) -> (usize, usize) {
+        let count = 32 + 2 * (self.seconds.len() + self.members.len()) + 3 * self.rows.len();
+        (count, 1_024 + self.ids.len() + 64 * (self.seconds.len() + self.members.len()) + 8 * self.rows.len())
     }
 
     fn second(&mut self, second: i64) -> usize {

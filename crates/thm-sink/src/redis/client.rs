@@ -108,8 +108,13 @@ impl RedisClient {
 impl LoadedScript {
     /// The beginning of a call with so many keys.
     pub fn call(&self, keys: usize) -> Cmd {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(&self.sha).arg(keys);
+        self.call_with(keys, (8, 128))
+    }
+
+    /// The same with room for so many arguments and bytes.
+    pub fn call_with(&self, keys: usize, (arguments, bytes): (usize, usize)) -> Cmd {
+        let mut command = Cmd::with_capacity(arguments, bytes);
+        command.arg("EVALSHA").arg(&self.sha).arg(keys);
         command
     }
 }
