@@ -130,7 +130,8 @@ pub struct PartitionInfo {
 /// One Kafka `RecordBatch` v2 with what our own producers know beside it.
 #[derive(Clone, Debug)]
 pub struct LogBatch {
-    /// The batch's bytes. The base offset in them is the log's to write; all else is stored untouched.
+    /// The batch's bytes, with a CRC that is right: the log builds its own upon it. The base offset in them is the log's to
+    /// write; all else is stored untouched.
     pub bytes: Bytes,
     /// Number of records.
     pub records: u32,

@@ -18,6 +18,7 @@
 //!
 //! Fixed fields are little-endian. Invariant: a frame whose CRCs hold was written whole by us.
 
+mod crc;
 mod varint;
 
 #[cfg(test)]
@@ -82,7 +83,7 @@ pub(crate) struct FrameRef<'a> {
     pub base_offset: i64,
     /// Number of records; 0 for progress alone.
     pub records: u32,
-    /// The batch, with the base offset in it; empty for progress alone.
+    /// The batch, with the base offset in it and its own CRC right; empty for progress alone.
     pub batch: &'a [u8],
     /// One per record, or none.
     pub positions: &'a [Position],
@@ -107,8 +108,7 @@ pub(crate) fn encode_head(out: &mut Vec<u8>, frame: &FrameRef<'_>) -> u64 {
     out.extend_from_slice(&frame.records.to_le_bytes());
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&frame.synced.to_le_bytes());
-    let body = frame.batch.get(BASE_OFFSET_BYTES..).unwrap_or_default();
-    out.extend_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    out.extend_from_slice(&crc::without_base_offset(frame.batch).to_le_bytes());
     out.extend_from_slice(name.as_bytes());
     if let Some((_, progress)) = frame.progress {
         write_u64(out, progress.position.commit_end.0);
