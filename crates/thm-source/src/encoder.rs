@@ -346,14 +346,16 @@ impl Output {
         new: Option<&Tuple<'_>>,
         origin: &RowOrigin<'_>,
     ) -> Result<()> {
-        let Scratch { value, key, framed_key, spans, counts, .. } = scratch;
-        value.clear();
+        let Scratch { key, framed_key, spans, counts, .. } = scratch;
         key.clear();
         if self.meta.is_empty() {
             self.meta.reserve(self.rows_before);
             self.columns.iter_mut().for_each(ColumnBuilder::begin);
         }
         let row_of_old = if new.is_none() { Some(self.columns.as_mut_slice()) } else { None };
+        let number = self.writer.len();
+        let mut record = self.writer.open();
+        let value = record.value();
         self.table.value_frame.open(value);
         match old.filter(|_| op != Op::Create) {
             Some((image, tuple)) => {
@@ -383,14 +385,15 @@ impl Output {
             Op::Delete => RowKind::Delete,
         };
         let (position, commit_us) = (origin.position, origin.change.commit_us);
-        self.meta.push(RowMeta { kind, op, position, commit_us, record: self.writer.len() });
+        self.meta.push(RowMeta { kind, op, position, commit_us, record: number });
         let key = self.table.key_frame.around(key, framed_key);
-        self.record(has_key.then_some(key), Some(value), headers, origin);
+        record.close(record_time(origin), has_key.then_some(key), headers);
+        self.positions.push(position);
         Ok(())
     }
 
     fn record(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &HeaderBlock, origin: &RowOrigin<'_>) {
-        self.writer.push(origin.now.0.div_euclid(1_000_000), key, value, headers);
+        self.writer.push(record_time(origin), key, value, headers);
         self.positions.push(origin.position);
     }
 
@@ -489,6 +492,11 @@ impl Output {
         self.positions.clear();
         Ok(SourceAppend { topic: Arc::clone(&self.table.topic), partition: 0, batch, progress: Progress::at(last) })
     }
+}
+
+/// Of a record: milliseconds since 1970.
+const fn record_time(origin: &RowOrigin<'_>) -> i64 {
+    origin.now.0.div_euclid(1_000_000)
 }
 
 fn whole<'a>(old: Option<(OldImage, &'a Tuple<'a>)>) -> Option<&'a Tuple<'a>> {

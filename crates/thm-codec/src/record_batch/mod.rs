@@ -26,7 +26,7 @@ pub use compression::{Compression, compress, decompress};
 pub use header::{BatchHeader, HEADER_BYTES, check_crc, set_base_offset};
 pub use reader::{Headers, Record, Records, records};
 pub use varint::{read_varint, read_varlong, write_varint, write_varlong};
-pub use writer::{BatchWriter, HeaderBlock};
+pub use writer::{BatchWriter, HeaderBlock, OpenRecord};
 
 /// Why bytes are no record batch.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

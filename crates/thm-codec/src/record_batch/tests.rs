@@ -51,6 +51,35 @@ proptest! {
         prop_assert_eq!(read(&batch), plain);
     }
 
+    /// Whether records are pushed or written in place, after others that were given up, and one batch after the other.
+    #[test]
+    fn a_value_written_in_place_gives_the_same_batch(
+        batches in proptest::collection::vec(proptest::collection::vec((plain_record(), 0..4_usize), 1..8), 1..3),
+    ) {
+        let mut writer = BatchWriter::new();
+        for batch in batches {
+            for ((time, key, value, _), given_up) in &batch {
+                for length in 0..*given_up {
+                    writer.open().value().extend_from_slice(&vec![b'?'; 50 * length]);
+                }
+                let Some(value) = value else {
+                    writer.push(*time, key.as_deref(), None, &HeaderBlock::default());
+                    continue;
+                };
+                let mut record = writer.open();
+                value.chunks(7).for_each(|part| record.value().extend_from_slice(part));
+                record.close(*time, key.as_deref(), &HeaderBlock::default());
+            }
+            prop_assert_eq!(writer.len() as usize, batch.len());
+            drop(writer.open());
+            let plain: Vec<Plain> =
+                batch.into_iter().map(|((time, key, value, _), _)| (time, key, value, Vec::new())).collect();
+            let pushed = write(&plain);
+            prop_assert_eq!(writer.byte_len(), pushed.len());
+            prop_assert_eq!(writer.finish(), pushed);
+        }
+    }
+
     #[test]
     fn compressed_bodies_read_back(plain in proptest::collection::vec(plain_record(), 1..20)) {
         let batch = write(&plain);

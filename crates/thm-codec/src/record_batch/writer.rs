@@ -52,8 +52,9 @@ fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     }
 }
 
-fn bytes_len(bytes: Option<&[u8]>) -> usize {
-    bytes.map_or(1, |bytes| varint_len(bytes.len() as i32) + bytes.len())
+/// What so many bytes take with their length before them.
+fn sized_len(bytes: Option<usize>) -> usize {
+    bytes.map_or(1, |bytes| varint_len(bytes as i32) + bytes)
 }
 
 /// A few numbers of a record, put together before they are appended.
@@ -85,8 +86,8 @@ impl Head {
         self.unsigned(((value << 1) ^ (value >> 63)) as u64);
     }
 
-    fn length(&mut self, bytes: Option<&[u8]>) {
-        self.varint(bytes.map_or(-1, |bytes| bytes.len() as i32));
+    fn length(&mut self, bytes: Option<usize>) {
+        self.varint(bytes.map_or(-1, |bytes| bytes as i32));
     }
 
     fn bytes(&self) -> &[u8] {
@@ -98,9 +99,14 @@ impl Head {
 /// holds no memory.
 #[derive(Debug)]
 pub struct BatchWriter {
+    /// The batch; behind `end` an open record.
     buffer: Vec<u8>,
+    /// Where its records end.
+    end: usize,
     /// What the next buffer is made with.
     room: usize,
+    /// Bytes that the last record had before its value.
+    before_value: usize,
     records: u32,
     base_timestamp: i64,
     max_timestamp: i64,
@@ -116,14 +122,51 @@ impl BatchWriter {
     /// An empty batch.
     #[must_use]
     pub fn new() -> Self {
-        Self { buffer: Vec::new(), room: HEADER_BYTES, records: 0, base_timestamp: 0, max_timestamp: 0 }
+        let (buffer, end, room, before_value) = (Vec::new(), HEADER_BYTES, HEADER_BYTES, 0);
+        Self { buffer, end, room, before_value, records: 0, base_timestamp: 0, max_timestamp: 0 }
     }
 
     /// Appends a record. Lengths must fit 31 bits, as everywhere in the protocol.
     pub fn push(&mut self, timestamp_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &HeaderBlock) {
-        if self.records == 0 {
+        self.make_ready();
+        let lengths = (key.map(<[u8]>::len), value.map(<[u8]>::len));
+        let (length, [before_key, before_value]) = self.heads(timestamp_ms, lengths, headers);
+        let out = &mut self.buffer;
+        out.reserve(length);
+        out.extend_from_slice(before_key.bytes());
+        out.extend_from_slice(key.unwrap_or_default());
+        out.extend_from_slice(before_value.bytes());
+        out.extend_from_slice(value.unwrap_or_default());
+        self.end_record(headers);
+    }
+
+    /// Opens a record, whose value is then written where it stays.
+    pub fn open(&mut self) -> OpenRecord<'_> {
+        self.make_ready();
+        // Records of a table are alike: what comes before the value will most likely fit this gap, and nothing is moved.
+        let value_at = self.end + self.before_value;
+        self.buffer.resize(value_at, 0);
+        OpenRecord { writer: self, value_at }
+    }
+
+    /// Forgets an open record, and makes a buffer where there is none.
+    fn make_ready(&mut self) {
+        if self.buffer.is_empty() {
             self.buffer = Vec::with_capacity(self.room);
             self.buffer.resize(HEADER_BYTES, 0);
+            self.end = HEADER_BYTES;
+        }
+        self.buffer.truncate(self.end);
+    }
+
+    /// Numbers of the next record: its whole length, what comes before its key and what between key and value.
+    fn heads(
+        &mut self,
+        timestamp_ms: i64,
+        (key, value): (Option<usize>, Option<usize>),
+        headers: &HeaderBlock,
+    ) -> (usize, [Head; 2]) {
+        if self.records == 0 {
             self.base_timestamp = timestamp_ms;
             self.max_timestamp = timestamp_ms;
         }
@@ -133,27 +176,26 @@ impl BatchWriter {
         let length = 1
             + varlong_len(delta)
             + varint_len(offset_delta)
-            + bytes_len(key)
-            + bytes_len(value)
+            + sized_len(key)
+            + sized_len(value)
             + varint_len(headers.count)
             + headers.encoded.len();
-        let out = &mut self.buffer;
-        out.reserve(length + 5);
-        let mut head = Head::default();
-        head.varint(length as i32);
+        let (mut before_key, mut before_value) = (Head::default(), Head::default());
+        before_key.varint(length as i32);
         // Attributes: none are defined.
-        head.unsigned(0);
-        head.varlong(delta);
-        head.varint(offset_delta);
-        head.length(key);
-        out.extend_from_slice(head.bytes());
-        out.extend_from_slice(key.unwrap_or_default());
-        let mut head = Head::default();
-        head.length(value);
-        out.extend_from_slice(head.bytes());
-        out.extend_from_slice(value.unwrap_or_default());
-        write_varint(out, headers.count);
-        out.extend_from_slice(&headers.encoded);
+        before_key.unsigned(0);
+        before_key.varlong(delta);
+        before_key.varint(offset_delta);
+        before_key.length(key);
+        before_value.length(value);
+        (length + varint_len(length as i32), [before_key, before_value])
+    }
+
+    /// What stands behind the value.
+    fn end_record(&mut self, headers: &HeaderBlock) {
+        write_varint(&mut self.buffer, headers.count);
+        self.buffer.extend_from_slice(&headers.encoded);
+        self.end = self.buffer.len();
         self.records += 1;
     }
 
@@ -166,7 +208,7 @@ impl BatchWriter {
     /// Bytes so far, header included.
     #[must_use]
     pub const fn byte_len(&self) -> usize {
-        if self.records == 0 { HEADER_BYTES } else { self.buffer.len() }
+        self.end
     }
 
     /// Whether no record is in it.
@@ -182,11 +224,48 @@ impl BatchWriter {
         }
         // Batches of a flood are of one size: the next buffer has room for one like this, as a buffer that is outgrown is
         // copied, here and once more by a log that does not keep memory of which half is used.
-        self.room = (self.buffer.len() + self.buffer.len() / SPARE_PART).min(MOST_SPARE_BYTES);
+        self.room = (self.end + self.end / SPARE_PART).min(MOST_SPARE_BYTES);
         let mut batch = std::mem::take(&mut self.buffer);
+        batch.truncate(std::mem::replace(&mut self.end, HEADER_BYTES));
         seal(&mut batch, 0, self.records, self.base_timestamp, self.max_timestamp);
         self.records = 0;
         Bytes::from(batch)
+    }
+}
+
+/// A record of a [`BatchWriter`] whose value is being written. Dropped without [`Self::close`] it never was.
+#[derive(Debug)]
+pub struct OpenRecord<'a> {
+    writer: &'a mut BatchWriter,
+    value_at: usize,
+}
+
+impl OpenRecord<'_> {
+    /// Where the value is appended. What was there before is not the record's, and stays.
+    pub const fn value(&mut self) -> &mut Vec<u8> {
+        &mut self.writer.buffer
+    }
+
+    /// Makes it a record. Lengths must fit 31 bits.
+    pub fn close(self, timestamp_ms: i64, key: Option<&[u8]>, headers: &HeaderBlock) {
+        let Self { writer, value_at } = self;
+        let value_bytes = writer.buffer.len() - value_at;
+        let lengths = (key.map(<[u8]>::len), Some(value_bytes));
+        let (_, [before_key, before_value]) = writer.heads(timestamp_ms, lengths, headers);
+        let (before_key, key, before_value) = (before_key.bytes(), key.unwrap_or_default(), before_value.bytes());
+        let before = before_key.len() + key.len() + before_value.len();
+        let start = writer.end;
+        if start + before != value_at {
+            writer.buffer.resize(start + before.max(writer.before_value) + value_bytes, 0);
+            writer.buffer.copy_within(value_at..value_at + value_bytes, start + before);
+            writer.buffer.truncate(start + before + value_bytes);
+            writer.before_value = before;
+        }
+        let (of_key, of_value) = (start + before_key.len(), start + before - before_value.len());
+        writer.buffer[start..of_key].copy_from_slice(before_key);
+        writer.buffer[of_key..of_value].copy_from_slice(key);
+        writer.buffer[of_value..start + before].copy_from_slice(before_value);
+        writer.end_record(headers);
     }
 }
 
