@@ -124,8 +124,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints what went wrong, and goes on.
-pub(crate) fn show_error(error: anyhow::Error) {
-    let _ = finish(Err(error));
+pub(crate) fn show_error(error: anyhow::Error) -> ExitCode {
+    finish(Err(error))
 }
 
 /// Prints what went wrong, with the next step, and picks the exit code.

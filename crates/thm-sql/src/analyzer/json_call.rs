@@ -38,6 +38,19 @@ impl Parts<'_> {
     }
 }
 
+impl Parts<'_> {
+    /// An array cannot be an empty object.
+    fn no_objects(&self, span: Span) -> SqlResult<()> {
+        let Some(place) = ["EMPTY", "ERROR"].into_iter().find(|place| self.word(place, "NULL") == "EMPTY OBJECT")
+        else {
+            return Ok(());
+        };
+        let place = place.to_ascii_lowercase();
+        let message = format!("Illegal on {place} behavior 'EMPTY OBJECT' for return type: VARCHAR(2147483647) ARRAY");
+        Err(SqlDiagnostic::new(span, message).with_hint("Write EMPTY ARRAY, or RETURNING STRING."))
+    }
+}
+
 /// Types a call.
 pub(super) fn bound(typer: &mut Typer<'_>, name: &str, ast: &Function, span: Span) -> SqlResult<Expr> {
     let FunctionArguments::List(list) = &ast.args else {
@@ -85,12 +98,15 @@ fn found(typer: &mut Typer<'_>, name: &str, parts: Parts<'_>, span: Span) -> Sql
             for place in ["EMPTY", "ERROR"] {
                 arguments.push(word(place));
                 let clause = format!("{place} DEFAULT");
-                let default = parts.clause(&clause).map(|default| typer.expr(default)).transpose()?;
+                let default = parts.clause(&clause).map(|default| default_of(typer, default, to)).transpose()?;
                 arguments.push(default.map_or_else(|| Expr::null(to), |default| default.cast(to)));
             }
             to
         }
         "JSON_QUERY" => {
+            if matches!(returned, Some(LogicalType::Array(_))) {
+                parts.no_objects(span)?;
+            }
             arguments.extend([text_literal(&parts.word("WRAPPER", "WITHOUT")), word("EMPTY"), word("ERROR")]);
             returned.unwrap_or(LogicalType::STRING)
         }
@@ -100,6 +116,17 @@ fn found(typer: &mut Typer<'_>, name: &str, parts: Parts<'_>, span: Span) -> Sql
         }
     };
     Ok(call(name, arguments, to.nullable(true)))
+}
+
+/// What stands behind DEFAULT; of a boolean JSON's own text, where a text is wanted.
+fn default_of(typer: &mut Typer<'_>, default: &Ast, to: LogicalType) -> SqlResult<Expr> {
+    match default {
+        Ast::Value(value) if to.is_text() => match value.value {
+            Value::Boolean(value) => Ok(text_literal(if value { "true" } else { "false" })),
+            _ => typer.expr(default),
+        },
+        _ => typer.expr(default),
+    }
 }
 
 /// The type behind RETURNING.

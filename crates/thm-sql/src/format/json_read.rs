@@ -109,6 +109,33 @@ pub struct Marks {
     pub unreadable: u64,
     /// There with a value of the declared type.
     pub readable: u64,
+    /// There as a JSON text that could be no number of PostgreSQL's.
+    pub texts: u64,
+    /// There as a JSON number or boolean.
+    pub bare: u64,
+}
+
+/// How the text begins that stands for a value which PostgreSQL did not send, unless the source was told another.
+const PLACEHOLDER: &str = "\"__debezium_unavailable_value";
+
+impl Marks {
+    /// Whether a value is a text or a number. Texts that stand for numbers without digits, and for what was not sent, say
+    /// nothing of the column's type.
+    fn note_form(&mut self, raw: &str, bit: u64) {
+        match raw.as_bytes() {
+            [b'"', ..] => {
+                if !is_no_number(raw.trim_matches('"')) && !raw.starts_with(PLACEHOLDER) {
+                    self.texts |= bit;
+                }
+            }
+            [b'-' | b'0'..=b'9' | b't' | b'f', ..] => self.bare |= bit,
+            _ => {}
+        }
+    }
+}
+
+fn is_no_number(text: &str) -> bool {
+    matches!(text, "NaN" | "Infinity" | "-Infinity" | "infinity" | "-infinity")
 }
 
 /// The bit of a field; fields behind the 64th have none.
@@ -151,7 +178,10 @@ pub fn row_marked<'a>(
                 let how = (options.timestamps, dialect, options.ignore_parse_errors);
                 match cell_in(raw, field.kind, how) {
                     Ok(cell) => {
-                        marks.readable |= if cell.is_some() { bit(index) } else { 0 };
+                        if cell.is_some() {
+                            marks.readable |= bit(index);
+                            marks.note_form(raw, bit(index));
+                        }
                         cell
                     }
                     Err(Unreadable) => {
@@ -174,7 +204,7 @@ pub fn row_marked<'a>(
 fn is_extreme(raw: &str, kind: LogicalType) -> bool {
     let text = raw.trim_matches('"');
     if kind.is_numeric() {
-        return matches!(text, "NaN" | "Infinity" | "-Infinity");
+        return is_no_number(text);
     }
     if !kind.is_timestamp() && kind != LogicalType::Date {
         return false;

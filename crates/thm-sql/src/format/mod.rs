@@ -12,6 +12,8 @@ pub mod csv;
 pub mod debezium_json;
 pub mod decoded;
 mod envelope;
+#[cfg(test)]
+mod fuzz_tests;
 pub mod json_read;
 pub mod json_write;
 pub mod nested;

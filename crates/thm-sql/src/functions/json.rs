@@ -179,14 +179,17 @@ fn returned(call: &Call<'_>, sources: &[Source]) -> Result<Vector, EvalError> {
         call.failed::<()>(row, message).map(drop)
     };
     macro_rules! typed {
-        ($get:ident, $class:literal, $found:pat => $value:expr) => {{
+        ($get:ident, $class:literal, $of:expr) => {{
+            let of: fn(&Json) -> Option<_> = $of;
             let mut out = Vec::with_capacity(call.count);
             for (row, source) in sources.iter().enumerate() {
                 out.push(match source {
-                    Source::Value($found) => Some($value),
-                    Source::Value(other) => {
-                        wrong(row, other, $class)?;
-                        None
+                    Source::Value(value) => {
+                        let found = of(value);
+                        if found.is_none() {
+                            wrong(row, value, $class)?;
+                        }
+                        found
                     }
                     Source::Default(argument) if !call.is_null(*argument, row) => Some(call.$get(*argument, row)),
                     _ => None,
@@ -197,15 +200,20 @@ fn returned(call: &Call<'_>, sources: &[Source]) -> Result<Vector, EvalError> {
     }
     match call.to {
         LogicalType::Boolean => {
-            let found = typed!(boolean, "Boolean", Json::Bool(value) => *value);
+            let found =
+                typed!(boolean, "Boolean", |value| if let Json::Bool(value) = value { Some(*value) } else { None });
             Ok(call.vector(arrow::array::BooleanArray::from(found)))
         }
         LogicalType::Int => {
-            let found = typed!(int, "Integer", Json::Int(value) => i32::try_from(*value).unwrap_or_default());
+            let found = typed!(int, "Integer", |value| match value {
+                Json::Int(value) => i32::try_from(*value).ok(),
+                _ => None,
+            });
             Ok(call.vector(Int32Array::from(found)))
         }
         LogicalType::Double => {
-            let found = typed!(double, "Double", Json::Double(value) => *value);
+            let found =
+                typed!(double, "Double", |value| if let Json::Double(value) = value { Some(*value) } else { None });
             Ok(call.vector(Float64Array::from(found)))
         }
         _ => call.texts_or_null(|row, out| match &sources[row] {

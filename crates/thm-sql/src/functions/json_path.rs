@@ -1,10 +1,11 @@
 //! JSON paths as the Jayway library reads them: `$.a['b'][0][-1][*]..c[1:2][?(@.x > 1)]`, with `strict` or `lax` before.
 
+use super::json_filter::Filter;
 use super::json_text::Json;
 
 /// A step of a path.
 #[derive(Clone, Debug, PartialEq)]
-enum Step {
+pub(super) enum Step {
     /// `.a`, `['a']`
     Key(String),
     /// `['a','b']`
@@ -19,19 +20,10 @@ enum Step {
     All,
     /// `..` before the next step
     Deep,
-    /// `[?(…)]`: any of these holds, each of which is some that all hold.
-    Filter(Vec<Vec<Test>>),
-    /// `.length()` and its like
-    Function(String),
-}
-
-/// A condition of a filter.
-#[derive(Clone, Debug, PartialEq)]
-struct Test {
-    negated: bool,
-    path: Vec<Step>,
-    /// Sign and value; none asks whether it is there.
-    compare: Option<(String, Json)>,
+    /// `[?(…)]`
+    Filter(Filter),
+    /// `.length()` and its like, with constants
+    Function(String, Vec<Json>),
 }
 
 /// A path that has been read.
@@ -47,8 +39,8 @@ impl Path {
     pub fn new(text: &str) -> Result<Self, String> {
         let trimmed = text.trim();
         let (lax, spec) = match trimmed.split_once(char::is_whitespace) {
-            Some(("lax", spec)) => (true, spec.trim()),
-            Some(("strict", spec)) => (false, spec.trim()),
+            Some((mode, spec)) if mode.eq_ignore_ascii_case("lax") => (true, spec.trim()),
+            Some((mode, spec)) if mode.eq_ignore_ascii_case("strict") => (false, spec.trim()),
             _ => (false, trimmed),
         };
         if spec.is_empty() {
@@ -64,7 +56,7 @@ impl Path {
     /// What the path finds: several things are an array. A missing part is `None` where the path is lax, and an empty
     /// array if the path could find several things.
     pub fn find(&self, root: &Json) -> Result<Option<Json>, String> {
-        match walk(root, &self.steps) {
+        match walk(root, root, &self.steps) {
             Ok(found) => Ok(Some(found)),
             Err(_) if self.lax && several_follow(&self.steps) => Ok(Some(Json::Array(Vec::new()))),
             Err(_) if self.lax => Ok(None),
@@ -73,7 +65,7 @@ impl Path {
     }
 }
 
-fn steps(text: &str) -> Result<Vec<Step>, String> {
+pub(super) fn steps(text: &str) -> Result<Vec<Step>, String> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
@@ -83,6 +75,8 @@ fn steps(text: &str) -> Result<Vec<Step>, String> {
             if !rest.starts_with('[') {
                 rest = name(rest, &mut out)?;
             }
+        } else if letter == '.' && rest[1..].starts_with('[') {
+            rest = &rest[1..];
         } else if letter == '.' {
             rest = name(&rest[1..], &mut out)?;
         } else if letter == '[' {
@@ -109,11 +103,21 @@ fn name<'a>(text: &'a str, out: &mut Vec<Step>) -> Result<&'a str, String> {
     if name.contains(' ') {
         return Err("Use bracket notion ['my prop'] if your property contains blank characters.".to_owned());
     }
-    out.push(match name.strip_suffix("()") {
-        Some(function) => Step::Function(function.to_owned()),
+    out.push(match name.strip_suffix(')').and_then(|call| call.split_once('(')) {
+        Some((function, arguments)) => Step::Function(function.to_owned(), constants(arguments)?),
         None => Step::Key(name.to_owned()),
     });
     Ok(rest)
+}
+
+/// Arguments of a function: numbers and texts.
+fn constants(text: &str) -> Result<Vec<Json>, String> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    text.split(',')
+        .map(|one| Json::parse(one.trim()).map_err(|_| format!("Could not parse argument '{one}'")))
+        .collect()
 }
 
 /// Where the bracket that opens the text closes: quotes and inner brackets are passed.
@@ -146,11 +150,7 @@ fn bracket(inner: &str) -> Result<Step, String> {
     }
     if let Some(filter) = inner.strip_prefix('?') {
         let filter = filter.trim().strip_prefix('(').and_then(|filter| filter.strip_suffix(')')).ok_or_else(wrong)?;
-        return filter
-            .split("||")
-            .map(|part| part.split("&&").map(test).collect())
-            .collect::<Result<_, _>>()
-            .map(Step::Filter);
+        return Filter::new(filter).map(Step::Filter);
     }
     if inner.starts_with(['\'', '"']) {
         let mut keys = quoted_names(inner).ok_or_else(wrong)?;
@@ -175,7 +175,7 @@ fn quoted_names(text: &str) -> Option<Vec<String>> {
         let mut name = String::new();
         loop {
             match letters.next()? {
-                '\\' => name.push(letters.next()?),
+                '\\' => name.push(unescaped(&mut letters)?),
                 letter if letter == quote => break,
                 letter => name.push(letter),
             }
@@ -190,65 +190,23 @@ fn quoted_names(text: &str) -> Option<Vec<String>> {
     }
 }
 
-fn test(text: &str) -> Result<Test, String> {
-    let text = text.trim();
-    let (negated, text) = match text.strip_prefix('!') {
-        Some(rest) => (true, rest.trim()),
-        None => (false, text),
-    };
-    let text = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text);
-    let wrong = || format!("Failed to parse filter: [?({text})]");
-    let text = text.trim().strip_prefix('@').ok_or_else(wrong)?;
-    for sign in ["==", "!=", "<=", ">=", "<>", "<", ">"] {
-        if let Some((path, value)) = text.split_once(sign) {
-            let value = value.trim();
-            let value = match value.strip_prefix('\'').and_then(|value| value.strip_suffix('\'')) {
-                Some(text) => Json::Text(text.to_owned()),
-                None => Json::parse(value).map_err(|_| wrong())?,
-            };
-            return Ok(Test { negated, path: steps(path.trim())?, compare: Some((sign.to_owned(), value)) });
+/// The character that an escape stands for.
+fn unescaped(letters: &mut impl Iterator<Item = char>) -> Option<char> {
+    Some(match letters.next()? {
+        'n' => '\n',
+        't' => '\t',
+        'r' => '\r',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'u' => {
+            let digits: String = letters.take(4).collect();
+            char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
         }
-    }
-    Ok(Test { negated, path: steps(text.trim())?, compare: None })
+        other => other,
+    })
 }
 
-impl Test {
-    fn holds(&self, item: &Json) -> bool {
-        let found = walk(item, &self.path).ok();
-        let holds = match &self.compare {
-            None => found.is_some(),
-            Some((sign, wanted)) => found.is_some_and(|found| compares(&found, sign, wanted)),
-        };
-        holds != self.negated
-    }
-}
-
-fn compares(found: &Json, sign: &str, wanted: &Json) -> bool {
-    use std::cmp::Ordering;
-    let order = match (number(found), number(wanted)) {
-        (Some(a), Some(b)) => a.partial_cmp(&b),
-        _ => match (found, wanted) {
-            (Json::Text(a), Json::Text(b)) => Some(a.cmp(b)),
-            (a, b) => {
-                return match sign {
-                    "==" => a == b,
-                    "!=" | "<>" => a != b,
-                    _ => false,
-                };
-            }
-        },
-    };
-    match sign {
-        "==" => order == Some(Ordering::Equal),
-        "!=" | "<>" => order != Some(Ordering::Equal),
-        "<" => order == Some(Ordering::Less),
-        "<=" => matches!(order, Some(Ordering::Less | Ordering::Equal)),
-        ">" => order == Some(Ordering::Greater),
-        _ => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
-    }
-}
-
-fn number(value: &Json) -> Option<f64> {
+pub(super) fn number(value: &Json) -> Option<f64> {
     match value {
         Json::Int(value) => Some(*value as f64),
         Json::Double(value) => Some(*value),
@@ -272,13 +230,13 @@ fn place(index: i64, length: usize) -> Option<usize> {
     usize::try_from(at).ok().filter(|at| i64::try_from(*at).is_ok_and(|at| at < length))
 }
 
-/// Follows the steps. Behind a step that finds several things the result is an array, and what is missing is left out.
-fn walk(value: &Json, steps: &[Step]) -> Result<Json, String> {
+/// Follows the steps from a part of the document `root`. Behind a step that finds several things the result is an array, and what is missing is left out.
+pub(super) fn walk(root: &Json, value: &Json, steps: &[Step]) -> Result<Json, String> {
     let Some((step, rest)) = steps.split_first() else { return Ok(value.clone()) };
     let several = |items: Vec<&Json>| {
         let mut out = Vec::new();
         for item in items {
-            match walk(item, rest) {
+            match walk(root, item, rest) {
                 Ok(Json::Array(inner)) if several_follow(rest) => out.extend(inner),
                 Ok(found) => out.push(found),
                 Err(_) => {}
@@ -289,15 +247,15 @@ fn walk(value: &Json, steps: &[Step]) -> Result<Json, String> {
     match (step, value) {
         (Step::Key(name), Json::Object(fields)) => {
             let found = fields.iter().find(|(known, _)| known == name).ok_or_else(|| missing(step))?;
-            walk(&found.1, rest)
+            walk(root, &found.1, rest)
         }
         (Step::Keys(names), Json::Object(fields)) => {
             let kept = fields.iter().filter(|(name, _)| names.contains(name)).cloned().collect();
-            walk(&Json::Object(kept), rest)
+            walk(root, &Json::Object(kept), rest)
         }
         (Step::Index(index), Json::Array(items)) => {
             let at = place(*index, items.len()).ok_or_else(|| missing(step))?;
-            walk(&items[at], rest)
+            walk(root, &items[at], rest)
         }
         (Step::Indices(indices), Json::Array(items)) => {
             several(indices.iter().filter_map(|index| place(*index, items.len()).map(|at| &items[at])).collect())
@@ -313,15 +271,11 @@ fn walk(value: &Json, steps: &[Step]) -> Result<Json, String> {
         }
         (Step::All, Json::Array(items)) => several(items.iter().collect()),
         (Step::All, Json::Object(fields)) => several(fields.iter().map(|(_, value)| value).collect()),
-        (Step::Filter(tests), Json::Array(items)) => several(
-            items.iter().filter(|item| tests.iter().any(|all| all.iter().all(|test| test.holds(item)))).collect(),
-        ),
-        (Step::Filter(tests), item @ Json::Object(_)) => {
-            several(if tests.iter().any(|all| all.iter().all(|test| test.holds(item))) {
-                vec![item]
-            } else {
-                Vec::new()
-            })
+        (Step::Filter(filter), Json::Array(items)) => {
+            several(items.iter().filter(|item| filter.holds(root, item)).collect())
+        }
+        (Step::Filter(filter), item @ Json::Object(_)) => {
+            several(Some(item).filter(|item| filter.holds(root, item)).into_iter().collect())
         }
         (Step::Deep, _) => {
             let mut all = Vec::new();
@@ -329,7 +283,7 @@ fn walk(value: &Json, steps: &[Step]) -> Result<Json, String> {
             several(all)
         }
         (Step::All, _) => Ok(Json::Array(Vec::new())),
-        (Step::Function(name), _) => function(name, value),
+        (Step::Function(name, arguments), _) => function((name, arguments), value),
         _ => Err(missing(step)),
     }
 }
@@ -352,7 +306,7 @@ fn descend<'a>(value: &'a Json, out: &mut Vec<&'a Json>) {
     }
 }
 
-fn function(name: &str, value: &Json) -> Result<Json, String> {
+fn function((name, arguments): (&str, &[Json]), value: &Json) -> Result<Json, String> {
     let count = |length: usize| Ok(Json::Int(i64::try_from(length).unwrap_or(i64::MAX)));
     let numbers = || match value {
         Json::Array(items) => items.iter().filter_map(number).collect(),
@@ -367,7 +321,19 @@ fn function(name: &str, value: &Json) -> Result<Json, String> {
         }
         ("first", Json::Array(items)) => items.first().cloned().ok_or_else(|| "no first element".to_owned()),
         ("last", Json::Array(items)) => items.last().cloned().ok_or_else(|| "no last element".to_owned()),
-        ("min" | "max" | "sum" | "avg", Json::Array(_)) => {
+        ("index", Json::Array(items)) => {
+            let Some(Json::Int(index)) = arguments.first() else { return Err("index() needs a number".to_owned()) };
+            place(*index, items.len()).map(|at| items[at].clone()).ok_or_else(|| missing(&Step::Index(*index)))
+        }
+        ("concat", _) => {
+            let own = if let Json::Array(items) = value { items.as_slice() } else { &[] };
+            let texts = own
+                .iter()
+                .chain(arguments)
+                .filter_map(|one| if let Json::Text(text) = one { Some(text.as_str()) } else { None });
+            Ok(Json::Text(texts.collect()))
+        }
+        ("min" | "max" | "sum" | "avg" | "stddev", Json::Array(_)) => {
             let all = numbers();
             if all.is_empty() {
                 return Err("Aggregation function attempted to calculate value using empty array".to_owned());
@@ -377,6 +343,11 @@ fn function(name: &str, value: &Json) -> Result<Json, String> {
                 "min" => all.iter().copied().fold(f64::INFINITY, f64::min),
                 "max" => all.iter().copied().fold(f64::NEG_INFINITY, f64::max),
                 "sum" => sum,
+                "stddev" => {
+                    let count = all.len() as f64;
+                    let squares: f64 = all.iter().map(|one| one * one).sum();
+                    (squares / count - (sum / count) * (sum / count)).sqrt()
+                }
                 _ => sum / all.len() as f64,
             }))
         }
@@ -408,8 +379,34 @@ mod tests {
         assert_eq!(found("$.b[?(@.x > 1)].x").as_deref(), Some("[2]"));
         assert_eq!(found("$.f.length()").as_deref(), Some("3"));
         assert_eq!(found("a").as_deref(), Some("1"));
+        assert_eq!(found("LAX $.[\"k\\u0020y\"]").as_deref(), Some("2"));
+        assert_eq!(found("$.f.index(1)").as_deref(), Some("2"));
+        for (filter, wanted) in [
+            ("@.x != 1", "[2]"),
+            ("@.y != null", "[1,2]"),
+            ("@.x == '1'", "[1]"),
+            ("@.x > $.a", "[2]"),
+            ("@.x == @.x", "[1,2]"),
+            ("!(@.x == 1)", "[2]"),
+            ("1 == 1", "[1,2]"),
+            ("@.x =~ /1/", "[]"),
+            ("@.y empty true", "[]"),
+        ] {
+            assert_eq!(found(&format!("$.b[?({filter})].x")).as_deref(), Some(wanted), "{filter}");
+        }
+        assert_eq!(found("$.f[?(@.g =~ /H/i)].n").as_deref(), Some("[3]"));
+        assert_eq!(found("$.f[?(@.g contains 'h' && @.g size 1)].n").as_deref(), Some("[3]"));
         for absent in ["$.missing", "", "$.f[5]", "$.o.p.x", "$.\"k y\"", "lax $.missing", "$["] {
             assert_eq!(found(absent), None, "{absent}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_panics(path in "(lax |strict )?[$@a-f.\\[\\]*:,0-9'\"?()=!<>~/&| é\\\\-]{0,30}") {
+            let _ = found(&path);
+            let _ = found(&format!("$.b[?({path})]"));
+            let _ = found(&format!("$[{path}]"));
         }
     }
 }

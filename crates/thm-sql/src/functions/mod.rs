@@ -17,6 +17,7 @@ mod java_math;
 pub mod java_regex;
 mod java_time;
 mod json;
+mod json_filter;
 mod json_path;
 mod json_text;
 mod like;

@@ -3,66 +3,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use thm_api::{ChangelogBatch, Error, ErrorKind, FetchedBatch, Op, Position, Result, RowKind, TopicPartition};
+use thm_api::{Error, ErrorKind, FetchedBatch, Op, Position, Result, RowKind, TopicPartition};
 use thm_codec::record_batch::{self, BatchHeader, Compression};
 
+use super::chunk::Chunk;
+use super::columns::Trust;
 use super::last_values::LastValues;
 use super::record::{self, RecordPlace};
 use super::shape::{self, Shapes, TableShape};
 use crate::format::cells::{Cell, Cells};
 use crate::format::debezium_json::OldRows;
-use crate::format::json_read::{self, Marks};
-use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat, debezium_json, decoded};
+use crate::format::json_read::Marks;
+use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat, debezium_json};
 use crate::operator::Rows;
 
 /// Largest batch after decompression: what a producer may send, many times over.
 const MAX_DECOMPRESSED_BYTES: usize = 256 << 20;
 /// How often a burst of records that cannot be read is logged.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
-
-/// Rows of one batch.
-#[derive(Debug)]
-pub(super) struct Chunk {
-    pub rows: Rows,
-    /// Record keys, for look-up tables.
-    pub keys: Vec<Bytes>,
-    /// First row that has not been consumed.
-    pub at: usize,
-    /// Offset behind the batch.
-    pub next_offset: i64,
-}
-
-impl Chunk {
-    /// Chunks that follow each other as one; none of none. Rows that have been consumed already are left out.
-    pub fn joined(mut parts: Vec<Self>) -> Result<Option<Self>> {
-        let Some(next_offset) = parts.last().map(|last| last.next_offset) else { return Ok(None) };
-        if parts.len() == 1 {
-            return Ok(parts.pop());
-        }
-        parts.retain(|part| part.at < part.rows.len());
-        let mut meta = Vec::with_capacity(parts.iter().map(|part| part.rows.len()).sum());
-        let mut keys = Vec::new();
-        let mut columns: Vec<Vec<ArrayRef>> = Vec::new();
-        for mut part in parts {
-            columns.resize_with(part.rows.columns.len(), Vec::new);
-            let count = part.rows.len() - part.at;
-            columns.iter_mut().zip(&part.rows.columns).for_each(|(all, one)| all.push(one.slice(part.at, count)));
-            meta.extend_from_slice(&part.rows.meta[part.at..]);
-            keys.extend(part.keys.drain(..).skip(part.at));
-        }
-        let concat = |parts: &Vec<ArrayRef>| {
-            let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-            arrow::compute::concat(&parts)
-        };
-        let columns: Result<Vec<ArrayRef>, _> = columns.iter().map(concat).collect();
-        let columns =
-            columns.map_err(|error| Error::new(ErrorKind::Internal, "joining batches", "rows").with_source(error))?;
-        Ok(Some(Self { rows: Rows { columns, meta }, keys, at: 0, next_offset }))
-    }
-}
 
 /// How records become rows.
 #[derive(Clone, Debug, Default)]
@@ -87,15 +46,15 @@ pub(super) struct Decoder {
     pub job: Arc<str>,
     /// `upsert-kafka` where old rows are wanted: the last value of each key.
     last: LastValues,
-    key_checked: bool,
+    pub(super) key_checked: bool,
     logged: Option<Instant>,
-    trust: Trust,
-    shapes: Shapes,
+    pub(super) trust: Trust,
+    pub(super) shapes: Shapes,
 }
 
 /// A row as it was read.
-struct Read<'a> {
-    cells: Vec<Option<Cell<'a>>>,
+pub(super) struct Read<'a> {
+    pub cells: Vec<Option<Cell<'a>>>,
     /// The row before an update, where old rows are wanted.
     before: Option<Vec<Option<Cell<'a>>>>,
     kind: RowKind,
@@ -106,15 +65,6 @@ struct Read<'a> {
     /// Of an envelope: the table that it is of.
     table: shape::Table<'a>,
     marks: Marks,
-}
-
-/// Which text columns of the tail cache have been seen to agree with the record's JSON: a `numeric` is a text there and
-/// may be anything in JSON, by the source's options. Kept per schema; one record of a batch is looked at until all agree.
-#[derive(Default)]
-struct Trust {
-    schema: Option<SchemaRef>,
-    unseen: Vec<usize>,
-    broken: bool,
 }
 
 impl Decoder {
@@ -162,114 +112,8 @@ impl Decoder {
         self.parse(partition, fetched, &bytes, (from, place))
     }
 
-    /// The fast way; `None` where it is not provably the same as the slow one.
-    fn take_columns(
-        &mut self,
-        partition: &TopicPartition,
-        fetched: &FetchedBatch,
-        batch: &ChangelogBatch,
-        from: i64,
-    ) -> Result<Option<Chunk>> {
-        let plain = self.spec.value.kind == ValueFormat::DebeziumJson && !self.spec.retract;
-        if !plain || fetched.batch.positions.is_empty() {
-            return Ok(None);
-        }
-        let options = &self.spec.value.json;
-        let Some(columns) = decoded::columns(&batch.rows, &self.fields, options) else { return Ok(None) };
-        let there = |(index, field): (usize, &Field)| {
-            let found = field.needed && field.place == Place::Value && batch.rows.column_by_name(&field.name).is_some();
-            if found { json_read::bit(index) } else { 0 }
-        };
-        let present = self.fields.iter().enumerate().map(there).fold(0, |all, bit| all | bit);
-        if !self.shapes.knows(present) && batch.meta.iter().any(|row| row.kind != RowKind::Delete) {
-            return Ok(None);
-        }
-        let base = fetched.base_offset.0;
-        let meta: Vec<Meta> = batch
-            .meta
-            .iter()
-            .map(|row| Meta {
-                kind: row.kind,
-                op: row.op,
-                position: row.position,
-                commit_us: row.commit_us,
-                timestamp_ms: row.commit_us.div_euclid(1_000),
-                offset: base + i64::from(row.record),
-                whole: false,
-            })
-            .collect();
-        let changes = !self.key_checked && meta.iter().any(|meta| meta.kind != RowKind::Insert);
-        let mut keys = Vec::new();
-        if self.with_keys || changes {
-            match self.keys_of(partition, fetched, &meta)? {
-                Some(found) => keys = found,
-                None => return Ok(None),
-            }
-        }
-        let rows = Rows { columns, meta };
-        if !self.agrees(partition, fetched, batch, &rows)? {
-            return Ok(None);
-        }
-        let at = rows.meta.partition_point(|meta| meta.offset < from);
-        Ok(Some(Chunk { rows, keys, at, next_offset: fetched.next_offset().0 }))
-    }
-
-    /// Whether the texts of a decoded batch are those of its JSON, as far as that has not been seen yet.
-    fn agrees(
-        &mut self,
-        partition: &TopicPartition,
-        fetched: &FetchedBatch,
-        batch: &ChangelogBatch,
-        rows: &Rows,
-    ) -> Result<bool> {
-        let schema = batch.rows.schema();
-        if self.trust.schema.as_ref() != Some(&schema) {
-            let text =
-                |field: &Field| field.needed && field.kind.is_text() && schema.column_with_name(&field.name).is_some();
-            let unseen =
-                self.fields.iter().enumerate().filter(|(_, field)| text(field)).map(|(index, _)| index).collect();
-            self.trust = Trust { schema: Some(schema), unseen, broken: false };
-        }
-        let shown = |row: usize| {
-            rows.meta[row].kind != RowKind::Delete
-                && self.trust.unseen.iter().any(|field| rows.columns[*field].is_valid(row))
-        };
-        let Some(row) = (0..rows.len()).find(|row| !self.trust.broken && shown(*row)) else {
-            return Ok(!self.trust.broken);
-        };
-        let records = record_batch::records(&fetched.batch.bytes).map_err(|error| broken(partition, fetched, error))?;
-        let wanted = rows.meta[row].offset - fetched.base_offset.0;
-        let record = records.flatten().find(|record| i64::from(record.offset_delta) == wanted);
-        let Some(record) = record else { return Ok(false) };
-        let origin = RecordPlace {
-            partition,
-            offset: rows.meta[row].offset,
-            timestamp_ms: record.timestamp_ms,
-            headers: &record.headers,
-        };
-        let Ok(Some(Read { cells, .. })) =
-            self.record(record.key.as_deref(), record.value.as_deref(), &origin, OldRows::Unread)
-        else {
-            return Ok(false);
-        };
-        let same = |field: usize| match &cells[field] {
-            Some(Cell::Text(text)) => {
-                rows.columns[field].is_valid(row) && rows.columns[field].as_string::<i32>().value(row) == text
-            }
-            _ => rows.columns[field].is_null(row),
-        };
-        let differs = self.trust.unseen.iter().any(|field| !same(*field));
-        let seen = |field: &usize| rows.columns[*field].is_null(row);
-        self.trust.unseen.retain(seen);
-        self.trust.broken = differs;
-        if differs {
-            tracing::info!(job = %self.job, %partition, "texts of the tail cache differ from the records': parsing those");
-        }
-        Ok(!differs)
-    }
-
     /// Keys of the records of these rows; none if one lacks what the sink's key is made of.
-    fn keys_of(
+    pub(super) fn keys_of(
         &mut self,
         partition: &TopicPartition,
         fetched: &FetchedBatch,
@@ -306,6 +150,8 @@ impl Decoder {
             self.fields.iter().map(|field| Cells::new(field.kind, field.needed, capacity)).collect();
         let mut meta = Vec::with_capacity(capacity);
         let mut keys = Vec::new();
+        // A batch of the source is of one table.
+        let mut types = fetched.batch.decoded.as_ref().map(|batch| self.types_of(batch));
         for (index, record) in records.enumerate() {
             let record = record.map_err(|error| broken(partition, fetched, error))?;
             let offset = fetched.base_offset.0 + i64::from(record.offset_delta);
@@ -336,9 +182,14 @@ impl Decoder {
             };
             let own = index < fetched.batch.positions.len();
             if own && self.spec.value.kind == ValueFormat::DebeziumJson && row.kind != RowKind::Delete {
+                let types = types.take().unwrap_or_default();
                 self.shapes
                     .follow(row.table, row.marks)
                     .map_err(|field| self.changed(field, partition, offset, *place))?;
+                if let Err(column) = self.shapes.follow_types(row.table, types) {
+                    let field = self.fields.iter().position(|field| field.name == column).unwrap_or(usize::MAX);
+                    return Err(self.changed((field, shape::RETYPED), partition, offset, *place));
+                }
             }
             let commit_us = row.commit_us.unwrap_or_else(|| record.timestamp_ms.saturating_mul(1_000));
             let timestamp_ms = commit_us.div_euclid(1_000);
@@ -363,7 +214,7 @@ impl Decoder {
     }
 
     /// One record's row, if it has one.
-    fn record<'a>(
+    pub(super) fn record<'a>(
         &self,
         key: Option<&'a [u8]>,
         value: Option<&'a [u8]>,

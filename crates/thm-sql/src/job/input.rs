@@ -8,7 +8,8 @@ use thm_api::{Complete, Log, Offset, Position, ReadLimits, ReadResult, Result, T
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::decode::{Chunk, Decoder};
+use super::chunk::Chunk;
+use super::decode::Decoder;
 use super::feed::Feed;
 use super::merge::{Bound, View};
 use super::shape::TableShape;

@@ -11,6 +11,8 @@
 
 mod ask;
 mod checkpoint;
+mod chunk;
+mod columns;
 mod dead_letters;
 mod decode;
 mod feed;

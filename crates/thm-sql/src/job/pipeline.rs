@@ -4,7 +4,7 @@
 use thm_api::{Error, ErrorKind, Hosts, Result};
 
 use super::ask::Ask;
-use super::decode::Chunk;
+use super::chunk::Chunk;
 use crate::expr::EvalError;
 use crate::operator::answers::Answers;
 use crate::operator::database_join::DatabaseJoin;

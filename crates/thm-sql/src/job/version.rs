@@ -1,7 +1,8 @@
 //! Versions of a job. A job is known by its name; its version is the hash of its plan.
 //!
 //! ```text
-//!   same name, plan changed ──┬─ same key, same look-ups ──▶ goes on where the old version was
+//!   same name, plan changed ──┬─ same key, same look-ups ──▶ goes on where the old version was; a look-up whose table a source
+//!                             │                              captures by now is fed by its topic from here on
 //!                             └─ another key or look-up ───▶ refused, unless told where to start (--from):
 //!                                                            then it starts anew, as a producer of its own
 //! ```
@@ -51,8 +52,7 @@ pub(super) fn check_resume(plan: &JobPlan, checkpoint: &Checkpoint) -> Result<()
     if checkpoint.key != plan.key_hash() {
         return Err(other(plan, "the sink's topic or key has changed since the last checkpoint"));
     }
-    let now: Vec<String> = (0..plan.graph.lookups.len()).map(|index| plan.lookup_hash(index)).collect();
-    if checkpoint.lookups.iter().map(|lookup| &lookup.hash).ne(&now) {
+    if !same_lookups(plan, checkpoint.lookups.iter().map(|lookup| lookup.hash.clone())) {
         return Err(other(plan, "a look-up has changed since the last checkpoint"));
     }
     Ok(())
@@ -63,13 +63,17 @@ pub(super) fn check_replace(plan: &JobPlan, running: &JobPlan) -> Result<()> {
     if running.key_hash() != plan.key_hash() {
         return Err(other(plan, "the sink's topic or key differs from that of the running version"));
     }
-    let hashes = |plan: &JobPlan| -> Vec<String> {
-        (0..plan.graph.lookups.len()).map(|index| plan.lookup_hash(index)).collect()
-    };
-    if hashes(plan) != hashes(running) {
+    if !same_lookups(plan, (0..running.graph.lookups.len()).map(|index| running.lookup_hash(index))) {
         return Err(other(plan, "a look-up differs from that of the running version"));
     }
     Ok(())
+}
+
+/// Whether a plan's look-ups are those of before, or asked their databases before and are fed by topics now.
+fn same_lookups(plan: &JobPlan, before: impl ExactSizeIterator<Item = String>) -> bool {
+    let same =
+        |(index, before): (usize, String)| before == plan.lookup_hash(index) || before == plan.asked_lookup_hash(index);
+    before.len() == plan.graph.lookups.len() && before.enumerate().all(same)
 }
 
 fn other(plan: &JobPlan, what: &str) -> Error {
@@ -77,4 +81,30 @@ fn other(plan: &JobPlan, what: &str) -> Error {
         "Say where the new version starts, with --from earliest, --from latest or --from a time; or give it another name \
          with SET 'pipeline.name' = '…', so that it starts anew.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Capture, CompileContext, compile};
+
+    fn plan(captured: &'static str) -> JobPlan {
+        let topic = move |schema: &str, table: &str| (table == captured).then(|| format!("pg.{schema}.{table}"));
+        let sources = vec![Capture { database: "thm".to_owned(), topic: Arc::new(topic) }];
+        let text = include_str!("../../../../flink/sql/01_enrich.sql");
+        compile("test.sql", text, &CompileContext { sources, ..CompileContext::default() }).unwrap().jobs.remove(0)
+    }
+
+    #[test]
+    fn a_job_goes_on_when_a_source_captures_its_look_up_and_not_when_it_stops_to() {
+        let (asked, fed) = (plan("engagement_events"), plan("content"));
+        assert!(asked.graph.lookups[0].topic().is_none() && fed.graph.lookups[0].topic().is_some());
+        check_replace(&fed, &asked).unwrap();
+        check_replace(&fed, &fed).unwrap();
+        let refused = check_replace(&asked, &fed).unwrap_err();
+        assert!(refused.to_string().contains("look-up"), "{refused:?}");
+    }
 }

@@ -96,7 +96,11 @@ fn nullability(parser: &mut Parser<'_>) -> Result<bool, ParserError> {
     if eat(parser, "NOT") {
         return if eat(parser, "NULL") { Ok(false) } else { parser.expected("NULL", parser.peek_token()) };
     }
-    let _ = eat(parser, "NULL");
+    // Behind RETURNING, `NULL ON EMPTY` is no part of the type.
+    let on = matches!(&parser.peek_nth_token_ref(1).token, Token::Word(word) if word.value.eq_ignore_ascii_case("ON"));
+    if !on {
+        let _ = eat(parser, "NULL");
+    }
     Ok(true)
 }
 

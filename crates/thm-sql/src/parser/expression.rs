@@ -260,7 +260,10 @@ fn json_made(parser: &mut Parser<'_>, span: Span, word: &str) -> Read {
     while nulls.is_none() && parser.peek_token_ref().token != Token::RParen {
         if word == "JSON_OBJECT" {
             let _ = eat(parser, &["KEY"]);
-            arguments.push(plain(parser.parse_expr()?));
+            // Before a colon and a name the text would be taken for an access to a field.
+            let colon = parser.peek_nth_token_ref(1).token == Token::Colon;
+            let key = if colon { parser.parse_prefix()? } else { parser.parse_expr()? };
+            arguments.push(plain(key));
             if !parser.consume_token(&Token::Colon) {
                 expect(parser, &["VALUE"])?;
             }

@@ -58,7 +58,16 @@ fn quoted(name: &str) -> String {
 
 /// What a look-up's state is.
 pub(super) fn lookup(node: &LookupNode) -> String {
-    let mut out = node.topic().unwrap_or("(asked)").to_owned();
+    lookup_fed_by(node.topic(), node)
+}
+
+/// The same if its database were asked.
+pub(super) fn lookup_asked(node: &LookupNode) -> String {
+    lookup_fed_by(None, node)
+}
+
+fn lookup_fed_by(topic: Option<&str>, node: &LookupNode) -> String {
+    let mut out = topic.unwrap_or("(asked)").to_owned();
     for field in &node.fields {
         let place = match &field.place {
             Place::Value => "value".to_owned(),

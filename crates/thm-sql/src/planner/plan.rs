@@ -65,6 +65,11 @@ impl JobPlan {
         form::hash(&form::lookup(&self.graph.lookups[index]))
     }
 
+    /// The hash of a look-up if its database were asked, as before a source captured its table.
+    pub(crate) fn asked_lookup_hash(&self, index: usize) -> String {
+        form::hash(&form::lookup_asked(&self.graph.lookups[index]))
+    }
+
     /// Changes when the records' keys mean something else. Kept in checkpoints.
     pub(crate) fn key_hash(&self) -> String {
         form::hash(&form::key(&self.graph))

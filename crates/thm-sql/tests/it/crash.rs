@@ -15,7 +15,7 @@ use thm_log::storage::{Fault, FaultStorage};
 use thm_log::{EmbeddedLog, FileStateStore, LogConfig};
 use thm_sql::{JobManager, JobManagerOptions};
 
-use crate::fixture::{CONTENT, Change, EVENTS, OURS, Written, batch_of, output, plan};
+use crate::fixture::{CONTENT, Change, ENRICHED, EVENTS, OURS, Written, batch_of, output, plan};
 use crate::jobs::{Random, undisturbed, workload};
 
 /// Checkpoints come often, yet leave most of the time to records: they cost two fsyncs.
@@ -189,4 +189,29 @@ async fn a_machine_that_loses_power_while_versions_are_switched_writes_each_reco
     assert!(switches > 0, "versions were switched");
     assert!(seen.iter().any(|records| *records > 0 && *records < wanted.len()), "crashes came in the middle: {seen:?}");
     compare(&finish(folder.path(), wanted.len()).await, &wanted, &seen);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_covers_no_record_that_the_machine_can_still_lose() {
+    let changes = workload(7, 300);
+    let wanted = undisturbed(&changes).await;
+    let folder = tempfile::tempdir().unwrap();
+    write_sources(folder.path(), &changes).await;
+    let storage = FaultStorage::new();
+    let Life { log, manager } = Life::begin(folder.path(), storage.clone()).await;
+    log.create_topic(&TopicSpec::new(ENRICHED)).await.unwrap();
+    // From here on the output is written, and never synced, while checkpoints could be.
+    storage.inject(Fault::DropUnsynced("*".to_owned()));
+    storage.inject(Fault::HoldSync(format!("{ENRICHED}-0")));
+    Life::complete_on(&log);
+    let id = manager.submit(plan(&often())).unwrap();
+    while manager.job(&id).unwrap().records_in == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    // Time for several checkpoints, if they did not wait.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    storage.crash();
+    tokio::task::block_in_place(|| manager.stop());
+    drop((log, manager));
+    compare(&finish(folder.path(), wanted.len()).await, &wanted, &[]);
 }

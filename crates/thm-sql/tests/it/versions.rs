@@ -132,6 +132,45 @@ async fn a_column_that_is_added_is_ignored_and_one_that_is_retyped_fails_the_job
     assert!(said.contains("duration_ms") && said.contains("another type"), "{said}");
 }
 
+/// What a job says that has read one event with a duration of 7 ms and then one of the altered table.
+async fn retyped(with_columns: bool, alter: impl AsyncFnOnce(&Bench)) -> String {
+    let bench = Bench::new().await;
+    for (lsn, id) in [(10, 1), (11, 2)] {
+        bench.write(&[event(lsn, Op::Create, id, "1", Some(7))], with_columns).await;
+    }
+    bench.complete_to(11);
+    let manager = bench.manager();
+    let id = manager.submit(plan(OURS)).unwrap();
+    bench.wait_for(2).await;
+    tokio::task::block_in_place(|| manager.stop());
+    // What has been seen is known after a restart.
+    let manager = bench.manager();
+    manager.submit(plan(OURS)).unwrap();
+    alter(&bench).await;
+    bench.complete_to(12);
+    reach(&manager, &id, JobState::Failed).await.exception.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retyped_column_fails_the_job_although_its_values_still_fit() {
+    let change = event(12, Op::Create, 3, "1", Some(9));
+    // integer → bigint: the records look as before, the source's columns do not.
+    let wider = async |bench: &Bench| {
+        bench
+            .write_with(std::slice::from_ref(&change), |columns| {
+                let (_, column) = columns.iter_mut().find(|(name, _)| *name == "duration_ms").unwrap();
+                *column = std::sync::Arc::new(arrow::array::Int64Array::from(vec![9]));
+            })
+            .await;
+    };
+    // integer → text: read from the log, where there are no columns.
+    let text = change.value().replace("\"duration_ms\":9", "\"duration_ms\":\"9\"");
+    let texts = async |bench: &Bench| bench.write_value(&change, &text).await;
+    for said in [retyped(true, wider).await, retyped(false, texts).await] {
+        assert!(said.contains("'duration_ms' has another type") && said.contains("LSN 0/C"), "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_cannot_be_evaluated_goes_to_the_dead_letter_queue_alone() {
     let dividing = OURS.replace("  e.device,", "  CAST(100 / (e.duration_ms - 7) AS STRING),");

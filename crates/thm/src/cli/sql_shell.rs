@@ -57,7 +57,7 @@ pub async fn run(context: CompileContext, bootstrap: &str) -> Result<ExitCode> {
                 if let Some(history) = &history {
                     let _ = editor.append_history(history);
                 }
-                if !one(&mut session, &text, bootstrap).await {
+                if one(&mut session, &text, bootstrap).await.is_none() {
                     break;
                 }
             }
@@ -69,38 +69,46 @@ pub async fn run(context: CompileContext, bootstrap: &str) -> Result<ExitCode> {
     Ok(ExitCode::Ok)
 }
 
+/// Statements of a script: it goes on behind one that failed, and ends with the code of the first that did.
 async fn piped(session: &mut Session, bootstrap: &str) -> Result<ExitCode> {
     let mut pending = String::new();
-    for read in std::io::stdin().lock().lines() {
-        pending.push_str(&read?);
-        pending.push('\n');
-        if ended(&pending) && !one(session, &std::mem::take(&mut pending), bootstrap).await {
-            return Ok(ExitCode::Ok);
+    let mut failed = ExitCode::Ok;
+    let mut lines = std::io::stdin().lock().lines();
+    loop {
+        let read = lines.next().transpose()?;
+        let over = read.is_none();
+        pending.extend(read.iter().flat_map(|read| [read.as_str(), "\n"]));
+        if over && pending.trim().is_empty() {
+            return Ok(failed);
+        }
+        if !over && !ended(&pending) {
+            continue;
+        }
+        match one(session, &std::mem::take(&mut pending), bootstrap).await {
+            Some(code) if failed == ExitCode::Ok => failed = code,
+            Some(_) => {}
+            None => return Ok(failed),
         }
     }
-    if !pending.trim().is_empty() {
-        one(session, &pending, bootstrap).await;
-    }
-    Ok(ExitCode::Ok)
 }
 
-/// Runs what was entered; false if it was to leave.
-async fn one(session: &mut Session, text: &str, bootstrap: &str) -> bool {
+/// Runs what was entered and says how it went; nothing if it was to leave.
+async fn one(session: &mut Session, text: &str, bootstrap: &str) -> Option<ExitCode> {
     match text.trim().trim_end_matches(';').trim().to_ascii_uppercase().as_str() {
-        "QUIT" | "EXIT" => return false,
+        "QUIT" | "EXIT" => return None,
         "HELP" => line(HELP),
         "CLEAR" => line("\u{1b}[H\u{1b}[2J"),
         _ => {
             let run = statements(session, "shell", text, bootstrap);
             tokio::select! {
                 ended = run => if let Err(error) = ended {
-                    crate::show_error(error);
+                    return Some(crate::show_error(error));
                 },
                 _ = tokio::signal::ctrl_c() => note("Query has been cancelled."),
             }
         }
     }
-    true
+    Some(ExitCode::Ok)
 }
 
 /// Whether the text ends with a semicolon that stands neither in quotes nor in a comment.

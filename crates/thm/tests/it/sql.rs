@@ -29,7 +29,7 @@ fn a_shell_answers_queries_and_goes_on_after_an_error() {
         folder.path().display()
     );
     let (ok, out, errors) = thm(&[], &input);
-    assert!(ok && errors.contains("Column 'nope' not found"), "{errors}");
+    assert!(!ok && errors.contains("Column 'nope' not found"), "{errors}");
     for line in ["| n |   u |", "| 3 | TWO |", "| op | a |", "| +I | 2 |", "|          t |"] {
         assert!(out.contains(line), "{line} in {out}");
     }
