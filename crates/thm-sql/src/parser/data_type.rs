@@ -120,11 +120,12 @@ fn kind(parser: &mut Parser<'_>, depth: usize) -> Result<LogicalType, ParserErro
             LogicalType::Double
         }
         "DECIMAL" | "NUMERIC" | "DEC" => decimal(parser)?,
-        "CHAR" | "CHARACTER" if !eat(parser, "VARYING") => LogicalType::Char(length(parser)?),
-        "CHAR" | "CHARACTER" | "VARCHAR" => LogicalType::VarChar(length(parser)?),
+        "CHAR" | "CHARACTER" if !eat(parser, "VARYING") => LogicalType::Char(length(parser, 1)?),
+        // Flink's documents say 1, its planner takes the longest.
+        "CHAR" | "CHARACTER" | "VARCHAR" => LogicalType::VarChar(length(parser, MAX_LENGTH)?),
         "STRING" => LogicalType::STRING,
-        "BINARY" if !eat(parser, "VARYING") => LogicalType::Binary(length(parser)?),
-        "BINARY" | "VARBINARY" => LogicalType::VarBinary(length(parser)?),
+        "BINARY" if !eat(parser, "VARYING") => LogicalType::Binary(length(parser, 1)?),
+        "BINARY" | "VARBINARY" => LogicalType::VarBinary(length(parser, MAX_LENGTH)?),
         "BYTES" => LogicalType::BYTES,
         "DATE" => LogicalType::Date,
         "TIME" => LogicalType::Time(fraction(parser, "TIME", 0)?),
@@ -217,8 +218,8 @@ fn decimal(parser: &mut Parser<'_>) -> Result<LogicalType, ParserError> {
 }
 
 /// A CAST may cut a text to nothing, as Flink has it.
-fn length(parser: &mut Parser<'_>) -> Result<u32, ParserError> {
-    let given = numbers(parser)?.first().copied().unwrap_or(1);
+fn length(parser: &mut Parser<'_>, default: u32) -> Result<u32, ParserError> {
+    let given = numbers(parser)?.first().copied().unwrap_or(default.into());
     match u32::try_from(given).ok().filter(|length| *length <= MAX_LENGTH) {
         Some(length) => Ok(length),
         None => wrong(parser, &format!("the length must be between 0 and {MAX_LENGTH}")),

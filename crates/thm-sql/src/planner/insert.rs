@@ -106,6 +106,13 @@ fn targets(table: &Table, insert: &Insert, query: &Query) -> SqlResult<Vec<usize
     if targets.len() != query.columns.len() {
         return Err(sink::mismatch(table, insert, query, "Different number of columns."));
     }
+    let mut left_out =
+        columns.iter().enumerate().filter(|(at, _)| !targets.contains(at)).map(|(_, (_, column))| column);
+    if let Some(column) = left_out.find(|column| !column.data_type.nullable) {
+        let span = insert.columns.first().map_or(Span::empty(), |name| name.span);
+        let message = format!("Column '{}' has no default value and does not allow NULLs", column.name);
+        return Err(SqlDiagnostic::new(span, message).with_hint("Name it in the list of columns, and give it a value."));
+    }
     for (position, (target, (_, data_type))) in targets.iter().zip(query.schema()).enumerate() {
         let (_, column) = &columns[*target];
         if !coerce::implicit_cast(data_type.kind, column.data_type.kind) {

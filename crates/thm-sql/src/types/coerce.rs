@@ -108,7 +108,7 @@ pub fn implicit_cast(from: LogicalType, to: LogicalType) -> bool {
         (T::Char(_) | T::VarChar(_), T::VarChar(_)) => true,
         (T::Binary(_), T::Binary(_)) | (T::Binary(_) | T::VarBinary(_), T::VarBinary(_)) => true,
         (T::Decimal { .. }, T::Decimal { .. } | T::Float | T::Double) => true,
-        (T::Float, T::Double) => true,
+        (T::Float, T::Double) | (T::Float | T::Double, T::Decimal { .. }) => true,
         (T::Time(_), T::Time(_)) => true,
         (T::Timestamp(_), T::Date | T::Time(_)) => true,
         (T::Timestamp(_) | T::TimestampLtz(_), T::Timestamp(_) | T::TimestampLtz(_)) => true,
