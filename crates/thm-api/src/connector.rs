@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    ConfigDef, ConfigIssue, ConnectorConfig, ErrorKind, Failpoints, Hosts, MemoryBudget, Result, SinkTask, SourceTask,
-    StateStore,
+    ConfigDef, ConfigIssue, ConnectorConfig, ErrorKind, Failpoints, Hosts, Log, MemoryBudget, Result, SinkTask,
+    SourceTask, StateStore,
 };
 
 /// Which side of the log a connector stands on.
@@ -44,6 +44,8 @@ pub struct TaskContext {
     pub hosts: Arc<Hosts>,
     /// Durable facts of this connector; keys are under `connector/<name>/` already.
     pub state: Arc<dyn StateStore>,
+    /// Topics, for a task that takes commands from one; what it writes goes by its worker. None where there is no log.
+    pub log: Option<Arc<dyn Log>>,
     /// Memory for what the task holds between calls.
     pub budget: MemoryBudget,
     /// Mechanisms that a test switches off.

@@ -247,6 +247,7 @@ impl Herder {
             config: validation.resolved.clone(),
             hosts: Arc::clone(&self.options.hosts),
             state: Arc::new(ConnectorState::new(Arc::clone(&self.options.state), name)),
+            log: None,
             budget: self.options.source_budget.clone(),
             failpoints: Failpoints::default(),
         };

@@ -151,10 +151,10 @@ impl<'a> Pipeline<'a> {
         Ok(transforms.begin(progress, kept))
     }
 
-    /// The batch as the connector's transforms leave it.
-    fn transform(&mut self, batch: SourceBatch) -> Result<SourceBatch> {
-        let Some(transforms) = &mut self.transforms else { return Ok(batch) };
-        let mut made = transforms.apply(batch)?;
+    /// The batch as the connector's transforms leave it, and what fails behind it.
+    fn transform(&mut self, batch: SourceBatch) -> Result<(SourceBatch, Option<Error>)> {
+        let Some(transforms) = &mut self.transforms else { return Ok((batch, None)) };
+        let mut made = transforms.apply(batch);
         if !made.batch.incomplete.is_empty() {
             // Which topics a table's rows go to is not known before they do.
             made.batch.incomplete = self.ends.keys().cloned().collect();
@@ -167,7 +167,7 @@ impl<'a> Pipeline<'a> {
             let key = transformed_key(&self.context.connector);
             self.context.state.put(&key, position.to_string().as_bytes())?;
         }
-        Ok(made.batch)
+        Ok((made.batch, made.failed))
     }
 
     async fn pump(&mut self, task: &mut dyn SourceTask, stop: &CancellationToken, retry: &mut Retry) -> Result<()> {
@@ -188,13 +188,16 @@ impl<'a> Pipeline<'a> {
                 }
                 () = stop.cancelled() => return Ok(()),
                 polled = task.poll(), if has_room => {
-                    let batch = self.transform(polled?)?;
+                    let (batch, failed) = self.transform(polled?)?;
                     if !batch.superseded.is_empty() {
                         if !self.supersede(batch, task, stop).await? {
                             return Ok(());
                         }
                     } else if !batch.is_empty() {
                         self.append(batch).await?;
+                    }
+                    if let Some(error) = failed {
+                        return Err(error);
                     }
                 }
             }

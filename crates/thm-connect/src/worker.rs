@@ -144,6 +144,7 @@ async fn run_task(around: Surroundings, wish: Wish, stop: CancellationToken) -> 
         config: task_config,
         hosts: Arc::clone(&around.hosts),
         state: Arc::new(ConnectorState::new(Arc::clone(&context.state), &context.connector)),
+        log: Some(Arc::clone(&context.log)),
         budget: around.budget.clone(),
         failpoints: Failpoints::from_environment(),
     };

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use thm_api::{
     ChangelogBatch, Error, ErrorKind, LogBatch, Op, Position, Progress, Result, RowKind, RowMeta, SourceAppend,
     TopicSpec,
@@ -98,6 +98,8 @@ pub struct Encoder {
     bytes: usize,
     rows: u64,
     scratch: Scratch,
+    /// A change was written in part.
+    torn: bool,
     /// Completes updated rows; none where the placeholder is wanted.
     toast: Option<Hydrator>,
 }
@@ -147,6 +149,7 @@ impl Encoder {
             bytes: 0,
             rows: 0,
             scratch: Scratch::default(),
+            torn: false,
             toast: None,
         }
     }
@@ -291,7 +294,15 @@ impl Encoder {
         output.meta.clear();
         output.rows_only = false;
         // Only a change of key writes several records; the others write theirs when all of it is encoded.
-        !matches!(change, RowChange::Update(..)) || output.positions.last() != Some(&position)
+        let whole = !matches!(change, RowChange::Update(..)) || output.positions.last() != Some(&position);
+        self.torn |= !whole;
+        whole
+    }
+
+    /// Whether all changes that were given are written whole.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        !self.torn
     }
 
     /// Seals what another table gave the same topic.
@@ -479,7 +490,10 @@ impl Output {
 
     fn cut(&mut self) -> Result<SourceAppend> {
         let columns = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
-        let rows = RecordBatch::try_new(Arc::clone(&self.table.schema), columns).map_err(|error| {
+        // Without columns nothing else says how many rows there are.
+        let count = self.columns.is_empty().then_some(self.meta.len());
+        let (schema, counted) = (Arc::clone(&self.table.schema), RecordBatchOptions::new().with_row_count(count));
+        let rows = RecordBatch::try_new_with_options(schema, columns, &counted).map_err(|error| {
             Error::new(ErrorKind::Internal, "building the columns of", self.table.full_name()).with_source(error)
         })?;
         let records = self.writer.len();

@@ -19,6 +19,7 @@
 //! | [`transport`], [`stream`], [`transaction`], [`pgoutput`] | changes after it |
 //! | [`types`], [`column`], [`columns`], [`table`], [`encoder`], [`notes`] | values, rows, records, and records beside the rows |
 //! | [`heartbeat`], [`notifications`] | signs of life, and a statement run with them; how far a snapshot is |
+//! | [`signals`] | commands to a connector that runs |
 //! | [`refused`] | rows that cannot be decoded, for the dead letter queue |
 //! | [`toast`] | large values that updates leave out |
 //! | [`encoding_cost`] | what a row costs on its way, for `thm bench` |
@@ -48,6 +49,7 @@ pub mod preflight;
 pub mod refused;
 pub mod replica_identity;
 pub mod session;
+pub mod signals;
 pub mod slot;
 pub mod snapshot;
 pub mod status;

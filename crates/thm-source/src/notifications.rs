@@ -14,6 +14,7 @@ use thm_codec::debezium::{EventTime, Schema, SchemaKind, write_int};
 use thm_codec::java_json::write_string;
 use uuid::Uuid;
 
+use crate::catalog::TableName;
 use crate::notes::Note;
 use crate::options::Options;
 use crate::output::Frame;
@@ -109,6 +110,8 @@ pub struct Notifier {
     connector: String,
     /// The captured tables, by name, with commas between.
     tables: String,
+    /// Those whose rows a snapshot takes: all but that of signals.
+    taken: String,
     key_frame: Frame,
     value_frame: Frame,
     key: Vec<u8>,
@@ -116,17 +119,23 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// By the options; `None` where nobody wants to know.
+    /// Of these tables, by the options; `None` where nobody wants to know.
     #[must_use]
-    pub fn new(options: &Options, mut tables: Vec<String>) -> Option<Self> {
+    pub fn new(options: &Options, tables: &[TableName]) -> Option<Self> {
         let Channels { log, topic } = options.notifications.clone();
-        tables.sort();
+        let names = |wanted: &dyn Fn(&TableName) -> bool| {
+            let mut names: Vec<_> = tables.iter().filter(|table| wanted(table)).map(ToString::to_string).collect();
+            names.sort();
+            names.join(",")
+        };
+        let taken = names(&|table| !options.signals.is_table(&table.schema, &table.name));
         let (key_schema, value_schema) = schemas();
         (log || topic.is_some()).then(|| Self {
             log,
             topic: topic.map(|topic| Arc::new(TopicSpec::new(topic))),
             connector: options.prefix.clone(),
-            tables: tables.join(","),
+            tables: names(&|_| true),
+            taken,
             key_frame: Frame::new(options.output.key, &key_schema),
             value_frame: Frame::new(options.output.value, &value_schema),
             key: Vec::new(),
@@ -137,13 +146,14 @@ impl Notifier {
     /// Logs it, and gives the note for the topic, if that is wanted.
     pub fn tell(&mut self, event: Event<'_>, now: EventTime) -> Option<Note<'_>> {
         let rows = if let Event::TableScanCompleted { rows, .. } = event { rows.to_string() } else { String::new() };
-        let (name, tables) = (self.connector.as_str(), self.tables.as_str());
+        let (connector, tables, taken) = (self.connector.clone(), self.tables.clone(), self.taken.clone());
+        let (name, tables, taken) = (connector.as_str(), tables.as_str(), taken.as_str());
         // In the order in which the recorded ones stand, which is that of Java's hash map.
         let data = match event {
             Event::Started | Event::Completed | Event::Skipped => vec![("connector_name", name)],
             Event::Resolved => vec![("connector_name", name), ("data_collections", tables)],
             Event::InProgress(table) => {
-                vec![("current_collection_in_progress", table), ("connector_name", name), ("data_collections", tables)]
+                vec![("current_collection_in_progress", table), ("connector_name", name), ("data_collections", taken)]
             }
             Event::TableScanCompleted { table, .. } => vec![
                 ("scanned_collection", table),
@@ -153,20 +163,37 @@ impl Notifier {
                 ("status", "SUCCEEDED"),
             ],
         };
+        let id = Uuid::new_v4().to_string();
+        self.write(Told { id: &id, aggregate: INITIAL, kind: event.name(), data: &data }, now)
+    }
+
+    /// Tells that a signal about a snapshot was not obeyed.
+    pub fn refuse_signal(&mut self, id: &str, kind: &str, now: EventTime) -> Option<Note<'_>> {
+        let connector = self.connector.clone();
+        let reason = "snapshots by signal are not available yet";
+        let data = [("connector_name", connector.as_str()), ("signal_type", kind), ("reason", reason)];
+        self.write(Told { id, aggregate: INCREMENTAL, kind: "ABORTED", data: &data }, now)
+    }
+
+    /// Logs it, and gives the note for the topic, if that is wanted.
+    fn write(&mut self, Told { id, aggregate, kind, data }: Told<'_>, now: EventTime) -> Option<Note<'_>> {
         if self.log {
-            tracing::info!(aggregate_type = AGGREGATE, r#type = event.name(), data = ?data, "notification");
+            tracing::info!(id, aggregate_type = aggregate, r#type = kind, data = ?data, "notification");
         }
         let topic = self.topic.as_ref()?;
-        let id = Uuid::new_v4().to_string();
         let (key, value) = (&mut self.key, &mut self.value);
         key.clear();
         value.clear();
         self.key_frame.open(key);
-        key.extend_from_slice(format!("{{\"id\":\"{id}\"}}").as_bytes());
+        key.extend_from_slice(b"{\"id\":");
+        write_string(key, id);
+        key.push(b'}');
         self.key_frame.close(key);
         self.value_frame.open(value);
-        value.extend_from_slice(format!("{{\"id\":\"{id}\",\"type\":\"{}\"", event.name()).as_bytes());
-        value.extend_from_slice(format!(",\"aggregate_type\":\"{AGGREGATE}\",\"additional_data\":{{").as_bytes());
+        value.extend_from_slice(b"{\"id\":");
+        write_string(value, id);
+        value.extend_from_slice(format!(",\"type\":\"{kind}\",\"aggregate_type\":\"{aggregate}\"").as_bytes());
+        value.extend_from_slice(b",\"additional_data\":{");
         for (place, (field, text)) in data.iter().enumerate() {
             if place > 0 {
                 value.push(b',');
@@ -183,7 +210,16 @@ impl Notifier {
     }
 }
 
-const AGGREGATE: &str = "Initial Snapshot";
+/// What one notification says.
+struct Told<'a> {
+    id: &'a str,
+    aggregate: &'static str,
+    kind: &'static str,
+    data: &'a [(&'a str, &'a str)],
+}
+
+const INITIAL: &str = "Initial Snapshot";
+const INCREMENTAL: &str = "Incremental Snapshot";
 
 fn schemas() -> (Schema, Schema) {
     let text = || Schema::plain("string");

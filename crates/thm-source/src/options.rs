@@ -2,6 +2,7 @@
 
 mod filter;
 mod ssl;
+mod stream;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::notifications::Channels;
 use crate::output::Output;
 use crate::refused::DeadLetters;
 use crate::replica_identity::Wanted;
+use crate::signals::SignalOptions;
 use crate::toast::ToastOptions;
 use crate::types::Placeholder;
 
@@ -85,6 +87,12 @@ pub struct Options {
     pub slot: String,
     /// `slot.failover`
     pub failover: bool,
+    /// `slot.drop.on.stop`
+    pub drop_slot: bool,
+    /// `slot.stream.params`: names and values for the output plugin.
+    pub stream_params: Vec<(String, String)>,
+    /// `lsn.flush.mode=manual`: somebody else tells the slot how far we are.
+    pub manual_flush: bool,
     /// `publication.name`
     pub publication: String,
     /// `publication.autocreate.mode`
@@ -147,6 +155,8 @@ pub struct Options {
     pub identities: Wanted,
     /// `notification.*`
     pub notifications: Channels,
+    /// `signal.*`
+    pub signals: SignalOptions,
     /// `heartbeat.*`; `None` for none.
     pub heartbeat: Option<HeartbeatOptions>,
     /// `errors.tolerance=all`: where rows go that cannot be decoded; none: they stop the task.
@@ -180,6 +190,9 @@ impl Options {
             prefix: config.require("topic.prefix")?.to_owned(),
             slot: config.text("slot.name", "debezium").to_owned(),
             failover: config.parse("slot.failover", false)?,
+            drop_slot: config.parse("slot.drop.on.stop", false)?,
+            stream_params: stream::params(config)?,
+            manual_flush: stream::is_flushed_by_hand(config)?,
             publication: config.text("publication.name", "dbz_publication").to_owned(),
             autocreate: choose(config, "publication.autocreate.mode", "all_tables", |text| match text {
                 "all_tables" => Some(Autocreate::AllTables),
@@ -227,6 +240,7 @@ impl Options {
             })?,
             identities: Wanted::parse(config)?,
             notifications: Channels::parse(config)?,
+            signals: SignalOptions::parse(config)?,
             heartbeat: heartbeat(config)?,
             dead_letters: dead_letters(config),
             status_interval: Duration::from_millis(status_ms).clamp(Duration::from_millis(50), DEFAULT_STATUS_INTERVAL),

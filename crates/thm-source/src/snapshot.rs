@@ -194,7 +194,7 @@ impl Snapshot {
         options: Arc<Options>,
         snapshot: &str,
         consistent_point: Lsn,
-        tables: Vec<TableName>,
+        mut tables: Vec<TableName>,
     ) -> Result<Self> {
         let Sessions { catalog: session, mut copying } = sessions;
         let failed = |error| from_sql(error, "opening the snapshot", snapshot.to_owned());
@@ -205,7 +205,9 @@ impl Snapshot {
             format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}", literal(snapshot));
         session.batch_execute(&begin).await.map_err(failed)?;
         copying.command(&begin, snapshot).await?;
-        let notifier = Notifier::new(&options, tables.iter().map(TableName::to_string).collect());
+        let notifier = Notifier::new(&options, &tables);
+        // Commands of the past are neither changes nor to be obeyed.
+        tables.retain(|table| !options.signals.is_table(&table.schema, &table.name));
         let among = |oid: &u32| tables.iter().any(|table| table.oid == *oid);
         let referenced: HashSet<u32> = references.iter().filter(|(from, _)| among(from)).map(|(_, to)| *to).collect();
         let facts = references.iter().filter(|(from, to)| among(from) && among(to) && !referenced.contains(from));

@@ -30,10 +30,13 @@ use crate::options::{Options, TruncateMode};
 use crate::pgoutput::{Message, OldImage, Relation, Tuple};
 use crate::refused::DeadLetters;
 use crate::session::Session;
+use crate::signals::Signals;
 use crate::table::Table;
 use crate::toast::{Found, MissPolicy, read_current, stays};
 use crate::transaction::TransactionBuffer;
 use crate::transport::{Event, ReplicationTransport};
+
+mod heed;
 
 /// A batch is cut at this size: large enough to make appends cheap, small enough to keep latency and memory low.
 pub const DEFAULT_POLL_BYTES: usize = 1 << 20;
@@ -88,6 +91,8 @@ pub struct Stream {
     outside: VecDeque<(Lsn, Vec<u8>)>,
     /// The transaction being given has been told of.
     begun: bool,
+    /// What stopped the stream: it is told after the changes before it were given.
+    failed: Option<Error>,
     /// Everything up to here has been given; what was last said of it.
     given: Lsn,
     said: Lsn,
@@ -106,6 +111,8 @@ struct Rows {
     last_commit_us: i64,
     /// Commit end of the last row given: acknowledging up to there needs no state of ours.
     last_row: Lsn,
+    /// Commands among the rows.
+    signals: Signals,
     /// Where changes go that cannot be decoded.
     dead_letters: Option<DeadLetters>,
     /// When the rows that are being given are made into events: the clock costs as much as a column.
@@ -132,6 +139,7 @@ impl Stream {
             durable,
             last_commit,
             last_commit_us: 0,
+            signals: Signals::new(&options),
             dead_letters: options.dead_letters.clone(),
             now: EventTime::default(),
         };
@@ -147,6 +155,7 @@ impl Stream {
             notes,
             outside: VecDeque::new(),
             begun: false,
+            failed: None,
             given: Lsn(0),
             said: Lsn(0),
         }
@@ -181,11 +190,12 @@ impl Stream {
     /// The next changes. Cancel-safe: every await either takes nothing or has kept what it took.
     pub async fn poll(&mut self, encoder: &mut Encoder, deadline: Instant) -> Result<SourceBatch> {
         loop {
-            if self.phase == Phase::Giving && !self.give(encoder).await? {
-                // The batch is full in the middle of a transaction, or a TRUNCATE stands there.
+            if self.phase == Phase::Giving && !self.give_sound(encoder).await? {
+                // The batch is full in the middle of a transaction, or a TRUNCATE or a failure stands there.
                 let superseded = std::mem::take(&mut self.superseded);
                 let Transaction { end, ordinal, .. } = self.rows.transaction;
-                let complete = (ordinal > 0 && superseded.is_empty()).then(|| Position::new(end, ordinal));
+                let whole = ordinal > 0 && superseded.is_empty() && self.failed.is_none();
+                let complete = whole.then(|| Position::new(end, ordinal));
                 return Ok(SourceBatch { appends: encoder.cut()?, complete, superseded, ..SourceBatch::default() });
             }
             if self.phase == Phase::Idle && encoder.bytes() >= DEFAULT_POLL_BYTES {
@@ -214,6 +224,20 @@ impl Stream {
         self.said = self.given;
         let complete = (self.given > Lsn(0)).then(|| Position::end_of(self.given));
         Ok(SourceBatch { appends: encoder.cut()?, complete, ..SourceBatch::default() })
+    }
+
+    /// The same as [`Self::give`]; a failure waits until the changes before it were given (false).
+    async fn give_sound(&mut self, encoder: &mut Encoder) -> Result<bool> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        match self.give(encoder).await {
+            Err(error) if encoder.bytes() > 0 && encoder.is_whole() => {
+                self.failed = Some(error);
+                Ok(false)
+            }
+            given => given,
+        }
     }
 
     /// Encodes held messages until all are given (true) or the batch is full (false).
@@ -328,6 +352,7 @@ impl Stream {
         if let Some(toast) = hydrates.then(|| encoder.toast()).flatten() {
             toast.meet(&met, storage.as_ref(), Some(self.rows.transaction.xid))?;
         }
+        self.rows.signals.meet(&met);
         self.rows.tables.insert(oid, Some(durable));
         Ok(())
     }
@@ -501,6 +526,9 @@ impl Rows {
         if !wanted {
             return Ok(());
         }
+        if self.signals.reads(relation) {
+            self.heed((relation, &change), lsn, position, encoder)?;
+        }
         let origin = RowOrigin { position, change: self.source(lsn), now: self.now };
         match encoder.push(relation, change, &origin) {
             Ok(false) => {}
@@ -519,7 +547,10 @@ impl Rows {
         encoder: &mut Encoder,
         error: Error,
     ) -> Result<()> {
-        let Some(letters) = &self.dead_letters else { return Err(error) };
+        let Some(letters) = &self.dead_letters else {
+            encoder.leave_out(relation, &change, origin.position);
+            return Err(error);
+        };
         let wanted = self.durable.get(letters.topic()).is_none_or(|durable| origin.position > *durable);
         letters.take(encoder, (relation, &change), origin, wanted, error)
     }

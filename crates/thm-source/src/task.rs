@@ -17,8 +17,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::OptionFuture;
 use thm_api::{
-    Error, ErrorKind, Lsn, PartitionProgress, Position, Result, SourceAppend, SourceBatch, SourceTask, StateStore,
-    TaskContext, TopicSpec,
+    Error, ErrorKind, Hosts, Lsn, PartitionProgress, Position, Result, SourceAppend, SourceBatch, SourceTask,
+    StateStore, TaskContext, TopicSpec,
 };
 use thm_codec::debezium::ContextHeaders;
 use tokio::time::Instant;
@@ -32,6 +32,7 @@ use crate::options::{Options, SnapshotMode, named_tables};
 use crate::preflight;
 use crate::replica_identity;
 use crate::session::Session;
+use crate::signals::channels::Channels;
 use crate::slot::{self, Facts, Phase, Plan, PublicationMark, SlotState};
 use crate::snapshot::{Sessions, Snapshot, no_records};
 use crate::status::{Status, Watched};
@@ -44,6 +45,8 @@ use crate::transport::{ReplicationClient, ReplicationTransport};
 const DEFAULT_POLL_WAIT: Duration = Duration::from_secs(1);
 /// How often an idle slot hears of progress at most: each time it is stored first.
 const DEFAULT_IDLE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the server may take to end our session before its slot is dropped.
+const DEFAULT_DROP_TIMEOUT: Duration = Duration::from_secs(2);
 /// A transaction held in memory takes at most this; larger ones go to the spool folder.
 const DEFAULT_TRANSACTION_BYTES: usize = 8 << 20;
 
@@ -61,6 +64,8 @@ struct Running {
     snapshot: Option<Snapshot>,
     stream: Stream,
     streaming: bool,
+    /// `lsn.flush.mode=manual`: the slot hears nothing from us.
+    manual_flush: bool,
     /// `snapshot.mode=initial_only`: there is nothing after the snapshot.
     only_snapshot: bool,
     /// Topics that a start without a snapshot makes.
@@ -78,6 +83,8 @@ struct Running {
     told_at: Instant,
     status: Status,
     heartbeat: Option<Heartbeat>,
+    /// Ways by which signals come, beside the stream.
+    channels: Option<Channels>,
     /// The last complete position given.
     complete: Option<Position>,
 }
@@ -99,6 +106,26 @@ impl PostgresTask {
     fn running(&mut self) -> Result<&mut Running> {
         let name = &*self.context.connector;
         self.running.as_mut().ok_or_else(|| Error::new(ErrorKind::Internal, "using a task before its start", name))
+    }
+}
+
+/// `slot.drop.on.stop`: once our own session has ended. What the next start makes of it, its `snapshot.mode` says.
+async fn drop_slot(options: &Options, hosts: &Hosts) {
+    let (slot, deadline) = (&options.slot, Instant::now() + DEFAULT_DROP_TIMEOUT);
+    let dropped = async {
+        let session = Session::connect(options, hosts).await?;
+        loop {
+            match catalog::drop_slot(&session, slot).await {
+                Err(error) if error.kind() == ErrorKind::SlotInUse && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                dropped => return dropped,
+            }
+        }
+    };
+    match dropped.await {
+        Ok(()) => tracing::warn!(slot, "dropped the slot, as slot.drop.on.stop says: changes from now on are not kept"),
+        Err(error) => tracing::warn!(slot, %error, "could not drop the slot, though slot.drop.on.stop says so"),
     }
 }
 
@@ -250,7 +277,7 @@ impl Opening<'_> {
             self.transport.start().await?;
         }
         let last_commit = Some(at).filter(|at| *at > state.consistent_point);
-        Ok(self.running(state, toast, None, last_commit, streaming))
+        self.running(state, toast, None, last_commit, streaming)
     }
 
     async fn fresh(mut self, mut state: SlotState, drop_first: bool) -> Result<Running> {
@@ -285,7 +312,7 @@ impl Opening<'_> {
             }
         };
         let streaming = snapshot.is_none();
-        Ok(self.running(state, toast, snapshot, None, streaming))
+        self.running(state, toast, snapshot, None, streaming)
     }
 
     fn running(
@@ -295,10 +322,11 @@ impl Opening<'_> {
         snapshot: Option<Snapshot>,
         last_commit: Option<Lsn>,
         streaming: bool,
-    ) -> Running {
+    ) -> Result<Running> {
         let Self { context, session, transport, durable, tables, captured, .. } = self;
         let options = Arc::clone(self.options);
         let only_snapshot = options.snapshot == SnapshotMode::InitialOnly;
+        let manual_flush = options.manual_flush;
         let run_id = Uuid::now_v7().to_string();
         let version = options.envelope;
         let headers = ContextHeaders::new(version, options.context_headers, &options.prefix, context.task, &run_id);
@@ -327,14 +355,17 @@ impl Opening<'_> {
         let fresh = last_commit.is_none();
         let there = |topic: &str| durable.get(topic).copied().unwrap_or_default();
         let heartbeat = Heartbeat::new(&options, &hosts, fresh, there);
+        let told_at = there(options.notifications.topic.as_deref().unwrap_or_default());
+        let channels = Channels::new(context, &options, told_at)?;
         let complete = (fresh && snapshot.is_none()).then(|| Position::end_of(state.consistent_point));
         let stream = Stream::new(Box::new(transport), options, hosts, session, memory_bytes, durable, last_commit);
         let (whole, durable) = (Whole { end: Lsn(0), row: stream.last_row() }, Position::default());
-        Running {
+        Ok(Running {
             encoder,
             snapshot,
             stream,
             streaming,
+            manual_flush,
             only_snapshot,
             announced,
             durable,
@@ -345,8 +376,9 @@ impl Opening<'_> {
             told_at: Instant::now(),
             status,
             heartbeat,
+            channels,
             complete,
-        }
+        })
     }
 }
 
@@ -358,7 +390,7 @@ fn notify(
     (consistent_point, last_commit): (Lsn, Option<Lsn>),
     durable: &HashMap<String, Position>,
 ) {
-    let Some(mut notifier) = Notifier::new(options, tables.iter().map(ToString::to_string).collect()) else { return };
+    let Some(mut notifier) = Notifier::new(options, tables) else { return };
     let topic = options.notifications.topic.as_deref().unwrap_or_default();
     let there = durable.get(topic).copied().unwrap_or_default();
     let here = there.max(Position::snapshot(last_commit.unwrap_or(consistent_point)));
@@ -378,6 +410,8 @@ impl Running {
         self.status.problem()?;
         let deadline = Instant::now() + DEFAULT_POLL_WAIT;
         let due = self.heartbeat.as_ref().filter(|_| self.streaming).map(Heartbeat::due);
+        let deadline = due.map_or(deadline, |due| deadline.min(due));
+        let due = self.channels.as_ref().filter(|_| self.streaming && self.complete.is_some()).map(Channels::due);
         let deadline = due.map_or(deadline, |due| deadline.min(due));
         let was_copying = self.snapshot.is_some();
         let mut batch = match &mut self.snapshot {
@@ -417,9 +451,28 @@ impl Running {
         Ok(batch)
     }
 
+    /// Does what signals beside the stream say, if some have come. Cancel-safe.
+    async fn heed(&mut self, store: &dyn StateStore) -> Result<()> {
+        let (Some(channels), Some(complete)) = (&mut self.channels, self.complete.filter(|_| self.streaming)) else {
+            return Ok(());
+        };
+        let signals = channels.read(store).await?;
+        if signals.is_empty() {
+            return Ok(());
+        }
+        let place = channels.place(complete);
+        match self.stream.obey(&signals, complete, place, &mut self.encoder) {
+            true => Ok(()),
+            false => channels.settle(complete, store),
+        }
+    }
+
     /// Takes note that the log has everything up to `position`, and tells the slot as far as the TOAST store has too.
     async fn acknowledge(&mut self, position: Position, store: &dyn StateStore) -> Result<()> {
         self.durable = position;
+        if let Some(channels) = &mut self.channels {
+            channels.settle(position, store)?;
+        }
         let told = match self.encoder.toast() {
             Some(toast) => toast.durable(position).await?,
             None => position,
@@ -469,7 +522,7 @@ impl Running {
             self.state.store(store)?;
         }
         self.acknowledged = self.acknowledged.max(lsn);
-        if self.streaming {
+        if self.streaming && !self.manual_flush {
             self.stream.transport().acknowledge(self.acknowledged);
         }
         self.status.acknowledged(self.acknowledged);
@@ -489,6 +542,7 @@ impl SourceTask for PostgresTask {
         let store = Arc::clone(&self.context.state);
         let running = self.running()?;
         running.catch_up(&*store).await?;
+        running.heed(&*store).await?;
         running.poll().await
     }
 
@@ -509,6 +563,9 @@ impl SourceTask for PostgresTask {
         if !running.stream.transport().close().await && running.streaming {
             // What comes again after the next start is dropped there.
             tracing::warn!(slot = self.options.slot, acknowledged = %running.acknowledged, "server has not confirmed the last acknowledgement");
+        }
+        if self.options.drop_slot {
+            drop_slot(&self.options, &self.context.hosts).await;
         }
         Ok(())
     }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use thm_api::{
-    ConnectorConfig, ConnectorKind, Error, ErrorKind, Log, LogBatch, PartitionProgress, Position, Progress, Result,
-    SourceAppend, SourceBatch, Superseded, Supersession, TopicPartition, TopicSpec,
+    ConnectorConfig, ConnectorKind, Error, ErrorKind, Log, LogBatch, Lsn, PartitionProgress, Position, Progress,
+    Result, SourceAppend, SourceBatch, Superseded, Supersession, TopicPartition, TopicSpec,
 };
 use thm_codec::connect::SchemaReader;
 use thm_codec::murmur2;
@@ -104,6 +104,12 @@ impl Stage {
     }
 }
 
+/// A record that fails the task, and where it stands.
+struct Stopped {
+    at: Position,
+    error: Error,
+}
+
 /// The transforms of one run of a source.
 pub(crate) struct SourceTransforms {
     connector: Arc<str>,
@@ -135,6 +141,8 @@ pub(crate) struct Transformed {
     pub(crate) batch: SourceBatch,
     /// There is no topic that could hold the progress: it must be kept elsewhere.
     pub(crate) unkept: Option<Position>,
+    /// A record that fails the task: the batch is what stood before it.
+    pub(crate) failed: Option<Error>,
 }
 
 impl SourceTransforms {
@@ -188,13 +196,24 @@ impl SourceTransforms {
         std::mem::take(&mut self.learned).then(|| serde_json::to_vec(&self.made_from).unwrap_or_default())
     }
 
-    /// Transforms what one poll gave.
-    pub(crate) fn apply(&mut self, batch: SourceBatch) -> Result<Transformed> {
+    /// Transforms what one poll gave, or what of it stands before a record that fails.
+    pub(crate) fn apply(&mut self, batch: SourceBatch) -> Transformed {
         let SourceBatch { appends, complete, incomplete, superseded } = batch;
-        let (mut out, mut end) = (BTreeMap::new(), None);
+        let (mut out, mut end, mut stopped) = (BTreeMap::new(), None, None::<Stopped>);
         for append in &appends {
             end = end.max(Some(append.progress.position));
-            self.append(append, &mut out)?;
+            let Err(stop) = self.append(append, &mut out) else { continue };
+            if stopped.as_ref().is_none_or(|before| stop.at < before.at) {
+                stopped = Some(stop);
+            }
+            if stopped.as_ref().is_some_and(|stop| stop.at.is_snapshot()) {
+                // All rows of a snapshot stand in one place, so only their order says which come before.
+                break;
+            }
+        }
+        if let Some(Stopped { at, error }) = stopped {
+            let batch = SourceBatch { appends: self.before(at, out, &appends), ..SourceBatch::default() };
+            return Transformed { batch, unkept: None, failed: Some(error) };
         }
         let progress = Progress::at(end.unwrap_or_default());
         let mut made = Vec::with_capacity(out.len());
@@ -210,15 +229,39 @@ impl SourceTransforms {
             }
         }
         let superseded = self.superseded(superseded, complete);
-        Ok(Transformed { batch: SourceBatch { appends: made, complete, incomplete, superseded }, unkept })
+        let batch = SourceBatch { appends: made, complete, incomplete, superseded };
+        Transformed { batch, unkept, failed: None }
     }
 
-    fn append(&mut self, append: &SourceAppend, out: &mut BTreeMap<Place, Vec<Outgoing>>) -> Result<()> {
+    /// The records that stand before a place, whatever topic they came from.
+    fn before(
+        &mut self,
+        at: Position,
+        out: BTreeMap<Place, Vec<Outgoing>>,
+        appends: &[SourceAppend],
+    ) -> Vec<SourceAppend> {
+        let keeps = |position: &Position| *position < at || at.is_snapshot();
+        let given = appends.iter().flat_map(|append| append.batch.positions.iter().copied());
+        let progress = Progress::at(given.filter(keeps).max().unwrap_or_default());
+        let mut made = Vec::with_capacity(out.len());
+        for ((topic, partition), mut records) in out {
+            records.retain(|record| keeps(&record.position));
+            if !records.is_empty() {
+                made.push(self.write(&topic, partition, records, progress));
+            }
+        }
+        made
+    }
+
+    fn append(&mut self, append: &SourceAppend, out: &mut BTreeMap<Place, Vec<Outgoing>>) -> Result<(), Stopped> {
         if append.batch.records == 0 {
             return Ok(());
         }
+        // Nothing that stands before it is told apart.
         let unreadable = |error| {
-            Error::new(ErrorKind::Internal, "reading a source's batch", append.topic.name.clone()).with_source(error)
+            let doing = "reading a source's batch";
+            let error = Error::new(ErrorKind::Internal, doing, append.topic.name.clone()).with_source(error);
+            Stopped { at: Position::new(Lsn(0), 1), error }
         };
         let positions = append.batch.positions.iter().copied();
         let topic = append.topic.name.as_str();
@@ -235,7 +278,8 @@ impl SourceTransforms {
                 Ok(None) => {}
                 Ok(Some((place, outgoing))) => out.entry(place).or_default().push(outgoing),
                 Err(failure) => {
-                    if let Some((place, letter)) = self.refuse(topic, &record, position, failure)? {
+                    let refused = self.refuse(topic, &record, position, failure);
+                    if let Some((place, letter)) = refused.map_err(|error| Stopped { at: position, error })? {
                         out.entry(place).or_default().push(letter);
                     }
                 }

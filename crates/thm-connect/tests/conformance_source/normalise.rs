@@ -219,5 +219,10 @@ fn hide(value: &Json, names: &mut Names) -> Json {
     static TIME: LazyLock<Regex> = LazyLock::new(|| Regex::new("(\"timestamp\":)\\d+").unwrap());
     let text = value.exact();
     let text = UUID.replace_all(&text, |found: &regex::Captures<'_>| names.of("uuid", &found[0]));
-    Json::parse(&TIME.replace_all(&text, "$1\"<ts_ms>\"")).unwrap_or_else(|| value.clone())
+    let mut shown = Json::parse(&TIME.replace_all(&text, "$1\"<ts_ms>\"")).unwrap_or_else(|| value.clone());
+    // Java's immutable maps have another order in each process.
+    if let Some(Json::Object(fields)) = shown.get_mut("additional_data") {
+        fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+    }
+    shown
 }

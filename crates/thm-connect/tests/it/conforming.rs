@@ -18,6 +18,7 @@ fn context(stage: &Stage) -> TaskContext {
         config: thm_api::ConnectorConfig::default(),
         hosts: Arc::default(),
         state: stage.state.clone(),
+        log: None,
         budget: thm_api::MemoryBudget::new(1 << 20),
         failpoints: thm_api::Failpoints::default(),
     }

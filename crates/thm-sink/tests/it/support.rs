@@ -27,6 +27,7 @@ pub fn context(state: &Arc<MemoryState>, config: ConnectorConfig) -> TaskContext
         config,
         hosts: Arc::new(Hosts::default()),
         state: Arc::clone(state) as Arc<dyn StateStore>,
+        log: None,
         budget: MemoryBudget::new(8 << 20),
         failpoints: Failpoints::default(),
     }

@@ -12,6 +12,8 @@ pub struct TableFilter {
     schema_exclude: Vec<Regex>,
     table_include: Vec<Regex>,
     table_exclude: Vec<Regex>,
+    /// The table of signals is captured whatever the lists say.
+    signals: Option<String>,
 }
 
 impl TableFilter {
@@ -24,6 +26,7 @@ impl TableFilter {
             schema_exclude: list("schema.exclude.list")?,
             table_include: list("table.include.list")?,
             table_exclude: list("table.exclude.list")?,
+            signals: config.list("signal.data.collection").into_iter().next(),
         })
     }
 
@@ -32,6 +35,9 @@ impl TableFilter {
     pub fn includes(&self, schema: &str, table: &str) -> bool {
         let full = format!("{schema}.{table}");
         let any = |list: &[Regex], text: &str| list.iter().any(|expression| expression.is_match(text));
+        if self.signals.as_ref() == Some(&full) {
+            return true;
+        }
         (self.schema_include.is_empty() || any(&self.schema_include, schema))
             && !any(&self.schema_exclude, schema)
             && (self.table_include.is_empty() || any(&self.table_include, &full))

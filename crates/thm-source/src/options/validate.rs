@@ -5,6 +5,7 @@ use thm_api::{ConfigIssue, ConnectorConfig};
 use super::{Options, expressions, heartbeat, skipped_operations, ssl};
 use crate::naming::Naming;
 use crate::notifications::Channels;
+use crate::signals::SignalOptions;
 
 /// Lists of expressions.
 const LISTS: [&str; 11] = [
@@ -33,7 +34,7 @@ pub(crate) fn is_unlisted(option: &str) -> bool {
         "snapshot.select.statement.overrides.",
         "topic.key.",
     ];
-    NAMES.contains(&option) || FAMILIES.iter().any(|family| option.starts_with(family))
+    NAMES.contains(&option) || SignalOptions::knows(option) || FAMILIES.iter().any(|family| option.starts_with(family))
 }
 
 /// Findings beyond single options. No network.
@@ -121,6 +122,7 @@ fn validate_lacking(config: &ConnectorConfig, issues: &mut Vec<ConfigIssue>) {
     }
     issues.extend(ssl::issues(config));
     Channels::warn(config, issues);
+    SignalOptions::warn(config, issues);
     if config.get("heartbeat.action.query").is_some() && heartbeat(config).is_ok_and(|beats| beats.is_none()) {
         let message = "never run: set heartbeat.interval.ms to more than 0";
         issues.push(ConfigIssue::warning("heartbeat.action.query", message));

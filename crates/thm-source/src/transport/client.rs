@@ -50,6 +50,8 @@ pub struct ReplicationClient {
     /// Standbys are to keep the slot in step.
     failover: bool,
     publication: String,
+    /// More parameters for the output plugin, none of them ours.
+    params: Vec<(String, String)>,
     status_interval: Duration,
     progress: Arc<Progress>,
     reporter: Option<Reporter>,
@@ -67,6 +69,7 @@ impl ReplicationClient {
             slot: options.slot.clone(),
             failover: options.failover,
             publication: options.publication.clone(),
+            params: options.stream_params.clone(),
             status_interval: options.status_interval,
             progress: Arc::default(),
             reporter: None,
@@ -84,11 +87,7 @@ impl ReplicationClient {
     /// Sends the command once, however often the start is taken up again, and waits for the stream to begin.
     async fn begin(&mut self) -> std::result::Result<(), WireError> {
         if self.phase == Phase::Gated {
-            let sql = format!(
-                "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '1', publication_names {}, messages 'true', binary 'true')",
-                identifier(&self.slot),
-                literal(&identifier(&self.publication)),
-            );
+            let sql = self.start_command();
             // Kept by the channel even if this future is dropped while it waits.
             self.phase = Phase::Starting;
             handshake::send_command(&mut self.connection, &sql).await?;
@@ -97,6 +96,15 @@ impl ReplicationClient {
             b'W' => Ok(()),
             tag => Err(FrameError::Unexpected(tag).into()),
         }
+    }
+
+    fn start_command(&self) -> String {
+        let publication = literal(&identifier(&self.publication));
+        let mut params = format!("proto_version '1', publication_names {publication}, messages 'true', binary 'true'");
+        for (name, value) in &self.params {
+            params.push_str(&format!(", {name} {}", literal(value)));
+        }
+        format!("START_REPLICATION SLOT {} LOGICAL 0/0 ({params})", identifier(&self.slot))
     }
 
     /// The next message of the stream, as a place in the read buffer; `None`: none is there.

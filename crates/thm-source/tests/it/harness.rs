@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use thm_api::{
-    ChangelogBatch, Connector, ConnectorConfig, Failpoints, Hosts, Lsn, MemoryBudget, PartitionProgress, Position,
+    ChangelogBatch, Connector, ConnectorConfig, Failpoints, Hosts, Log, Lsn, MemoryBudget, PartitionProgress, Position,
     Result, SourceBatch, SourceTask, StateStore, Task, TaskContext, TopicPartition,
 };
 use thm_codec::record_batch::{check_crc, records};
@@ -79,6 +79,8 @@ pub struct Bench {
     pub postgres: Postgres,
     pub options: BTreeMap<String, String>,
     pub state: Arc<MemoryState>,
+    /// Topics that commands come from.
+    pub log: Option<Arc<dyn Log>>,
     pub budget_bytes: usize,
     pub stored: Vec<Stored>,
     pub decoded: Vec<(String, Arc<ChangelogBatch>)>,
@@ -104,6 +106,7 @@ impl Bench {
             postgres,
             options: pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             state: Arc::default(),
+            log: None,
             budget_bytes: 16 << 20,
             stored: Vec::new(),
             decoded: Vec::new(),
@@ -132,6 +135,7 @@ impl Bench {
             config: ConnectorConfig::new(self.options.clone()),
             hosts: Arc::new(Hosts::new(BTreeMap::from([("db.example:5432".to_owned(), address)]))),
             state: Arc::clone(&self.state) as Arc<dyn StateStore>,
+            log: self.log.clone(),
             budget: MemoryBudget::new(self.budget_bytes),
             failpoints: Failpoints::default(),
         }

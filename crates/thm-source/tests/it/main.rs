@@ -12,6 +12,7 @@ mod postgres;
 mod publication;
 mod refusals;
 mod restart;
+mod signals;
 mod snapshot;
 mod stream;
 mod tls;

@@ -34,6 +34,7 @@ impl Subject {
             config: ConnectorConfig::new(self.options.clone()),
             hosts: Arc::new(Hosts::default()),
             state: Arc::new(FileStateStore::open(self.state.path()).unwrap()),
+            log: None,
             budget: MemoryBudget::new(8 << 20),
             failpoints: Failpoints::default(),
         };

@@ -41,7 +41,7 @@ const RENAMED: [(&str, &str); 5] = [
 fn a_snapshot_takes_back_what_stands_in_renamed_topics() {
     let mut before = transforms(&RENAMED);
     let appends = vec![append("pg.a", &[1]), append("pg.b", &[2]), append("__beat.pg", &[3])];
-    before.apply(SourceBatch { appends, ..SourceBatch::default() }).unwrap();
+    before.apply(SourceBatch { appends, ..SourceBatch::default() });
     let lineage = before.learned().unwrap();
     assert!(before.learned().is_none());
 
@@ -64,7 +64,7 @@ fn a_snapshot_takes_back_what_stands_in_renamed_topics() {
     let complete = Some(Position::end_of(Lsn(9)));
     let made =
         now.apply(SourceBatch { appends: vec![append("pg.a", &[4])], superseded, complete, ..SourceBatch::default() });
-    let mut told: Vec<_> = made.unwrap().batch.superseded.iter().map(|order| order.topic.name.clone()).collect();
+    let mut told: Vec<_> = made.batch.superseded.iter().map(|order| order.topic.name.clone()).collect();
     told.sort();
     assert_eq!(told, ["cdc.a", "cdc.b"]);
 }
@@ -84,7 +84,7 @@ fn records_of_several_tables_stand_in_commit_order_in_one_topic() {
     let had = TopicPartition::new("ab", 0);
     transforms.begin(HashMap::from([(had, Progress::at(Position::new(Lsn(5), 1)))]), None);
     let appends = vec![append("a", &[1, 4, 5]), append("b", &[2, 3]), append("c", &[7])];
-    let made = transforms.apply(SourceBatch { appends, ..SourceBatch::default() }).unwrap();
+    let made = transforms.apply(SourceBatch { appends, ..SourceBatch::default() });
     assert_eq!(made.unkept, None);
     let shown: Vec<_> = made
         .batch
@@ -100,4 +100,29 @@ fn records_of_several_tables_stand_in_commit_order_in_one_topic() {
     // The first was there already; both know that everything up to 7 is dealt with.
     let ab = ("ab", "2,3,4,5".to_owned(), vec![2, 3, 4, 5], 7);
     assert_eq!(shown, [ab, ("c", "7".to_owned(), vec![7], 7)]);
+}
+
+/// What stands before a record that fails, in other topics too, is given and says how far it goes; nothing behind it is.
+#[test]
+fn what_stands_before_a_record_that_fails_is_given() {
+    let mut transforms = transforms(&[
+        ("transforms", "one"),
+        ("transforms.one.type", "ExtractField$Value"),
+        ("transforms.one.field", "x"),
+        ("transforms.one.predicate", "bad"),
+        ("predicates", "bad"),
+        ("predicates.bad.type", "TopicNameMatches"),
+        ("predicates.bad.pattern", "bad"),
+    ]);
+    let appends = vec![append("a", &[1, 3, 5]), append("bad", &[4]), append("c", &[2, 6]), append("d", &[7])];
+    let made = transforms.apply(SourceBatch { appends, ..SourceBatch::default() });
+    let given: Vec<_> = (made.batch.appends.iter())
+        .map(|append| {
+            let ordinals: Vec<_> = append.batch.positions.iter().map(|position| position.ordinal).collect();
+            assert_eq!(append.batch.records as usize, ordinals.len());
+            (append.topic.name.as_str(), ordinals, append.progress.position.ordinal)
+        })
+        .collect();
+    assert_eq!(given, [("a", vec![1, 3], 3), ("c", vec![2], 3)]);
+    assert_eq!(made.failed.unwrap().object(), format!("bad at {}", Position::new(Lsn(5), 4)));
 }
