@@ -13,6 +13,7 @@ mod publication;
 mod refusals;
 mod restart;
 mod signals;
+mod slot_options;
 mod snapshot;
 mod stream;
 mod tls;
