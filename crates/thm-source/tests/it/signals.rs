@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use thm_api::{Append, Log, LogBatch, TopicPartition, TopicSpec};
 use thm_codec::record_batch::{BatchWriter, HeaderBlock};
 
@@ -107,7 +106,7 @@ async fn produce(log: &dyn Log, key: &str, value: &str) {
     log.create_topic(&TopicSpec::new("pg-signal")).await.unwrap();
     let mut writer = BatchWriter::new();
     writer.push(1, Some(key.as_bytes()), Some(value.as_bytes()), &HeaderBlock::default());
-    let batch = LogBatch { records: 1, bytes: Bytes::from(writer.finish()), positions: [].into(), decoded: None };
+    let batch = LogBatch { records: 1, bytes: writer.finish(), positions: [].into(), decoded: None };
     let append = Append { batch: Some(batch), progress: None };
     log.append(&TopicPartition::new("pg-signal", 0), append).await.unwrap().durable.await.unwrap();
 }
