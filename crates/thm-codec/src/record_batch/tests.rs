@@ -71,7 +71,7 @@ proptest! {
                 record.close(*time, key.as_deref(), &HeaderBlock::default());
             }
             prop_assert_eq!(writer.len() as usize, batch.len());
-            drop(writer.open());
+            writer.open().value().extend_from_slice(b"?");
             let plain: Vec<Plain> =
                 batch.into_iter().map(|((time, key, value, _), _)| (time, key, value, Vec::new())).collect();
             let pushed = write(&plain);
