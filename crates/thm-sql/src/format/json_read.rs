@@ -123,11 +123,7 @@ impl Marks {
     /// nothing of the column's type.
     fn note_form(&mut self, raw: &str, bit: u64) {
         match raw.as_bytes() {
-            [b'"', ..] => {
-                if !is_no_number(raw.trim_matches('"')) && !raw.starts_with(PLACEHOLDER) {
-                    self.texts |= bit;
-                }
-            }
+            [b'"', ..] if !is_no_number(raw.trim_matches('"')) && !raw.starts_with(PLACEHOLDER) => self.texts |= bit,
             [b'-' | b'0'..=b'9' | b't' | b'f', ..] => self.bare |= bit,
             _ => {}
         }
