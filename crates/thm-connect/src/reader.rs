@@ -436,7 +436,8 @@ mod tests {
         // What was cut is counted until the reader is asked for more.
         one.cut(&policy, None).unwrap();
         assert_eq!(one.borrowed.len(), borrowed[0]);
-        one.give_back();
+        let nothing_more = BatchPolicy { max_records: 1, ..policy };
+        one.fill(&log, &nothing_more, None).await.unwrap();
         assert!(one.borrowed.is_empty());
         other.fill(&log, &policy, None).await.unwrap();
         assert!(other.records >= 20_000);

@@ -118,6 +118,7 @@ fn rows_that_are_all_new_are_kept_as_they_come_and_others_folded() {
     let table = table();
     let fresh: [Fields; 3] = [(1, None, None, NOON), (2, None, None, NOON), (30, None, None, NOON)];
     let twice: [Fields; 3] = [(1, None, None, NOON), (30, None, None, NOON), (1, None, Some("later"), NOON)];
+    let at_once: [Fields; 3] = [(1, None, None, NOON), (1, None, Some("later"), NOON), (2, None, None, NOON)];
     let kept = |rows: &[Fields], removed: &[i64]| {
         let rows = Rows::read(&table, &chunk(rows, removed, true), false).unwrap();
         let prepared = Prepared::fold(&table, rows, true).unwrap();
@@ -126,5 +127,6 @@ fn rows_that_are_all_new_are_kept_as_they_come_and_others_folded() {
     };
     assert_eq!(kept(&fresh, &[]), (vec![0, 1, 2], 3, 0));
     assert_eq!(kept(&twice, &[]), (vec![1, 2], 2, 0));
+    assert_eq!(kept(&at_once, &[]), (vec![1, 2], 2, 0));
     assert_eq!(kept(&fresh, &[2]), (vec![0, 3], 2, 1));
 }
