@@ -17,10 +17,12 @@ for file in "$folder"/*.txt "$folder"/*.jsonl; do
   [[ -e $file ]] || continue
   topic=$(basename "${file%.*}")
   [[ -n ${TOPIC:-} && $topic != "$TOPIC" ]] && continue
+  echo "$topic: asking" >&2
   echo "{\"topic\": \"$topic\"}"
   case $file in
     *.txt) "$binary" --expand "$file" ;;
     *) cat "$file" ;;
   esac
-done | nice java "${options[@]}" -cp "$out/classes:$flink/lib/*" Record "$out/cases" 2>"$out/flink.log"
+done | nice java "${options[@]}" -cp "$out/classes:$flink/lib/*" Record "$out/cases" >"$out/flink.log" 2>&1 ||
+  { echo "run.sh: Flink gave up: see $out/flink.log" >&2; exit 1; }
 exec "$binary" --cases "$out/cases" --verbose "${VERBOSE:-FAILED}"
