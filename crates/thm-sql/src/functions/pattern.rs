@@ -86,7 +86,8 @@ const fn is_line_end(letter: char) -> bool {
     matches!(letter, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// SIMILAR TO as a regular expression: `_` and `%` as in LIKE, the rest as it is.
+/// SIMILAR TO as a regular expression: `_` and `%` as in LIKE, `\` and `$` as themselves, in brackets letters and ranges alone,
+/// the rest as it is.
 pub(super) fn similar_to_regex(pattern: &str, escape: Option<char>) -> Result<String, String> {
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut letters = pattern.char_indices();
@@ -114,6 +115,14 @@ pub(super) fn similar_to_regex(pattern: &str, escape: Option<char>) -> Result<St
                 out.push(']');
             }
             '[' => out.push_str(r"\["),
+            '_' | '%' | '|' | '*' | '+' | '?' | '{' | '}' | '(' | ')' if in_class => {
+                return Err(format!("Invalid regular expression '{pattern}'"));
+            }
+            // Letters of their own here, unlike in Java's expressions.
+            '\\' | '$' => out.extend(['\\', letter]),
+            '{' if !is_repetition(&pattern[at..]) => {
+                return Err(format!("Illegal repetition near index {}\n{pattern}", at + 1));
+            }
             other => out.push(other),
         }
     }
@@ -121,6 +130,16 @@ pub(super) fn similar_to_regex(pattern: &str, escape: Option<char>) -> Result<St
         return Err(format!("Unmatched [ in '{pattern}'"));
     }
     Ok(posix_classes(out))
+}
+
+/// Whether it begins with `{n}`, `{n,}` or `{n,m}`.
+fn is_repetition(rest: &str) -> bool {
+    let inner = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(inner, _)| inner);
+    inner.is_some_and(|inner| {
+        inner.starts_with(|first: char| first.is_ascii_digit())
+            && inner.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
+            && inner.matches(',').count() < 2
+    })
 }
 
 /// `[[:ALPHA:]]` and its like.
