@@ -15,8 +15,6 @@ use thm_codec::record_batch::{
     self, BatchHeader, CodecError, Compression, HeaderBlock, Headers, Record as SourceRecord,
 };
 
-use crate::shared_decodes::SharedDecodes;
-
 /// Largest batch, decompressed: what the log accepts from a producer, several times over.
 const MAX_DECOMPRESSED_BYTES: usize = 64 << 20;
 
@@ -100,16 +98,9 @@ pub(crate) fn parse(partition: &TopicPartition, fetched: &FetchedBatch) -> Resul
     Ok(Parsed { records: Arc::new(records), is_addressed, next, bytes: total, held })
 }
 
-/// The records of `fetched` at or after `from`. Those that are for another connector alone are left out, as if they had
-/// been compacted away.
-pub(crate) fn decode(
-    decodes: &SharedDecodes,
-    partition: &TopicPartition,
-    connector: &str,
-    fetched: FetchedBatch,
-    from: Offset,
-) -> Result<Decoded> {
-    let parsed = decodes.parse(partition, &fetched)?;
+/// The records of `fetched`, which was `parsed`, at or after `from`. Those that are for another connector alone are left
+/// out, as if they had been compacted away.
+pub(crate) fn select(parsed: &Parsed, connector: &str, fetched: FetchedBatch, from: Offset) -> Decoded {
     let mut records = SinkRecords::from(Arc::clone(&parsed.records));
     let mut bytes = parsed.bytes;
     if fetched.base_offset < from || parsed.is_addressed {
@@ -122,7 +113,7 @@ pub(crate) fn decode(
     }
     let held = parsed.held + column_bytes(&fetched.batch);
     let chunk = SinkChunk { base_offset: fetched.base_offset, records, columns: fetched.batch.decoded };
-    Ok(Decoded { chunk, next: parsed.next, bytes, held })
+    Decoded { chunk, next: parsed.next, bytes, held }
 }
 
 /// What the tail cache knows of a batch's records.
@@ -196,6 +187,11 @@ mod tests {
         FetchedBatch { base_offset: Offset(10), batch, producer: None }
     }
 
+    fn decode(partition: &TopicPartition, connector: &str, fetched: FetchedBatch, from: i64) -> Result<Decoded> {
+        let parsed = parse(partition, &fetched)?;
+        Ok(select(&parsed, connector, fetched, Offset(from)))
+    }
+
     fn three() -> Bytes {
         let mut writer = BatchWriter::new();
         let mut own = HeaderBlock::default();
@@ -209,7 +205,7 @@ mod tests {
     #[test]
     fn records_before_the_offset_are_left_out_and_all_headers_can_be_had_again() {
         let partition = TopicPartition::new("t", 0);
-        let decoded = decode(&SharedDecodes::default(), &partition, "c", fetched(three(), 3), Offset(10)).unwrap();
+        let decoded = decode(&partition, "c", fetched(three(), 3), 10).unwrap();
         assert_eq!(decoded.next, Offset(13));
         let records = &decoded.chunk.records;
         assert_eq!(records.iter().map(|record| record.offset.0).collect::<Vec<_>>(), [10, 11, 12]);
@@ -223,7 +219,7 @@ mod tests {
             writer.push(record.timestamp_ms, record.key.as_deref(), record.value.as_deref(), &headers);
         }
         assert_eq!(writer.finish(), three());
-        let later = decode(&SharedDecodes::default(), &partition, "c", fetched(three(), 3), Offset(12)).unwrap();
+        let later = decode(&partition, "c", fetched(three(), 3), 12).unwrap();
         assert_eq!(later.chunk.records.len(), 1);
     }
 
@@ -264,10 +260,7 @@ mod tests {
         // What a row says is taken where its record has no more than that: here another commit time.
         let other = [RowMeta { commit_us: 6, ..meta[0] }];
         assert_eq!(origins(&other)[0].0.as_ref().map(|origin| origin.commit_us), Some(6));
-        assert_eq!(
-            decode(&SharedDecodes::default(), &partition, "c", fetched(batch.clone(), 4), Offset(10)).unwrap().bytes,
-            3 * 2
-        );
+        assert_eq!(decode(&partition, "c", fetched(batch.clone(), 4), 10).unwrap().bytes, 3 * 2);
     }
 
     #[test]
@@ -281,9 +274,7 @@ mod tests {
         writer.push(1, None, Some(b"second"), &HeaderBlock::default());
         let batch = writer.finish();
         let values = |connector: &str| {
-            let decoded =
-                decode(&SharedDecodes::default(), &partition, connector, fetched(batch.clone(), 2), Offset(10))
-                    .unwrap();
+            let decoded = decode(&partition, connector, fetched(batch.clone(), 2), 10).unwrap();
             assert_eq!(decoded.next, Offset(12));
             let values = decoded.chunk.records.into_vec().into_iter().map(|record| record.value.unwrap());
             values.collect::<Vec<_>>()
@@ -296,17 +287,10 @@ mod tests {
     fn compressed_batches_are_read_and_broken_ones_named() {
         let partition = TopicPartition::new("t", 0);
         let gzip = record_batch::compress(&three(), Compression::Gzip).unwrap();
-        assert_eq!(
-            decode(&SharedDecodes::default(), &partition, "c", fetched(gzip, 3), Offset(10))
-                .unwrap()
-                .chunk
-                .records
-                .len(),
-            3
-        );
+        assert_eq!(decode(&partition, "c", fetched(gzip, 3), 10).unwrap().chunk.records.len(), 3);
         let mut cut = three();
         cut.truncate(80);
-        let error = decode(&SharedDecodes::default(), &partition, "c", fetched(cut, 3), Offset(10)).unwrap_err();
+        let error = decode(&partition, "c", fetched(cut, 3), 10).unwrap_err();
         assert_eq!((error.kind(), error.object()), (ErrorKind::LogCorrupt, "t-0 at offset 10"));
     }
 }

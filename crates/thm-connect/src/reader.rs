@@ -20,7 +20,7 @@ use thm_api::{
     SinkPartition, SinkRecord,
 };
 
-use crate::decode::{Decoded, decode, held_bytes, record_bytes};
+use crate::decode::{Decoded, held_bytes, record_bytes, select};
 use crate::shared_decodes::SharedDecodes;
 
 /// Full batches that are gathered for a sink that stores its ranges: one durable write names them all.
@@ -177,7 +177,8 @@ impl PartitionReader {
                 self.is_full = true;
                 break;
             }
-            self.push(decode(&self.decodes, &self.partition.partition, &self.connector, fetched, self.next)?);
+            let parsed = self.decodes.parse(&self.partition.partition, &fetched)?;
+            self.push(select(&parsed, &self.connector, fetched, self.next));
             while whole && self.held > self.room() && self.borrow() {}
         }
         Ok(())

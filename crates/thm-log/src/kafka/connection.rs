@@ -11,12 +11,10 @@
 //! the answer before them was written. When the client goes away, whatever waits for it is dropped.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use futures::future::BoxFuture;
 use kafka_protocol::messages::RequestHeader;
 use kafka_protocol::protocol::Decodable;
 use thm_api::Permit;
@@ -27,7 +25,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::api;
-use super::broker::Broker;
+use super::exchange::{Answering, Peer, Request, invalid};
 use super::versions;
 
 /// Requests of a connection that are being answered; the client's further ones wait in its socket.
@@ -41,42 +39,6 @@ const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// Request header up to the client's name: key, version, correlation id, length of the name.
 const SHORTEST_HEADER_BYTES: usize = 10;
-
-/// Who is connected, and to what.
-#[derive(Clone)]
-pub(super) struct Peer {
-    /// What all connections share.
-    pub broker: Arc<Broker>,
-    /// Host and port that clients of this listener are told.
-    pub advertised: Arc<(String, u16)>,
-    /// Where the client connects from.
-    pub address: SocketAddr,
-}
-
-/// A frame, with its header read and its body found to have the shape its version says.
-pub(super) struct Request {
-    /// Place of the API in the table.
-    pub api: usize,
-    /// Version, one that we offer.
-    pub version: i16,
-    /// To be repeated in the answer.
-    pub correlation_id: i32,
-    /// The client's own name.
-    pub client_id: String,
-    /// The request itself.
-    pub body: Bytes,
-}
-
-/// An answer: a whole frame with the memory it holds, or nothing to send (acks=0).
-pub(super) struct Answer {
-    /// Bytes for the socket.
-    pub frame: Option<Bytes>,
-    /// Memory of what the answer carries.
-    pub held: Option<Permit>,
-}
-
-/// An answer on its way.
-pub(super) type Answering = BoxFuture<'static, io::Result<Answer>>;
 
 /// Serves a client until it goes away or sends what no client sends.
 pub(super) async fn serve(socket: TcpStream, peer: Arc<Peer>) {
@@ -187,9 +149,4 @@ async fn write_answers(
     }
     // The reader has ended; let it say why.
     std::future::pending().await
-}
-
-/// Something no well-behaved client sends.
-pub(super) fn invalid(what: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
 }

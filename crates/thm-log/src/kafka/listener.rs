@@ -11,7 +11,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::broker::Broker;
-use super::connection::{self, Peer};
+use super::connection;
+use super::exchange::Peer;
 
 /// Pause after a failed accept: the usual cause is too many open files, which passes.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);

@@ -5,7 +5,8 @@
 //!              accepts         frames, order,     one file per family of requests
 //!              (one per        byte budgets
 //!              advertised      │
-//!              address)        ├─ shape.rs     is the frame what its version says? (before anything is allocated)
+//!              address)        ├─ exchange.rs  request, answer, and who asks
+//!                              ├─ shape.rs     is the frame what its version says? (before anything is allocated)
 //!                              └─ versions.rs  the one table of what we offer
 //! ```
 //!
@@ -17,6 +18,7 @@ mod api;
 mod broker;
 mod connection;
 mod errors;
+mod exchange;
 mod listener;
 mod producers;
 mod shape;

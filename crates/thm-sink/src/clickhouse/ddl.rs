@@ -3,8 +3,8 @@
 use arrow::datatypes::DataType;
 use thm_api::Result;
 
-use super::statement::identifier;
-use super::table::Table;
+use super::quote::identifier;
+use super::table::{DEFAULT_DEDUPLICATION_WINDOW, Table};
 use super::types::Kind;
 
 /// The columns of the enriched events, as the contract has them.
@@ -49,7 +49,7 @@ pub fn create(database: &str, table: &str, columns: &[(String, String)], key: &[
         identifier(database),
         identifier(table),
         lines.join(", "),
-        super::table::DEFAULT_DEDUPLICATION_WINDOW
+        DEFAULT_DEDUPLICATION_WINDOW
     )
 }
 

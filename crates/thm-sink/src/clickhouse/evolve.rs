@@ -12,8 +12,8 @@ use thm_api::{Result, SinkBatch, SinkChunk};
 
 use super::ddl::type_for;
 use super::json_cells;
+use super::quote::identifier;
 use super::rows::{has_value, payload};
-use super::statement::identifier;
 use super::table::Table;
 
 /// Most columns that a table grows to: records whose field names are data would never stop adding.

@@ -23,6 +23,7 @@ mod fold;
 mod instant;
 mod json_cells;
 mod options;
+mod quote;
 mod rows;
 mod session;
 mod statement;

@@ -1,4 +1,4 @@
-//! The SQL we send: identifiers and literals quoted, the insert with its token, deletes in pieces.
+//! The SQL we send: the insert with its token, deletes in pieces.
 //!
 //! Values inside a DELETE must mean exactly the stored value whatever the server's time zone or input settings are,
 //! so times are compared as the integers they are stored as ([`comparable`] on the column, [`value`] beside it).
@@ -13,23 +13,12 @@ use arrow::datatypes::{
 };
 use thm_api::{Generation, Offset, SinkPartition};
 
+use super::quote::{identifier, literal};
 use super::table::Table;
 use super::types::{Kind, unit_digits};
 
 /// Keys in one DELETE: the text stays far below the server's limit of a query, and a mutation is one scan anyway.
 pub const DEFAULT_DELETE_KEYS: usize = 5_000;
-
-/// A quoted identifier.
-#[must_use]
-pub fn identifier(name: &str) -> String {
-    format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
-}
-
-/// A quoted text.
-#[must_use]
-pub fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
-}
 
 /// What the server remembers of an insert: the same range of the same topic in the same generation.
 #[must_use]

@@ -29,6 +29,7 @@ use super::evolve;
 use super::fault::Fault;
 use super::fold::Prepared;
 use super::json_cells;
+use super::quote;
 use super::rows::{Rows, key_names};
 use super::session::DeleteSession;
 use super::statement;
@@ -158,13 +159,13 @@ impl ClickHouseTask {
     async fn ping(&self) -> Result<()> {
         const DOING: &str = "connecting to ClickHouse";
         let database = &self.config.database;
-        let sql = format!("SELECT count() FROM system.databases WHERE name = {}", statement::literal(database));
+        let sql = format!("SELECT count() FROM system.databases WHERE name = {}", quote::literal(database));
         let answer = self.client.query(DOING, self.client.address(), sql).await?;
         match answer.trim() {
             "1" => Ok(()),
             "0" => Err(Error::new(ErrorKind::SinkMismatch, DOING, database).with_hint(format!(
                 "The database does not exist. Run: CREATE DATABASE {}",
-                statement::identifier(database)
+                quote::identifier(database)
             ))),
             _ => Err(Error::new(ErrorKind::SinkMismatch, DOING, self.client.address())
                 .with_hint("The answer is not ClickHouse's: \"hostname\" and \"port\" must name its HTTP interface.")),
@@ -178,6 +179,7 @@ impl ClickHouseTask {
         match Table::describe(&self.client, database, name).await? {
             Some(table) => {
                 table.check()?;
+                ddl::check_contract(&table)?;
                 Ok(Some(table))
             }
             None if self.config.auto_create => Ok(None),

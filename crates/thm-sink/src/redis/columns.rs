@@ -9,7 +9,7 @@ use arrow::datatypes::{
 use thm_api::{ChangelogBatch, Offset, SinkChunk};
 
 use super::config::Fields;
-use super::event::{Time, Values};
+use super::values::{Time, Values};
 
 /// The four columns of a decoded batch, if all of them are there and of a type we read.
 pub(super) struct Columns<'a> {

@@ -11,12 +11,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use thm_api::{Offset, Op, SinkRecord, TopicPartition};
 
 use super::columns::Row;
 use super::config::{FUTURE_SLACK_MS, LeaderboardSettings, WindowTime};
 use super::json;
+use super::values::Time;
 
 /// Which second an event counts in, seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,22 +59,6 @@ pub struct Place<'a> {
     pub partition: &'a TopicPartition,
     /// Milliseconds since 1970: moments are at most a little later than this.
     pub latest_ms: i64,
-}
-
-/// The four fields of a record, as text; `Some(None)` is NULL, `None` is a field that is not there.
-#[derive(Default)]
-pub(super) struct Values<'a> {
-    pub id: Option<Option<Cow<'a, str>>>,
-    pub content: Option<Option<Cow<'a, str>>>,
-    pub kind: Option<Option<Cow<'a, str>>>,
-    pub time: Option<Option<Time<'a>>>,
-}
-
-/// The event's own time as it came.
-#[derive(Clone, Debug)]
-pub(super) enum Time<'a> {
-    Millis(i64),
-    Text(Cow<'a, str>),
 }
 
 /// Reads a record; the error says what is wrong with it, for the dead letter queue.
@@ -147,15 +131,4 @@ fn moment(
         (Some(Op::Read), WindowTime::Record) | (_, WindowTime::Event) => own()?.map_or(Moment::Keep, Moment::At),
         (_, WindowTime::Record) => Moment::At(second(record_ms)),
     })
-}
-
-/// A JSON scalar as text; NULL, arrays and objects have none.
-pub(super) fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let text = raw.get();
-    match text.as_bytes().first()? {
-        b'n' | b'[' | b'{' => None,
-        b'"' if !text.contains('\\') => Some(Cow::Borrowed(&text[1..text.len() - 1])),
-        b'"' => serde_json::from_str::<String>(text).ok().map(Cow::Owned),
-        _ => Some(Cow::Borrowed(text)),
-    }
 }

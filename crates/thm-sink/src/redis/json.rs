@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use thm_api::SinkRecord;
 
 use super::config::Fields;
-use super::event::{Time, Values, scalar};
+use super::values::{Time, Values, scalar};
 
 /// Numbers at least this large are microseconds since 1970, smaller ones milliseconds: as milliseconds it is the year 5138.
 const MICROS_FROM: i64 = 100_000_000_000_000;

@@ -31,6 +31,7 @@ mod json;
 pub mod options;
 mod rewind;
 mod task;
+mod values;
 pub mod verify;
 mod watch;
 

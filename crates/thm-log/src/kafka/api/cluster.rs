@@ -6,7 +6,7 @@ use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId, DescribeClusterResponse, FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::connection::Peer;
+use super::super::exchange::Peer;
 use super::BROKER_ID;
 
 /// What tools show as the cluster's id.

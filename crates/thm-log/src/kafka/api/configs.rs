@@ -7,8 +7,8 @@ use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 use thm_api::{Cleanup, Topic};
 
-use super::super::connection::Peer;
 use super::super::errors;
+use super::super::exchange::Peer;
 use super::topics::NO_LIMIT;
 
 const TOPIC: i8 = 2;

@@ -19,8 +19,8 @@ use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
 use thm_api::{FetchedBatch, Offset, Permit, ReadLimits, TopicPartition};
 use tokio::time::Instant;
 
-use super::super::connection::Peer;
 use super::super::errors;
+use super::super::exchange::Peer;
 
 /// Longest long poll, whatever the client asks for: a connection that is gone is found at the next answer.
 const MAX_WAIT: Duration = Duration::from_secs(60);

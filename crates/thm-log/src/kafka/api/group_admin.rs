@@ -9,8 +9,8 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::connection::Peer;
 use super::super::errors;
+use super::super::exchange::Peer;
 use crate::group::MemberDescription;
 
 /// First version of ListGroups that knows states.

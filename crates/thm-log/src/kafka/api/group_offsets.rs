@@ -18,8 +18,8 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use thm_api::{Offset, TopicPartition};
 
-use super::super::connection::Peer;
 use super::super::errors;
+use super::super::exchange::Peer;
 use crate::group::{Committed, CommittedAt, DEFAULT_MAX_METADATA_BYTES, StoredGroup};
 
 /// First version that asks for several groups.

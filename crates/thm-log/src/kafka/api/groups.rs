@@ -11,8 +11,8 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::connection::{Peer, Request};
 use super::super::errors;
+use super::super::exchange::{Peer, Request};
 use crate::group::{JoinRequest, Joined, SyncRequest};
 
 /// First version whose newcomers come back with the id they were given.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use thm_api::{FetchedBatch, Offset, PartitionInfo, ReadLimits, TopicPartition};
 use thm_codec::record_batch::{BatchHeader, records};
 
-use super::super::connection::Peer;
 use super::super::errors;
+use super::super::exchange::Peer;
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;

@@ -8,8 +8,8 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use kafka_protocol::protocol::StrBytes;
 use thm_api::{Topic, TopicSpec};
 
-use super::super::connection::Peer;
 use super::super::errors;
+use super::super::exchange::Peer;
 use super::cluster::{CLUSTER_ID, address};
 use super::{BROKER_ID, NO_LEADER_EPOCH};
 

@@ -25,7 +25,7 @@ use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use thm_api::Permit;
 
-use super::connection::{Answer, Answering, Peer, Request, invalid};
+use super::exchange::{Answer, Answering, Peer, Request, invalid};
 use super::versions::{Api, OFFERED};
 
 /// The number clients know our only broker by.

@@ -19,8 +19,8 @@ use kafka_protocol::protocol::StrBytes;
 use thm_api::{Append, Cleanup, LogBatch, Offset, Topic, TopicPartition};
 use thm_codec::record_batch::{BatchHeader, CodecError, check_crc, decompress, records};
 
-use super::super::connection::Peer;
 use super::super::errors;
+use super::super::exchange::Peer;
 use super::super::producers::{Check, Outcome, outcome};
 
 /// Producer id of a batch without one.

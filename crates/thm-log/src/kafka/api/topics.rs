@@ -8,8 +8,8 @@ use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, Delete
 use kafka_protocol::protocol::StrBytes;
 use thm_api::{Cleanup, TopicSpec};
 
-use super::super::connection::Peer;
 use super::super::errors;
+use super::super::exchange::Peer;
 
 /// First version that tells partitions and replicas back.
 const DETAILS_SINCE: i16 = 5;
