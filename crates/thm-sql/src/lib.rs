@@ -17,6 +17,7 @@ pub mod format;
 pub mod functions;
 pub mod job;
 pub mod operator;
+pub mod options;
 pub mod parser;
 pub mod planner;
 pub mod types;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::options::parse_duration;
 use crate::parser::ast::Spanned;
 use crate::parser::hints::{Hint, Hints};
-use crate::planner::parse_duration;
 
 /// Options of the hint, as Flink lists them.
 const KNOWN: [&str; 9] = [

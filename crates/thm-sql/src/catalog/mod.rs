@@ -14,8 +14,8 @@ use std::sync::Arc;
 use sqlparser::ast::{Ident, Query};
 use sqlparser::tokenizer::Span;
 
-use crate::connector::Usage;
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::options::Usage;
 use crate::parser::ast::{Alter, Change, CreateTable, Drop, Name, Spanned, WrittenOption};
 use crate::parser::hints::Hints;
 use crate::types::DataType;

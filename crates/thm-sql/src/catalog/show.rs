@@ -8,8 +8,25 @@ use sqlparser::tokenizer::Span;
 use super::{Catalog, ColumnKind, Object, Path, table};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::{ColumnKind as WrittenKind, CreateTable, Name, Pattern, Show, Shown};
-use crate::planner::TableResult;
 use crate::types::{DataType, LogicalType, MAX_LENGTH};
+
+/// Rows that a statement shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableResult {
+    /// Name and type of each column.
+    pub columns: Vec<(String, DataType)>,
+    /// Rows.
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl TableResult {
+    /// One column of texts.
+    #[must_use]
+    pub fn texts(name: &str, rows: impl IntoIterator<Item = String>) -> Self {
+        let columns = vec![(name.to_owned(), LogicalType::STRING.nullable(true))];
+        Self { columns, rows: rows.into_iter().map(|text| vec![Value::String(text)]).collect() }
+    }
+}
 
 /// `SHOW …`, except of jars.
 pub fn show(catalog: &Catalog, show: &Show) -> SqlResult<TableResult> {

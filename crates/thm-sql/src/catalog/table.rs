@@ -5,9 +5,10 @@ use sqlparser::ast::{Expr as Ast, Spanned as _};
 use super::Path;
 use crate::analyzer::expr::Typer;
 use crate::analyzer::scope::{Scope, ScopeColumn};
-use crate::connector::{self, Connector, Usage};
+use crate::connector::{self, Connector};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::Expr;
+use crate::options::Usage;
 use crate::parser::ast::{ColumnKind as WrittenKind, CreateTable, Like, WrittenType};
 use crate::types::{DataType, LogicalType, coerce, read};
 

@@ -2,9 +2,9 @@
 
 use sqlparser::tokenizer::Span;
 
-use super::options::Options;
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::options::Options;
 use crate::parser::ast::Spanned;
 use crate::types::LogicalType;
 

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::Usage;
-use super::options::Options;
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::format::{Format, ValueFormat, options as format_options};
+use crate::options::{Options, Usage};
 
 /// A `filesystem` table.
 #[derive(Clone, Debug)]

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use sqlparser::tokenizer::Span;
 
-use super::Usage;
-use super::options::Options;
 use crate::catalog::{Path, PhysicalColumn};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::format::{Format, ValueFormat, options as format_options};
 use crate::functions::java_regex;
+use crate::options::{Options, Usage};
 use crate::parser::ast::Spanned;
 
 /// Where a source starts when the job has no checkpoint.

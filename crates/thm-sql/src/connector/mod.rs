@@ -4,26 +4,14 @@ pub mod datagen;
 pub mod filesystem;
 pub mod jdbc;
 pub mod kafka;
-pub mod options;
 pub mod upsert_kafka;
 
 use crate::catalog::{Path, PhysicalColumn};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::format::{ValueFormat, csv};
+use crate::options::{Options, Usage};
 use crate::parser::ast::CreateTable;
 use crate::types::{DataType, LogicalType};
-use options::Options;
-
-/// What a table is needed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Usage {
-    /// To be read from start to end.
-    Source,
-    /// To be written.
-    Sink,
-    /// To be asked for rows by key.
-    Lookup,
-}
 
 /// What stands behind a table.
 #[derive(Clone, Debug)]

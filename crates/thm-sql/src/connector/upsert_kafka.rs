@@ -1,11 +1,10 @@
 //! Options of `upsert-kafka`.
 
-use super::Usage;
 use super::kafka::{self, Stop, Topics};
-use super::options::Options;
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::format::{Format, ValueFormat, options as format_options};
+use crate::options::{Options, Usage};
 
 /// An `upsert-kafka` table.
 #[derive(Clone, Debug)]

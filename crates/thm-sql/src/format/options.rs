@@ -1,9 +1,8 @@
 //! Options of formats inside a table's WITH clause.
 
 use super::{CsvOptions, Format, JsonOptions, MapNullKey, RawOptions, TimestampFormat, ValueFormat};
-use crate::connector::Usage;
-use crate::connector::options::Options;
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::options::{Options, Usage};
 use crate::parser::ast::Spanned;
 
 /// Names of all formats, sorted.

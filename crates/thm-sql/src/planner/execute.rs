@@ -11,7 +11,8 @@ use super::insert::{self, JobOptions};
 use super::session::Settings;
 use super::{CompileContext, JobPlan, plan};
 use crate::analyzer::query::{Binder, Query};
-use crate::catalog::{Catalog, Source, View, show};
+use crate::catalog::show::{self, TableResult};
+use crate::catalog::{Catalog, Source, View};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::{
     Alter, Change, Column, ColumnKind, CreateTableAs, CreateView, Insert, Parsed, Show, Shown, Spanned, Statement,
@@ -20,24 +21,6 @@ use crate::parser::ast::{
 use crate::parser::hints::Hints;
 use crate::types::zone::Zone;
 use crate::types::{DataType, LogicalType};
-
-/// Rows that a statement shows.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TableResult {
-    /// Name and type of each column.
-    pub columns: Vec<(String, DataType)>,
-    /// Rows.
-    pub rows: Vec<Vec<Value>>,
-}
-
-impl TableResult {
-    /// One column of texts.
-    #[must_use]
-    pub fn texts(name: &str, rows: impl IntoIterator<Item = String>) -> Self {
-        let columns = vec![(name.to_owned(), LogicalType::STRING.nullable(true))];
-        Self { columns, rows: rows.into_iter().map(|text| vec![Value::String(text)]).collect() }
-    }
-}
 
 /// A query to be answered.
 #[derive(Clone, Debug)]

@@ -18,7 +18,8 @@ mod restart;
 mod session;
 mod sink;
 
-pub use execute::{Outcome, Selection, Session, TableResult};
+pub use crate::catalog::show::TableResult;
+pub use execute::{Outcome, Selection, Session};
 pub(crate) use graph::{
     Branch, Feed, Graph, LookupNode, SinkKind, SourceKind, SourceNode, StepNode, TopicSink, TopicSource,
 };
@@ -26,7 +27,6 @@ pub use graph::{Collected, CollectedRows};
 pub use plan::JobPlan;
 pub use restart::Restart;
 pub use session::DEFAULT_CHECKPOINT_INTERVAL;
-pub(crate) use session::parse_duration;
 
 use std::fmt;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::Spanned;
 
-use super::session::parse_duration;
+use crate::options::parse_duration;
 
 /// When a job starts again.
 #[derive(Clone, Copy, Debug, PartialEq)]

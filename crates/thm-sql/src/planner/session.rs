@@ -8,6 +8,7 @@ use super::restart::{self, Restart};
 
 use crate::connector::kafka;
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::options::parse_duration;
 use crate::parser::ast::Spanned;
 use crate::types::zone::{NOT_A_SESSION_ZONE, Zone};
 
@@ -155,20 +156,4 @@ fn duration(value: &Spanned<String>) -> SqlResult<Duration> {
         SqlDiagnostic::new(value.span, format!("'{}' is not a duration", value.value))
             .with_hint("Write a number and a unit: '10s'.")
     })
-}
-
-/// Flink's durations: `10s`, `10 s`, `1 min`, `500ms`, a bare number of milliseconds.
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let number: u64 = text[..digits].parse().ok()?;
-    let unit_ms = match text[digits..].trim().to_ascii_lowercase().as_str() {
-        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
-        "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
-        "min" | "m" | "minute" | "minutes" => 60_000,
-        "h" | "hour" | "hours" => 3_600_000,
-        "d" | "day" | "days" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(unit_ms).map(Duration::from_millis)
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use thm_api::{Result, Secret};
 use thm_tls::{Identity, PostgresTls, SslMode};
 
-use super::super::options::Options;
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::options::Options;
 use crate::parser::ast::Spanned;
 
 /// PostgreSQL's port where a URL has none.

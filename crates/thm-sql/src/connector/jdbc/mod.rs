@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use thm_api::Secret;
 
-use super::Usage;
-use super::options::Options;
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
+use crate::options::{Options, Usage};
 use crate::types::LogicalType;
 
 mod address;

@@ -1,9 +1,23 @@
-//! The options of one table, taken one by one so that what is left over can be refused by name.
+//! The options of one table, taken one by one so that what is left over can be refused by name; and Flink's durations,
+//! which options, hints and settings are written in.
+
+use std::time::Duration;
 
 use sqlparser::tokenizer::Span;
 
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::{CreateTable, Spanned};
+
+/// What a table is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// To be read from start to end.
+    Source,
+    /// To be written.
+    Sink,
+    /// To be asked for rows by key.
+    Lookup,
+}
 
 /// Options of a WITH clause.
 pub struct Options<'a> {
@@ -96,9 +110,9 @@ impl<'a> Options<'a> {
     }
 
     /// A duration, as Flink writes them.
-    pub fn duration(value: Option<&Spanned<String>>) -> SqlResult<Option<std::time::Duration>> {
+    pub fn duration(value: Option<&Spanned<String>>) -> SqlResult<Option<Duration>> {
         value.map_or(Ok(None), |text| {
-            let parsed = crate::planner::parse_duration(&text.value);
+            let parsed = parse_duration(&text.value);
             parsed.map(Some).ok_or_else(|| {
                 let message = format!("Could not parse value '{}' as a duration", text.value);
                 SqlDiagnostic::new(text.span, message).with_hint("Write a number and a unit: '10s', '5 min'.")
@@ -149,4 +163,20 @@ impl<'a> Options<'a> {
         let notice = |key: &String| format!("option '{key}' of table {table} has no effect here");
         Ok(self.without_effect.iter().map(notice).collect())
     }
+}
+
+/// Flink's durations: `10s`, `10 s`, `1 min`, `500ms`, a bare number of milliseconds.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit_ms = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
+        "min" | "m" | "minute" | "minutes" => 60_000,
+        "h" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(unit_ms).map(Duration::from_millis)
 }
