@@ -104,7 +104,8 @@ impl Engine {
         }
 
         // Once more, now that the sources are known: which look-ups are fed by the WAL.
-        let plans = compile(&config, &captures::context(&herder))?;
+        let Compiled { plans, notices } = compile(&config, &captures::context(&herder))?;
+        notices.iter().for_each(|(file, notice)| tracing::warn!(file, "{notice}"));
         let broker = Broker::new(log.clone(), groups, config.server.auto_create_on_produce, Limits::default());
         let kafka = bind_kafka(&config, &broker).await?;
         let stop = CancellationToken::new();
@@ -211,12 +212,13 @@ fn registry(source: PostgresConnector) -> Registry {
 
 /// Checks all files without touching anything outside; says what there is.
 pub fn check(config: &Config) -> Result<String> {
-    let jobs = compile(config, &CompileContext::default())?.len();
+    let Compiled { plans, notices } = compile(config, &CompileContext::default())?;
+    notices.iter().for_each(|(file, notice)| note(&format!("note: {file}: {notice}")));
     let connectors = check_connectors(config)?;
     for (file, warnings) in &connectors {
         warnings.iter().for_each(|warning| note(&format!("note: {}: {warning}", file.display())));
     }
-    Ok(format!("{jobs} SQL jobs and {} connectors are in order", connectors.len()))
+    Ok(format!("{} SQL jobs and {} connectors are in order", plans.len(), connectors.len()))
 }
 
 /// Checks the connector files, no network; gives what has no effect in them.
@@ -258,9 +260,16 @@ fn check_connector(registry: &Registry, file: &Path) -> Result<(String, Vec<Stri
     if errors.is_empty() { Ok((name, warnings)) } else { Err(bad(errors.join("\n        ")).into()) }
 }
 
+/// What the SQL files say.
+struct Compiled {
+    plans: Vec<JobPlan>,
+    /// What to know of a file, beside its name: settings and options without effect.
+    notices: Vec<(String, String)>,
+}
+
 /// Compiles every SQL file before anything else happens.
-fn compile(config: &Config, context: &CompileContext) -> Result<Vec<JobPlan>> {
-    let mut plans = Vec::new();
+fn compile(config: &Config, context: &CompileContext) -> Result<Compiled> {
+    let mut compiled = Compiled { plans: Vec::new(), notices: Vec::new() };
     for file in &config.sql {
         let text = read_text(Path::new(file)).map_err(|error| {
             Error::new(ErrorKind::InvalidConfig, "reading a SQL file", file)
@@ -268,15 +277,13 @@ fn compile(config: &Config, context: &CompileContext) -> Result<Vec<JobPlan>> {
                 .with_hint("Name an existing UTF-8 file in the `sql` list of thm.toml.")
         })?;
         let script = thm_sql::compile(file, &text, context).map_err(SqlFailure)?;
-        for notice in &script.notices {
-            tracing::warn!(file, "{notice}");
-        }
+        compiled.notices.extend(script.notices.into_iter().map(|notice| (file.clone(), notice)));
         if script.jobs.is_empty() {
-            tracing::warn!(file, "no INSERT in the SQL file: it starts no job");
+            compiled.notices.push((file.clone(), "no INSERT in the SQL file: it starts no job".to_owned()));
         }
-        plans.extend(script.jobs);
+        compiled.plans.extend(script.jobs);
     }
-    Ok(plans)
+    Ok(compiled)
 }
 
 /// The HTTP sockets, bound before anything starts.
