@@ -43,6 +43,13 @@ impl SqlDiagnostic {
         Self(Box::new(Inner { message: message.into(), hint: None, place, source: None }))
     }
 
+    /// A word that cannot stand where it does, and what could.
+    #[must_use]
+    pub fn encountered(place: Span, found: &str, wanted: &str) -> Self {
+        let (line, column) = (place.start.line.max(1), place.start.column.max(1));
+        Self::new(place, format!("Encountered \"{found}\" at line {line}, column {column}. Was expecting {wanted}"))
+    }
+
     /// With what to write instead; sentences.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

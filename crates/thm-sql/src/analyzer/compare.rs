@@ -117,6 +117,41 @@ fn times_beside_texts(a: Expr, b: Expr) -> (Expr, Expr) {
     }
 }
 
+/// The values of a row that is written out: it is equal to another where each of them is, and unknown where one of
+/// them is. A row that is read is a value.
+fn fields(row: &Expr) -> Option<&[Expr]> {
+    match &row.kind {
+        ExprKind::Call { function, arguments } if function.name == "ROW" => Some(arguments),
+        _ => None,
+    }
+}
+
+/// Whether all pairs are equal.
+pub(super) fn all_equal(pairs: impl Iterator<Item = (Expr, Expr)>, span: Span) -> SqlResult<Expr> {
+    let mut out: Option<Expr> = None;
+    for (a, b) in pairs {
+        let equal = compare(CompareOp::Equal, a, b, span)?;
+        out = Some(match out {
+            None => equal,
+            Some(before) => {
+                let nullable = before.data_type.nullable || equal.data_type.nullable;
+                let kind = ExprKind::And(Box::new(before), Box::new(equal));
+                Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) }
+            }
+        });
+    }
+    out.ok_or_else(|| SqlDiagnostic::new(span, "there is nothing to compare").with_hint("Write a value on both sides."))
+}
+
+/// Whether a value or, in a row, one of its fields may be NULL.
+fn holds_nulls(data_type: DataType) -> bool {
+    let in_fields = match data_type.kind {
+        LogicalType::Row(fields) => fields.iter().any(|field| holds_nulls(field.data_type)),
+        _ => false,
+    };
+    data_type.nullable || in_fields
+}
+
 /// A comparison in the common type of both sides.
 pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
     let common = coerce::comparison_type(a.data_type, b.data_type).ok_or_else(|| {
@@ -130,11 +165,16 @@ pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<
         };
         refusal.with_hint("Cast one side to the type of the other.")
     })?;
+    if op == CompareOp::Equal
+        && let Some((left, right)) = fields(&a).zip(fields(&b))
+    {
+        return all_equal(left.iter().cloned().zip(right.iter().cloned()), span);
+    }
     let (a, b) = match op {
         CompareOp::Equal | CompareOp::NotEqual => times_beside_texts(a, b),
         _ => (a, b),
     };
-    let nullable = a.data_type.nullable || b.data_type.nullable;
+    let nullable = holds_nulls(a.data_type) || holds_nulls(b.data_type);
     let data_type = LogicalType::Boolean.nullable(nullable);
     if common == LogicalType::Null {
         return Ok(Expr::null(LogicalType::Boolean));

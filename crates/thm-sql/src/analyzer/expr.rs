@@ -6,6 +6,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::scope::Scope;
+use super::subquery::{self, Subqueries};
 use super::words::cannot_apply;
 use super::{access, call, compare, fold, interval, literal, words};
 use crate::error::{SqlDiagnostic, SqlResult};
@@ -19,13 +20,20 @@ const MAX_DEPTH: usize = 200;
 pub struct Typer<'a> {
     scope: &'a Scope,
     depth: usize,
+    /// Takes the subqueries, where there may be any.
+    subqueries: Option<&'a mut (dyn Subqueries + 'a)>,
 }
 
 impl<'a> Typer<'a> {
     /// For the columns of a scope.
     #[must_use]
     pub const fn new(scope: &'a Scope) -> Self {
-        Self { scope, depth: 0 }
+        Self { scope, depth: 0, subqueries: None }
+    }
+
+    /// For the columns of a scope, and subqueries.
+    pub(super) fn with_subqueries(scope: &'a Scope, subqueries: &'a mut (dyn Subqueries + 'a)) -> Self {
+        Self { scope, depth: 0, subqueries: Some(subqueries) }
     }
 
     /// Types an expression.
@@ -42,12 +50,7 @@ impl<'a> Typer<'a> {
 
     /// Types an expression and refuses a bare NULL.
     pub fn value(&mut self, ast: &Ast) -> SqlResult<Expr> {
-        let out = self.expr(ast)?;
-        if out.data_type.kind == LogicalType::Null {
-            return Err(SqlDiagnostic::new(ast.span(), "Illegal use of 'NULL'")
-                .with_hint("Give it a type: CAST(NULL AS STRING)."));
-        }
-        Ok(out)
+        self.expr(ast).and_then(|out| no_bare_null(out, ast.span()))
     }
 
     /// Types a condition.
@@ -89,6 +92,16 @@ impl<'a> Typer<'a> {
             }
             Ast::InList { expr, list, negated } => {
                 let out = compare::in_list(self, expr, list, span)?;
+                Ok(if *negated { not(out) } else { out })
+            }
+            Ast::Subquery(query) => self.subqueries(ast)?.value(query),
+            Ast::Exists { subquery, negated } => {
+                let out = self.subqueries(ast)?.exists(subquery)?;
+                Ok(if *negated { not(out) } else { out })
+            }
+            Ast::InSubquery { expr, subquery, negated } => {
+                let values = subquery::values(self, expr)?;
+                let out = self.subqueries(ast)?.contains(values, subquery)?;
                 Ok(if *negated { not(out) } else { out })
             }
             Ast::Case { operand, conditions, else_result, .. } => {
@@ -183,6 +196,11 @@ impl<'a> Typer<'a> {
                 "Use comparisons, arithmetic, CASE, CAST and the functions that are listed in the manual.",
             )),
         }
+    }
+
+    fn subqueries(&mut self, ast: &Ast) -> SqlResult<&mut (dyn Subqueries + 'a)> {
+        let hint = "A subquery may stand in WHERE and behind SELECT.";
+        self.subqueries.as_deref_mut().ok_or_else(|| refused(ast, ast.span(), hint))
     }
 
     /// LIKE and SIMILAR TO.
@@ -320,8 +338,7 @@ impl<'a> Typer<'a> {
                 if other(&a) || other(&b) {
                     return Err(cannot_apply(&op.to_string(), &[&a, &b], span));
                 }
-                self.value(left)?;
-                self.value(right)?;
+                let (a, b) = (no_bare_null(a, left.span())?, no_bare_null(b, right.span())?);
                 let (a, b) = (Box::new(a), Box::new(b));
                 let kind = if *op == BinaryOperator::And { ExprKind::And(a, b) } else { ExprKind::Or(a, b) };
                 Ok(Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) })
@@ -390,6 +407,16 @@ impl<'a> Typer<'a> {
         };
         searched_case(branches, otherwise, span)
     }
+}
+
+/// Refuses a NULL without a type.
+fn no_bare_null(value: Expr, span: Span) -> SqlResult<Expr> {
+    if value.data_type.kind == LogicalType::Null {
+        return Err(
+            SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING).")
+        );
+    }
+    Ok(value)
 }
 
 /// A CASE whose results get their common type.

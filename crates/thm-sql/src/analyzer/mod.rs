@@ -14,6 +14,7 @@ mod lookup_hint;
 pub mod query;
 pub mod scope;
 mod select;
+pub mod subquery;
 mod words;
 
 pub use lookup_hint::LookupHint;

@@ -18,6 +18,7 @@ use sqlparser::tokenizer::Span;
 use super::expr::Typer;
 use super::lookup_hint::LookupHint;
 use super::scope::{Scope, ScopeColumn};
+use super::subquery::Subquery;
 use crate::catalog::{Catalog, Table};
 use crate::error::{STATELESS_HINT, SqlDiagnostic, SqlResult};
 use crate::expr::Expr;
@@ -123,6 +124,8 @@ pub enum Step {
     Lookup(Lookup),
     /// `CROSS JOIN UNNEST`; adds one column per field of the collection's elements.
     Unnest(Unnest),
+    /// A subquery of an expression; adds one column.
+    Subquery(Subquery),
 }
 
 /// A look-up join.
@@ -370,8 +373,8 @@ fn limits(ast: &AstQuery) -> SqlResult<(usize, Option<usize>)> {
     };
     let number = |expr: &Ast| {
         count(expr).ok_or_else(|| {
-            let message = format!("Encountered \"{expr}\"; was expecting <UNSIGNED_INTEGER_LITERAL>");
-            SqlDiagnostic::new(expr.span(), message).with_hint("LIMIT and OFFSET take a plain number.")
+            SqlDiagnostic::encountered(expr.span(), &expr.to_string(), "<UNSIGNED_INTEGER_LITERAL>")
+                .with_hint("LIMIT and OFFSET take a plain number.")
         })
     };
     let (mut offset, mut limit) = (0, None);

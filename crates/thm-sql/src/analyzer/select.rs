@@ -9,6 +9,7 @@ use super::access;
 use super::expr::Typer;
 use super::query::{Binder, Blocking, Origin, Query, Step, stateful};
 use super::scope::Scope;
+use super::subquery::Lifted;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::Expr;
 use crate::parser::reserved;
@@ -43,11 +44,13 @@ impl Binder<'_> {
     pub(super) fn select(&mut self, ast: &Select) -> SqlResult<(Query, Scope)> {
         refuse_clauses(ast)?;
         refuse_aggregates(ast)?;
-        let (mut query, mut scope) = self.from(ast)?;
+        let (mut query, scope) = self.from(ast)?;
         if let Some(condition) = &ast.selection {
-            query.steps.push(Step::Filter(Typer::new(&scope).condition(condition, "WHERE clause")?));
+            let mut subqueries = Lifted::new(self, &scope, &mut query);
+            let condition = Typer::with_subqueries(&scope, &mut subqueries).condition(condition, "WHERE clause")?;
+            query.steps.push(Step::Filter(condition));
         }
-        query.columns = projection(&ast.projection, &mut scope)?;
+        query.columns = projection(&ast.projection, &scope, &mut Lifted::new(self, &scope, &mut query))?;
         match &ast.distinct {
             None | Some(Distinct::All) => Ok((query, scope)),
             Some(Distinct::Distinct) => {
@@ -146,8 +149,8 @@ fn aggregate(expr: &Ast) -> Option<String> {
     }
 }
 
-fn projection(items: &[SelectItem], scope: &mut Scope) -> SqlResult<Vec<(String, Option<Expr>)>> {
-    let mut out: Vec<(String, Option<Expr>)> = Vec::new();
+fn projection(items: &[SelectItem], scope: &Scope, subqueries: &mut Lifted<'_, '_>) -> SqlResult<Columns> {
+    let mut out: Columns = Vec::new();
     for item in items {
         match item {
             SelectItem::UnnamedExpr(expr) => {
@@ -156,11 +159,11 @@ fn projection(items: &[SelectItem], scope: &mut Scope) -> SqlResult<Vec<(String,
                     Ast::CompoundIdentifier(parts) => parts.last().map_or_else(String::new, |name| name.value.clone()),
                     _ => format!("EXPR${}", out.len()),
                 };
-                out.push((name, selected(expr, scope)?));
+                out.push((name, selected(expr, scope, subqueries)?));
             }
             SelectItem::ExprWithAlias { expr, alias } => {
                 reserved::check_name(alias)?;
-                out.push((alias.value.clone(), selected(expr, scope)?));
+                out.push((alias.value.clone(), selected(expr, scope, subqueries)?));
             }
             SelectItem::Wildcard(options) => {
                 refuse_options(&options.to_string(), item)?;
@@ -218,7 +221,7 @@ fn refuse_options(options: &str, item: &SelectItem) -> SqlResult<()> {
 }
 
 /// A selected expression; a column that is `PROCTIME()` may be passed on by a subquery.
-fn selected(ast: &Ast, scope: &Scope) -> SqlResult<Option<Expr>> {
+fn selected(ast: &Ast, scope: &Scope, subqueries: &mut Lifted<'_, '_>) -> SqlResult<Option<Expr>> {
     let parts = match ast {
         Ast::Identifier(name) => std::slice::from_ref(name),
         Ast::CompoundIdentifier(parts) => parts.as_slice(),
@@ -229,5 +232,5 @@ fn selected(ast: &Ast, scope: &Scope) -> SqlResult<Option<Expr>> {
     if known && parts.len() <= 2 && scope.find(parts, ast.span())?.value.is_none() {
         return Ok(None);
     }
-    Typer::new(scope).value(ast).map(Some)
+    Typer::with_subqueries(scope, subqueries).value(ast).map(Some)
 }

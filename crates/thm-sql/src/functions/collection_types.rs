@@ -77,10 +77,13 @@ pub(super) fn same(arguments: Vec<Expr>) -> Bound {
     strict(arguments, kind)
 }
 
-/// The second argument in the type of the first one's elements.
+/// The second argument in the type of the first one's elements, which it has to fit: a wider number is refused.
 pub(super) fn value_cast(arguments: Vec<Expr>) -> Option<(Vec<Expr>, DataType)> {
     let [array, value] = <[Expr; 2]>::try_from(arguments).ok()?;
     let of = array.data_type.kind.element()?;
+    if of.kind.is_numeric() && !coerce::implicit_cast(value.data_type.kind, of.kind) {
+        return None;
+    }
     let common = coerce::common_type(&[of, value.data_type])?;
     let nullable = of.nullable || value.data_type.nullable;
     let array = array.cast(LogicalType::array(common.kind.nullable(of.nullable)));
@@ -113,7 +116,9 @@ pub(super) fn adding(arguments: Vec<Expr>) -> Bound {
     let kind = LogicalType::array(of);
     let array = arguments.remove(0).cast(kind);
     arguments.insert(0, array);
-    of_array(arguments, kind)
+    // Beside a value that may be NULL the whole array is said to be one that may.
+    let nullable = arguments.iter().any(|argument| argument.data_type.nullable);
+    Some((arguments, kind.nullable(nullable)))
 }
 
 pub(super) fn bind_arrays(arguments: Vec<Expr>) -> Bound {

@@ -240,6 +240,8 @@ fn repeat(call: &Call<'_>) -> Result<Vector, EvalError> {
         if text.len().saturating_mul(times) > DEFAULT_MAX_TEXT_BYTES {
             return call.failed(row, || "the result of REPEAT is larger than 16 MiB".to_owned());
         }
+        // The empty text may be repeated any number of times: that takes none.
+        let times = if text.is_empty() { 0 } else { times };
         (0..times).for_each(|_| out.push_str(text));
         Ok(Some(()))
     })

@@ -200,7 +200,7 @@ impl Cursor {
     fn expected(&self, what: &str) -> SqlDiagnostic {
         let found = self.peek();
         let shown = if found.token == Token::EOF { "<EOF>".to_owned() } else { found.token.to_string() };
-        SqlDiagnostic::new(found.span, format!("Encountered \"{shown}\"; was expecting {what}"))
+        SqlDiagnostic::encountered(found.span, &shown, what)
     }
 
     /// A quoted text.
@@ -241,12 +241,11 @@ fn grammar_error(error: &ParserError, start: Span, here: Span) -> SqlDiagnostic 
     let place = place.map_or(here, |at| Span::new(at, Location::new(at.line, at.column + 1)));
     let place = if place.start.line == 0 { start } else { place };
     let expected = said.strip_prefix("Expected").map(|rest| rest.trim_start_matches([':', ' ']));
-    let shown = match expected.and_then(|rest| rest.split_once(", found: ")) {
-        Some((wanted, "EOF")) => format!("Encountered \"<EOF>\"; was expecting {wanted}"),
-        Some((wanted, found)) => format!("Encountered \"{found}\"; was expecting {wanted}"),
-        None => said.to_owned(),
+    let mut out = match expected.and_then(|rest| rest.split_once(", found: ")) {
+        Some((wanted, "EOF")) => SqlDiagnostic::encountered(place, "<EOF>", wanted),
+        Some((wanted, found)) => SqlDiagnostic::encountered(place, found, wanted),
+        None => SqlDiagnostic::new(place, said),
     };
-    let mut out = SqlDiagnostic::new(place, shown);
     if said.contains("found: ") && is_reserved_found(said) {
         out = out.with_hint("Reserved words used as names need backticks.");
     }

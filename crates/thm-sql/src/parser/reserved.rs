@@ -327,11 +327,8 @@ pub fn check_name(name: &Ident) -> SqlResult<()> {
         Some('`') => Ok(()),
         Some(_) => Err(SqlDiagnostic::new(name.span, "String literal continued on same line")
             .with_hint("Names with special characters stand in backticks.")),
-        None if is_reserved(&name.value) => {
-            let message = format!("Encountered \"{}\"; was expecting <IDENTIFIER>", name.value);
-            Err(SqlDiagnostic::new(name.span, message)
-                .with_hint(format!("Reserved words used as names need backticks: `{}`.", name.value)))
-        }
+        None if is_reserved(&name.value) => Err(SqlDiagnostic::encountered(name.span, &name.value, "<IDENTIFIER>")
+            .with_hint(format!("Reserved words used as names need backticks: `{}`.", name.value))),
         None => Ok(()),
     }
 }

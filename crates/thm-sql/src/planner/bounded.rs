@@ -13,6 +13,7 @@ use thm_api::RowKind;
 
 use super::Selection;
 use crate::analyzer::query::{Binder, Blocking, Origin, Query, SortKey, Step, stateful};
+use crate::analyzer::subquery::{Asked, Subquery};
 use crate::catalog::{Catalog, Table};
 use crate::error::SqlDiagnostic;
 use crate::expr::{EvalError, Expr, ExprKind, Input, text, truth};
@@ -166,6 +167,10 @@ impl Runner<'_> {
                     rows = Rows { columns: taken(&rows.columns, &found.rows)?, kinds: pick(&rows.kinds, &found.rows) };
                     rows.columns.extend(found.columns);
                 }
+                Step::Subquery(subquery) => {
+                    let column = self.subquery(subquery, &rows)?;
+                    rows.columns.push(column);
+                }
                 Step::Lookup(lookup) => return Err(stateful("a look-up outside of a job", lookup.span).into()),
             }
         }
@@ -178,6 +183,37 @@ impl Runner<'_> {
             });
         }
         Ok(Rows { columns, kinds: rows.kinds })
+    }
+
+    /// The column that a subquery adds beside some rows.
+    fn subquery(&self, subquery: &Subquery, rows: &Rows) -> Result<ArrayRef, BoundedError> {
+        let found = self.query(&subquery.query)?;
+        if found.kinds.iter().any(|kind| *kind != RowKind::Insert) {
+            return Err(stateful("a subquery of updates and deletes", subquery.span).into());
+        }
+        let (count, others) = (rows.kinds.len(), found.kinds.len());
+        match &subquery.asked {
+            Asked::Exists => Ok(Arc::new(BooleanArray::from(vec![others > 0; count]))),
+            Asked::Value if others > 1 => {
+                let message = "SingleValueAggFunction received more than one element.".to_owned();
+                Err(EvalError { message, row: 0 }.into())
+            }
+            Asked::Value => {
+                let row = UInt32Array::from(vec![(others == 1).then_some(0); count]);
+                Ok(take(&found.columns[0], &row, None).map_err(run_error)?)
+            }
+            Asked::Any(condition) => {
+                not_too_many(count, others, subquery.span)?;
+                let mut out = Vec::with_capacity(count);
+                for row in (0_u32..).take(count) {
+                    let holds = beside_all(rows, row, &found, (condition, self.zone))?;
+                    let holds = holds.as_boolean();
+                    let unknown = (holds.null_count() > 0).then_some(None);
+                    out.push(if holds.true_count() > 0 { Some(true) } else { unknown.unwrap_or(Some(false)) });
+                }
+                Ok(Arc::new(BooleanArray::from(out)))
+            }
+        }
     }
 
     fn origin(&self, origin: &Origin) -> Result<Rows, BoundedError> {
@@ -337,6 +373,22 @@ fn set_operation(
     Ok(Rows { columns: taken(&left.columns, &kept)?, kinds: pick(&left.kinds, &kept) })
 }
 
+fn not_too_many(rows: usize, others: usize, span: Span) -> Result<(), SqlDiagnostic> {
+    if rows.saturating_mul(others) <= DEFAULT_MAX_PAIRS {
+        return Ok(());
+    }
+    let message = format!("a join of {rows} with {others} rows is too large for a shell");
+    Err(SqlDiagnostic::new(span, message).with_hint("Filter both sides before the join."))
+}
+
+/// A condition over one row and each of the others.
+fn beside_all(rows: &Rows, row: u32, others: &Rows, (condition, zone): (&Expr, Zone)) -> Result<ArrayRef, EvalError> {
+    let count = others.kinds.len();
+    let mut columns = taken(&rows.columns, &vec![row; count])?;
+    columns.extend(others.columns.iter().cloned());
+    condition.evaluate(&Input::new(&columns, count).in_zone(zone))
+}
+
 /// Every pair of rows for which the condition is TRUE, and rows without a match where the join is outer.
 fn join(
     left: &Rows,
@@ -346,22 +398,14 @@ fn join(
     span: Span,
 ) -> Result<Rows, BoundedError> {
     let (rows, others) = (left.kinds.len(), right.kinds.len());
-    if rows.saturating_mul(others) > DEFAULT_MAX_PAIRS {
-        let message = format!("a join of {rows} with {others} rows is too large for a shell");
-        return Err(SqlDiagnostic::new(span, message).with_hint("Filter both sides before the join.").into());
-    }
+    not_too_many(rows, others, span)?;
     let (mut from_left, mut from_right): (Vec<Option<u32>>, Vec<Option<u32>>) = (Vec::new(), Vec::new());
     let mut met = vec![false; others];
     for row in (0_u32..).take(rows) {
         let all: Vec<u32> = (0_u32..).take(others).collect();
         let passes = match condition {
             None => vec![true; others],
-            Some(condition) => {
-                let mut columns = taken(&left.columns, &vec![row; others])?;
-                columns.extend(right.columns.iter().cloned());
-                let result = condition.evaluate(&Input::new(&columns, others).in_zone(zone))?;
-                truth(result.as_boolean()).iter().collect()
-            }
+            Some(condition) => truth(beside_all(left, row, right, (condition, zone))?.as_boolean()).iter().collect(),
         };
         let mut any = false;
         for (other, _) in all.into_iter().zip(passes).filter(|(_, passes)| *passes) {
@@ -431,6 +475,11 @@ fn explain_into(out: &mut String, query: &Query, depth: usize) {
             Step::Filter(condition) => writeln!(out, "{indent}+- Filter({})", shape(condition)),
             Step::Lookup(lookup) => writeln!(out, "{indent}+- LookupJoin(table=[{}])", lookup.table.path),
             Step::Unnest(_) => writeln!(out, "{indent}+- Correlate(UNNEST)"),
+            Step::Subquery(subquery) => {
+                let _ = writeln!(out, "{indent}+- Subquery");
+                explain_into(out, &subquery.query, depth + 1);
+                Ok(())
+            }
         };
     }
     let _ = match &query.origin {

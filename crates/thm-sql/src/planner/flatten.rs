@@ -31,6 +31,11 @@ const MAX_BRANCHES: usize = 256;
 /// The branches of a query; what needs all rows at once is refused by name.
 pub(super) fn lines(query: Query) -> SqlResult<Vec<Line>> {
     let Query { origin, steps, columns, width } = query;
+    for step in &steps {
+        if let Step::Subquery(subquery) = step {
+            return Err(subquery.refused());
+        }
+    }
     match origin {
         Origin::Scan(table) => Ok(vec![Line { leaf: Leaf::Scan(table), steps, columns, width }]),
         Origin::Values { types, rows } => Ok(vec![Line { leaf: Leaf::Values { types, rows }, steps, columns, width }]),
@@ -74,6 +79,7 @@ fn above(line: Line, steps: &[Step], columns: &[(String, Option<Expr>)]) -> Line
                     ..lookup.clone()
                 })
             }
+            Step::Subquery(_) => step.clone(),
             Step::Unnest(unnest) => {
                 width += unnest.types.len();
                 Step::Unnest(Unnest { collection: map(&unnest.collection), ..unnest.clone() })

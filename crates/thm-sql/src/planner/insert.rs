@@ -148,6 +148,7 @@ fn add_branch(graph: &mut Graph, line: Line, values: Vec<Expr>, span: Span, cont
                 graph.lookups.push(lookup_node(&lookup, &source, context)?);
                 StepNode::Lookup(graph.lookups.len() - 1)
             }
+            Step::Subquery(subquery) => return Err(subquery.refused()),
             Step::Unnest(unnest) => StepNode::Unnest {
                 collection: unnest.collection,
                 types: unnest.types,

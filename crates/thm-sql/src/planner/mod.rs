@@ -113,6 +113,8 @@ fn first_words(text: &str) -> String {
 }
 
 #[cfg(test)]
+mod bounded_tests;
+#[cfg(test)]
 mod language_tests;
 #[cfg(test)]
 mod refusal_tests;
