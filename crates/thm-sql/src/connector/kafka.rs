@@ -74,9 +74,9 @@ pub struct KeyFormat {
 /// Topics of a table, and how often a source looks for more of them.
 #[derive(Clone, Debug, Default)]
 pub struct Topics {
-    /// Names; several only as a source.
+    /// Names. A sink of several writes each row to the one that its metadata column `topic` names.
     pub names: Vec<String>,
-    /// Instead of names, Java's regular expression for whole names; only as a source.
+    /// Instead of names, Java's regular expression for whole names.
     pub pattern: Option<String>,
     /// Pause between looks for topics and partitions that are new; none if there are none.
     pub discovery: Option<Duration>,
@@ -87,6 +87,13 @@ impl Topics {
     #[must_use]
     pub fn place(&self) -> String {
         self.pattern.clone().unwrap_or_else(|| self.names.join(";"))
+    }
+
+    /// The only topic, if there is one, however often it is named.
+    #[must_use]
+    pub fn single(&self) -> Option<&str> {
+        let first = self.names.first()?;
+        self.names.iter().all(|name| name == first).then_some(first.as_str())
     }
 
     /// Whether a topic is one of them.
@@ -138,7 +145,7 @@ pub(super) fn read(
     usage: Usage,
 ) -> SqlResult<KafkaTable> {
     let properties = properties(options)?;
-    let topics = topics(options, usage)?;
+    let topics = topics(options)?;
     let span = options.span();
     let written = match (options.take("value.format"), options.take("format")) {
         (Some(_), Some(second)) => {
@@ -216,8 +223,8 @@ pub(super) fn properties(options: &mut Options<'_>) -> SqlResult<BTreeMap<String
 /// Flink's `scan.topic-partition-discovery.interval`.
 const DEFAULT_DISCOVERY: Duration = Duration::from_secs(5 * 60);
 
-/// `topic`: one, or several for a source; or `topic-pattern`.
-pub(super) fn topics(options: &mut Options<'_>, usage: Usage) -> SqlResult<Topics> {
+/// `topic`: one or several; or `topic-pattern`.
+pub(super) fn topics(options: &mut Options<'_>) -> SqlResult<Topics> {
     let pause = options.take("scan.topic-partition-discovery.interval");
     let pause = Options::duration(pause.as_ref())?.unwrap_or(DEFAULT_DISCOVERY);
     let discovery = (!pause.is_zero()).then_some(pause);
@@ -233,10 +240,6 @@ pub(super) fn topics(options: &mut Options<'_>, usage: Usage) -> SqlResult<Topic
         (topic, pattern) => (topic, pattern),
     };
     if let Some(pattern) = pattern {
-        if usage == Usage::Sink {
-            return Err(SqlDiagnostic::new(pattern.span, "'topic-pattern' is not supported in a sink")
-                .with_hint("Name one topic: 'topic' = '…'."));
-        }
         java_regex::compiled(&whole(&pattern.value)).map_err(|_| {
             SqlDiagnostic::new(pattern.span, format!("'{}' is not a regular expression", pattern.value))
                 .with_hint("Write a regular expression of Java's that fits the whole names of topics.")
@@ -249,17 +252,18 @@ pub(super) fn topics(options: &mut Options<'_>, usage: Usage) -> SqlResult<Topic
     };
     let names: Vec<String> = topic.value.split(';').map(|name| name.trim().to_owned()).collect();
     names.iter().try_for_each(|name| check_topic(name, topic.span))?;
-    if usage == Usage::Sink && names.len() > 1 {
-        return Err(SqlDiagnostic::new(topic.span, "a sink with several topics is not supported")
-            .with_hint("Write one table and one INSERT for each topic."));
-    }
     Ok(Topics { names, pattern: None, discovery })
+}
+
+/// Whether a topic can have this name.
+pub(crate) fn is_topic_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    !name.is_empty() && name.len() <= 249 && !matches!(name, "." | "..") && name.bytes().all(legal)
 }
 
 /// Refuses a name that no topic can have.
 pub(crate) fn check_topic(name: &str, span: Span) -> SqlResult<()> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if name.is_empty() || name.len() > 249 || matches!(name, "." | "..") || !name.bytes().all(legal) {
+    if !is_topic_name(name) {
         return Err(SqlDiagnostic::new(span, format!("'{name}' is not the name of a topic"))
             .with_hint("Names are of letters, digits, '.', '_' and '-'; several stand with ';' between them."));
     }

@@ -117,13 +117,18 @@ impl Connector {
     #[must_use]
     pub fn metadata_keys(&self, usage: Usage) -> Vec<&'static str> {
         let mut keys = Vec::new();
-        let (kafka, debezium) = match self {
-            Self::Kafka(table) => (true, table.value.kind == ValueFormat::DebeziumJson),
-            Self::UpsertKafka(_) => (true, false),
-            _ => (false, false),
+        let (topics, debezium) = match self {
+            Self::Kafka(table) => (Some(&table.topics), table.value.kind == ValueFormat::DebeziumJson),
+            Self::UpsertKafka(table) => (Some(&table.topics), false),
+            _ => (None, false),
         };
+        let kafka = topics.is_some();
         match usage {
-            Usage::Sink if kafka => keys.extend(["headers", "timestamp"]),
+            Usage::Sink if kafka => {
+                // Of one topic there is nothing to choose.
+                keys.extend(topics.filter(|topics| topics.names.len() != 1).map(|_| "topic"));
+                keys.extend(["headers", "timestamp"]);
+            }
             Usage::Source if kafka => {
                 keys.extend(["topic", "partition", "headers", "leader-epoch", "offset", "timestamp", "timestamp-type"]);
             }
@@ -160,8 +165,8 @@ impl Connector {
             "offset" | "file.size" => LogicalType::BigInt.nullable(false),
             "timestamp" | "file.modification-time" => LogicalType::TimestampLtz(3).nullable(usage == Usage::Sink),
             "headers" => {
-                let map = LogicalType::map(text.nullable(false), LogicalType::BYTES.nullable(false));
-                map.nullable(usage == Usage::Sink)
+                let sink = usage == Usage::Sink;
+                LogicalType::map(text.nullable(sink), LogicalType::BYTES.nullable(sink)).nullable(sink)
             }
             "value.ingestion-timestamp" | "value.source.timestamp" => LogicalType::TimestampLtz(3).nullable(true),
             "value.source.properties" => LogicalType::map(text.nullable(true), text.nullable(true)).nullable(true),

@@ -31,7 +31,7 @@ pub(super) fn read(
     usage: Usage,
 ) -> SqlResult<UpsertTable> {
     let properties = kafka::properties(options)?;
-    let topics = kafka::topics(options, usage)?;
+    let topics = kafka::topics(options)?;
     let span = options.span();
     let mut format = |name: &str| {
         let kind = if usage == Usage::Sink { "sink" } else { "scan" };

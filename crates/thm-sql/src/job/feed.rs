@@ -15,8 +15,7 @@ use crate::format::cells::{Cell, Cells};
 use crate::format::debezium_json::{self, OldRows};
 use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat};
 use crate::operator::Rows;
-use crate::planner::bounded;
-use crate::planner::{SourceKind, SourceNode};
+use crate::planner::{SourceKind, SourceNode, bounded, form};
 use crate::types::LogicalType;
 use crate::types::time::Moment;
 
@@ -322,7 +321,18 @@ fn value<'a>(how: &Generator, kind: LogicalType, row: i64, column: usize) -> Opt
     })
 }
 
-/// The name under which a feed's place is kept in checkpoints.
-pub(super) fn name(branch: usize) -> TopicPartition {
+/// The name under which a feed's place is kept in checkpoints: it says which rows it gives, wherever its branch stands.
+/// Other constants are other rows; a file or a table of made-up rows is the same one, whatever else is said of it.
+pub(super) fn name(source: &SourceNode) -> TopicPartition {
+    let name = match &source.kind {
+        SourceKind::Values { .. } => format!("(values {})", form::constants(source)),
+        SourceKind::Files { path, .. } => format!("(files {})", path.display()),
+        SourceKind::Datagen(_) | SourceKind::Topics(_) => format!("(rows of {})", source.table),
+    };
+    TopicPartition::new(name, 0)
+}
+
+/// The name of before, by the branch's number.
+pub(super) fn numbered(branch: usize) -> TopicPartition {
     TopicPartition::new(format!("(branch {branch})"), 0)
 }

@@ -46,6 +46,16 @@ impl<'a> Lineage<'a> {
     /// The heir of what is stored of a partition that a branch reads.
     pub fn of(&mut self, branch: usize, partition: &TopicPartition) -> Heir<'a> {
         let stored = self.stored(branch, partition);
+        self.heir(branch, partition, stored)
+    }
+
+    /// The same of a source outside the log, whose place was once kept by its branch's number.
+    pub fn of_feed(&mut self, branch: usize, partition: &TopicPartition, before: &TopicPartition) -> Heir<'a> {
+        let stored = self.stored(branch, partition).or_else(|| self.stored(branch, before));
+        self.heir(branch, partition, stored)
+    }
+
+    fn heir(&mut self, branch: usize, partition: &TopicPartition, stored: Option<&'a InputState>) -> Heir<'a> {
         let known = stored.and_then(|stored| stored.rank).filter(|rank| *rank >= STREAM_RANK);
         let rank = known.filter(|rank| self.ranks.insert(*rank)).unwrap_or_else(|| {
             self.next_rank += 1;

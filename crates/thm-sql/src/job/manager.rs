@@ -219,7 +219,15 @@ fn created(plan: &JobPlan) -> JobStatus {
         records_out: 0,
         lag: 0,
         inputs: Vec::new(),
-        output_topic: plan.sink_topic().to_owned(),
+        output_topic: plan.sink_topic(),
+        output_topics: plan
+            .graph
+            .sink
+            .topics()
+            .and_then(|topics| topics.single())
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
         checkpoint_interval_ms: u64::try_from(plan.checkpoint_interval.as_millis()).unwrap_or(u64::MAX),
         vertices: vertices(plan),
         checkpoints: CheckpointStatus::default(),

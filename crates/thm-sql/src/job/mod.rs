@@ -31,6 +31,7 @@ mod shared;
 mod sink;
 mod start;
 mod status;
+mod targets;
 mod version;
 
 pub use manager::{JobManager, JobManagerOptions};

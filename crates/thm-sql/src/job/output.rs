@@ -16,14 +16,11 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Ar
 use arrow::datatypes::{Field as ArrowField, Schema};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use thm_api::{
-    Append, ChangelogBatch, Error, ErrorKind, Log, LogBatch, Position, Progress, Result, RowKind, RowMeta,
-    TopicPartition,
-};
+use thm_api::{Append, ChangelogBatch, Error, ErrorKind, Log, LogBatch, Position, Progress, Result, RowKind, RowMeta};
 use thm_codec::origin;
-use thm_codec::record_batch::{BatchWriter, HeaderBlock};
+use thm_codec::record_batch::HeaderBlock;
 
-use crate::connector::kafka::Partitioner;
+use super::targets::Targets;
 use crate::expr::{EvalError, Input};
 use crate::format::Meta;
 use crate::format::write::{RowWriter, Writer};
@@ -36,15 +33,6 @@ const DEFAULT_BATCH_BYTES: usize = 1 << 20;
 const DEFAULT_SHOWN_CHARS: usize = 400;
 /// Pause between appends of progress alone, while a filter drops everything.
 const DEFAULT_PROGRESS_PAUSE: Duration = Duration::from_secs(1);
-
-struct Partition {
-    at: TopicPartition,
-    writer: BatchWriter,
-    rows: Vec<u32>,
-    /// By input, what the partition has been told: rows at or below it are in the topic already, of a run before or of
-    /// this one.
-    told: Vec<Option<Progress>>,
-}
 
 /// An input of the job as a producer of its records: each has a progress of its own, so that their order among each
 /// other need not be the same at every run.
@@ -65,7 +53,8 @@ pub(super) struct Output {
     log: Arc<dyn Log>,
     producers: Vec<Producer>,
     job: Arc<str>,
-    partitions: Vec<Partition>,
+    /// Topics and partitions.
+    pub targets: Targets,
     schema: Arc<Schema>,
     key: Option<Arc<Writer>>,
     value: Arc<Writer>,
@@ -89,11 +78,10 @@ struct Evaluated {
 }
 
 impl Output {
-    pub fn new(
+    pub async fn new(
         graph: Arc<Graph>,
         log: Arc<dyn Log>,
         (job, producers): (Arc<str>, Vec<(u32, Arc<str>)>),
-        partitions: u32,
         max_pending_bytes: usize,
     ) -> Result<Self> {
         let sink = &graph.sink;
@@ -102,13 +90,8 @@ impl Output {
                 Error::new(ErrorKind::Internal, "starting a sink", job.to_string()).with_source("it is no topic")
             );
         };
-        let topic: Arc<str> = to.topic.as_str().into();
-        let of = |partition| {
-            let at = TopicPartition::new(Arc::clone(&topic), partition);
-            let told: Result<Vec<_>> = producers.iter().map(|(_, name)| log.progress(&at, name)).collect();
-            Ok(Partition { at, told: told?, writer: BatchWriter::new(), rows: Vec::new() })
-        };
-        let partitions: Result<Vec<Partition>> = (0..partitions.max(1)).map(of).collect();
+        let names = producers.iter().map(|(_, name)| Arc::clone(name)).collect();
+        let targets = Targets::new(Arc::clone(&log), to, names).await?;
         let fields: Vec<ArrowField> = sink
             .columns
             .iter()
@@ -118,7 +101,7 @@ impl Output {
         let value = Arc::new(Writer::new(&to.value, &sink.columns, &to.fields));
         let producer = |(rank, name)| Producer { rank, name, last: None };
         Ok(Self {
-            partitions: partitions?,
+            targets,
             schema: Arc::new(Schema::new(fields)),
             key,
             value,
@@ -157,7 +140,7 @@ impl Output {
                 self.drop_unwritten();
                 return Err(error);
             }
-            for partition in 0..self.partitions.len() {
+            for partition in 0..self.targets.partitions.len() {
                 self.flush(partition, &evaluated, last).await?;
             }
         }
@@ -167,7 +150,7 @@ impl Output {
 
     /// Forgets records that have not been appended: their rows come again, one by one, or never.
     fn drop_unwritten(&mut self) {
-        for partition in self.partitions.iter_mut().filter(|partition| !partition.rows.is_empty()) {
+        for partition in self.targets.partitions.iter_mut().filter(|partition| !partition.rows.is_empty()) {
             partition.rows.clear();
             drop(partition.writer.finish());
         }
@@ -190,7 +173,7 @@ impl Output {
             let failed = |error: EvalError| not_evaluated(&graph, (branch, index), &at(error.row), error);
             let array = value.eval(&input, mask).map_err(failed)?.into_column(rows.len());
             // Of a deleted row only the key is known.
-            let blank = any_deleted && !graph.sink.key.contains(&index);
+            let blank = any_deleted && !graph.sink.identity().any(|known| known == index);
             columns.push(if blank { arrow::compute::nullif(&array, &deleted).map_err(internal)? } else { array });
         }
         self.overflows += input.overflows.get();
@@ -203,11 +186,12 @@ impl Output {
     /// A NULL in a NOT NULL column fails the job, as Flink does, or drops the row; of a key it is handled per row.
     fn without_nulls(&self, columns: &mut [ArrayRef], deleted: &BooleanArray, rows: &Rows) -> Result<Vec<Meta>> {
         let sink = &self.graph.sink;
-        let timestamp = Self::topic(&self.graph).timestamp;
+        let TopicSink { topic, timestamp, .. } = Self::topic(&self.graph);
         let mut keep: Option<Vec<bool>> = None;
         for (index, column) in sink.columns.iter().enumerate() {
             let array = &columns[index];
-            let free = column.data_type.nullable || sink.key.contains(&index) || timestamp == Some(index);
+            let free =
+                column.data_type.nullable || sink.key.contains(&index) || [topic, timestamp].contains(&&Some(index));
             if free || array.null_count() == 0 {
                 continue;
             }
@@ -238,15 +222,18 @@ impl Output {
         let keys = key_writer.as_ref().map(|writer| writer.rows(&evaluated.columns));
         let values = value_writer.rows(&evaluated.columns);
         let mut headers = HeaderBlock::default();
+        let named = topic.topic.map(|column| &evaluated.columns[column]);
         for (row, meta) in evaluated.meta.iter().enumerate() {
             let Some(has_key) = self.encode_key((keys.as_ref(), &mut key), evaluated, row, meta)? else { continue };
+            let target =
+                self.targets.of_row(named, row, || format!("{}, offset {}", graph.sink.path, meta.offset)).await?;
             if topic.upsert && meta.kind == RowKind::UpdateBefore {
-                // The old row goes only if the new one has another key.
+                // The old row goes only if the new one has another key or topic.
                 let next = evaluated.meta.get(row + 1).filter(|next| next.offset == meta.offset);
                 let same = match next {
                     Some(next) => {
                         let next = self.encode_key((keys.as_ref(), &mut before_key), evaluated, row + 1, next)?;
-                        next == Some(has_key) && before_key == key
+                        next == Some(has_key) && before_key == key && same_text(named, row, row + 1)
                     }
                     None => false,
                 };
@@ -254,15 +241,15 @@ impl Output {
                     continue;
                 }
             }
-            let index = self.partition_of(topic, &key, meta.offset);
+            let index = target.partition(topic.partitioner, key_writer.as_ref().map(|_| key.as_slice()), meta.offset);
             let here = Progress { position: meta.position, input: evaluated.rank, offset: meta.offset };
-            let told = self.partitions[index].told[evaluated.producer];
+            let told = self.targets.partitions[index].told[evaluated.producer];
             if told.is_some_and(|told| meta.offset <= told.offset) {
                 continue;
             }
             let before = row.checked_sub(1).map(|before| evaluated.meta[before]);
             let new_input = before.is_some_and(|before| before.offset != meta.offset);
-            if new_input && self.partitions[index].writer.byte_len() >= DEFAULT_BATCH_BYTES {
+            if new_input && self.targets.partitions[index].writer.byte_len() >= DEFAULT_BATCH_BYTES {
                 let before =
                     before.map_or(here, |before| Progress { position: before.position, offset: before.offset, ..here });
                 self.flush(index, evaluated, before).await?;
@@ -287,23 +274,12 @@ impl Output {
                 let moment = crate::expr::text::moment(array, row, 3);
                 moment.seconds * 1_000 + i64::from(moment.nanos / 1_000_000)
             });
-            let partition = &mut self.partitions[index];
+            let partition = &mut self.targets.partitions[index];
             let key = has_key.then_some(key.as_slice());
             partition.writer.push(timestamp_ms, key, has_value.then_some(value.as_slice()), &headers);
             partition.rows.push(u32::try_from(row).unwrap_or(u32::MAX));
         }
         Ok(())
-    }
-
-    /// The same partition at every run: what is there already is told by partition.
-    fn partition_of(&self, topic: &TopicSink, key: &[u8], offset: i64) -> usize {
-        let count = u32::try_from(self.partitions.len()).unwrap_or(1);
-        match topic.partitioner {
-            _ if count == 1 => 0,
-            Partitioner::Default if self.key.is_some() => thm_codec::murmur2::partition_for_key(key, count) as usize,
-            Partitioner::Default | Partitioner::Fixed => 0,
-            Partitioner::RoundRobin => usize::try_from(offset.rem_euclid(i64::from(count))).unwrap_or(0),
-        }
     }
 
     /// Writes the key of a row, if it has one: of a NULL there is none in the format 'raw'. Nothing if the row is skipped
@@ -340,7 +316,7 @@ impl Output {
 
     /// Appends what a partition has gathered.
     async fn flush(&mut self, index: usize, evaluated: &Evaluated, progress: Progress) -> Result<()> {
-        let partition = &mut self.partitions[index];
+        let partition = &mut self.targets.partitions[index];
         if partition.rows.is_empty() {
             return Ok(());
         }
@@ -406,7 +382,7 @@ impl Output {
         self.told_at = Instant::now();
         for (index, producer) in self.producers.iter().enumerate() {
             let Some(last) = producer.last else { continue };
-            for partition in &mut self.partitions {
+            for partition in &mut self.targets.partitions {
                 if partition.told[index].is_some_and(|told| told >= last) {
                     continue;
                 }
@@ -427,6 +403,14 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// Whether two rows have the same text in a column, if there is one.
+fn same_text(column: Option<&ArrayRef>, row: usize, other: usize) -> bool {
+    column.is_none_or(|column| {
+        let text = |row| column.is_valid(row).then(|| column.as_string::<i32>().value(row));
+        text(row) == text(other)
+    })
 }
 
 /// Rows of one run stay together, for the run's progress belongs to all of them.

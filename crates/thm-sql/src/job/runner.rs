@@ -407,8 +407,11 @@ impl Runner {
         let streams = self.inputs.iter().filter(|input| matches!(input.role, Role::Stream(_)));
         let lag: i64 = streams.map(|input| (input.high_watermark - input.consumed).max(0)).sum();
         let lag = u64::try_from(lag).unwrap_or(0);
-        let inputs = &self.inputs;
+        let (inputs, output) = (&self.inputs, &self.output);
         self.shared.update(|status| {
+            if status.output_topics.len() != output.topic_count() {
+                status.output_topics = output.topics();
+            }
             status.inputs.resize_with(inputs.len(), InputStatus::default);
             for (told, input) in status.inputs.iter_mut().zip(inputs) {
                 told.take(&input.partition, input.consumed);

@@ -48,6 +48,22 @@ impl Sink {
         }
     }
 
+    /// How many topics are open.
+    pub fn topic_count(&self) -> usize {
+        match self {
+            Self::Topic(output) => output.targets.names().len(),
+            Self::Text(_) => 0,
+        }
+    }
+
+    /// Topics that are open.
+    pub fn topics(&self) -> Vec<String> {
+        match self {
+            Self::Topic(output) => output.targets.names().map(str::to_owned).collect(),
+            Self::Text(_) => Vec::new(),
+        }
+    }
+
     /// Records written so far.
     pub fn records(&self) -> u64 {
         match self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use thm_api::{Error, ErrorKind, Log, Position, Result, Topic, TopicPartition, TopicSpec};
+use thm_api::{Error, ErrorKind, Log, Position, Result, Topic, TopicPartition};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -176,16 +176,11 @@ fn gone(topic: &str) -> Error {
         .with_hint("The topic was deleted while the job started; submit it again.")
 }
 
-/// The sink, with the topic that it writes.
+/// The sink, with the topic that it writes if it is one.
 async fn output(plan: &JobPlan, environment: &Environment, inputs: &[Input], generation: u32) -> Result<Sink> {
-    let Some(topic) = plan.graph.sink.topic() else {
+    if plan.graph.sink.topics().is_none() {
         return TextSink::open(Arc::clone(&plan.graph), plan.name.as_str().into()).map(Sink::Text);
-    };
-    let topic = match environment.log.topic(topic) {
-        Some(topic) => topic,
-        None => environment.log.create_topic(&TopicSpec::new(topic)).await?,
-    };
-    let partitions = u32::try_from(topic.partitions.len()).unwrap_or(1);
+    }
     let base = if generation == 0 { plan.producer() } else { format!("{}@{generation}", plan.producer()) };
     // Each input by its own name, so that progress of one never stands for another's when the file changes.
     let producer = |input: &Input| -> Option<(u32, Arc<str>)> {
@@ -193,7 +188,7 @@ async fn output(plan: &JobPlan, environment: &Environment, inputs: &[Input], gen
     };
     let producers = inputs.iter().filter_map(producer).collect();
     let (log, job) = (Arc::clone(&environment.log), plan.name.as_str().into());
-    let output = Output::new(Arc::clone(&plan.graph), log, (job, producers), partitions, environment.budget_bytes / 4)?;
+    let output = Output::new(Arc::clone(&plan.graph), log, (job, producers), environment.budget_bytes / 4).await?;
     Ok(Sink::Topic(Box::new(output)))
 }
 
@@ -234,8 +229,8 @@ struct Start<'a> {
 impl Start<'_> {
     /// A source outside the log.
     fn feed(&self, branch: usize, feed: Feed, lineage: &mut Lineage<'_>) -> Input {
-        let partition = feed::name(branch);
-        let Heir { stored, rank, producer } = lineage.of(branch, &partition);
+        let partition = feed::name(&self.plan.graph.branches[branch].source);
+        let Heir { stored, rank, producer } = lineage.of_feed(branch, &partition, &feed::numbered(branch));
         let offset = stored.map_or(0, |stored| stored.offset);
         let complete = self.environment.completeness.watch(&partition.topic);
         let place = (offset, Position::default(), None);

@@ -118,8 +118,10 @@ pub struct JobStatus {
     pub lag: u64,
     /// How far each input partition is consumed, its output appended though perhaps not durable yet.
     pub inputs: Vec<InputStatus>,
-    /// Topic the job writes.
+    /// Topic the job writes; of several, or a pattern, as its table names them.
     pub output_topic: String,
+    /// Topics that it has written, or will: those that rows named so far.
+    pub output_topics: Vec<String>,
     /// Pause between checkpoints, milliseconds.
     pub checkpoint_interval_ms: u64,
     /// Operators, from source to sink.

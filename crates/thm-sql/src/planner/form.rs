@@ -1,9 +1,9 @@
 //! What checkpoints keep of a plan, to know later whether their state still fits: a text of our own, then its hash.
 //!
 //! ```text
-//!   key     1 topic; of each branch, the key's columns: name, type, expression
+//!   key     1 topic, or several or their pattern; of each branch, the columns of the key and of the topic: name, type, expression
 //!   lookup  1 topic; fields: name, type, whether it is read, where it is; the table's side of the condition
-//!   branch  source; fields: name, type; of each step and each column of the sink, the expression
+//!   branch  source; how columns are made up, if they are; fields: name, type; of each step and each column of the sink, the expression
 //! ```
 //! Invariant: the text says what the state means and nothing of how this program is written; a test holds it. A text of
 //! another kind gets another number, and then a checkpoint of before says so by its hash's beginning.
@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::graph::{Branch, Graph, LookupNode, SinkKind, StepNode};
+use super::graph::{Branch, Graph, LookupNode, SinkKind, SourceKind, SourceNode, StepNode};
+use crate::connector::datagen::Generator;
 use crate::format::Place;
 
 /// Number of the form of these texts.
@@ -34,22 +35,25 @@ pub(super) fn key(graph: &Graph) -> String {
     let mut key: Vec<usize> = sink.key.clone();
     if let SinkKind::Topic(topic) = &sink.kind {
         let written = topic.key.iter().flat_map(|(_, fields)| fields.iter().map(|(index, _)| *index));
-        written.for_each(|index| {
+        written.chain(topic.topic).for_each(|index| {
             if !key.contains(&index) {
                 key.push(index)
             }
         });
     }
-    let mut out = sink.place();
-    // Writing to a String never fails.
-    for branch in &graph.branches {
-        let _ = write!(out, "\nbranch");
+    let of_branch = |branch: &Branch| {
+        let mut out = "\nbranch".to_owned();
         for index in &key {
             let column = &sink.columns[*index];
+            // Writing to a String never fails.
             let _ = write!(out, "\n{} {} = {}", quoted(&column.name), column.data_type, branch.values[*index].form());
         }
-    }
-    out
+        out
+    };
+    // In whatever order the file has them.
+    let mut branches: Vec<String> = graph.branches.iter().map(of_branch).collect();
+    branches.sort_unstable();
+    sink.place() + &branches.concat()
 }
 
 fn quoted(name: &str) -> String {
@@ -83,9 +87,42 @@ fn lookup_fed_by(topic: Option<&str>, node: &LookupNode) -> String {
     out
 }
 
+/// The rows of a source of constants, as one word.
+pub(crate) fn constants(source: &SourceNode) -> String {
+    let SourceKind::Values { types, rows } = &source.kind else { return String::new() };
+    let mut out = String::new();
+    for data_type in types {
+        // Writing to a String never fails.
+        let _ = write!(out, "\n{data_type}");
+    }
+    for row in rows {
+        out.push_str("\nrow");
+        for value in row {
+            let _ = write!(out, "\n{}", value.form());
+        }
+    }
+    hex::encode(&Sha256::digest(out)[..8])
+}
+
+/// How a column is made up.
+fn generator(how: &Generator) -> String {
+    match how {
+        Generator::Sequence { start, end } => format!("sequence {start} {end}"),
+        Generator::Random { min, max, length, varies, null_rate, max_past_ms } => {
+            format!("random {min:?} {max:?} {length} {varies} {null_rate} {max_past_ms}")
+        }
+    }
+}
+
 /// Which rows a branch gives.
 pub(super) fn branch(branch: &Branch) -> String {
     let mut out = branch.source.place();
+    if let SourceKind::Datagen(table) = &branch.source.kind {
+        table.fields.iter().for_each(|how| {
+            out.push('\n');
+            out.push_str(&generator(how));
+        });
+    }
     for field in &branch.source.fields {
         let _ = write!(out, "\n{} {}", quoted(&field.name), field.kind);
     }

@@ -67,7 +67,7 @@ pub(crate) struct Branch {
     pub steps: Vec<StepNode>,
     /// One per column of the sink, of the column's type.
     pub values: Vec<Expr>,
-    /// Columns of the source that the sink's key comes from; empty where it comes from elsewhere.
+    /// Columns of the source that the sink's key and topic come from; empty where one comes from elsewhere.
     pub key_sources: Vec<String>,
 }
 
@@ -335,7 +335,10 @@ pub(crate) enum SinkKind {
 /// A topic that is written.
 #[derive(Debug)]
 pub(crate) struct TopicSink {
-    pub topic: String,
+    /// One, or those from which the metadata column `topic` chooses.
+    pub topics: Topics,
+    /// Where that column is.
+    pub topic: Option<usize>,
     /// Columns of the record's key under the names they have there, and its format.
     pub key: Option<(Format, Vec<(usize, String)>)>,
     pub value: Format,
@@ -350,18 +353,27 @@ pub(crate) struct TopicSink {
 }
 
 impl SinkNode {
-    /// The topic it writes, if it is one.
-    pub fn topic(&self) -> Option<&str> {
+    /// The topics it writes, if it does.
+    pub fn topics(&self) -> Option<&Topics> {
         match &self.kind {
-            SinkKind::Topic(sink) => Some(&sink.topic),
+            SinkKind::Topic(sink) => Some(&sink.topics),
             _ => None,
         }
+    }
+
+    /// Columns that say of a row where it belongs: the key's, and that of its topic.
+    pub fn identity(&self) -> impl Iterator<Item = usize> {
+        let topic = match &self.kind {
+            SinkKind::Topic(sink) => sink.topic,
+            _ => None,
+        };
+        self.key.iter().copied().chain(topic)
     }
 
     /// What stands behind the table, for people.
     pub fn place(&self) -> String {
         match &self.kind {
-            SinkKind::Topic(sink) => sink.topic.clone(),
+            SinkKind::Topic(sink) => sink.topics.place(),
             SinkKind::Files { path, .. } => path.display().to_string(),
             SinkKind::Print { .. } => "print".to_owned(),
             SinkKind::Blackhole => "blackhole".to_owned(),

@@ -350,7 +350,7 @@ fn captured(
     }
 }
 
-/// Names of the source's columns that the sink's key is made of, if it is made of plain columns alone.
+/// Names of the source's columns that the sink's key and topic are made of, if they are made of plain columns alone.
 fn key_sources(sink: &SinkNode, values: &[Expr], leaf: &Leaf) -> Vec<String> {
     let Leaf::Scan(source) = leaf else { return Vec::new() };
     let column = |index: &usize| {
@@ -363,7 +363,12 @@ fn key_sources(sink: &SinkNode, values: &[Expr], leaf: &Leaf) -> Vec<String> {
             _ => None,
         }
     };
-    let found: Option<Vec<String>> = sink.key.iter().map(column).collect();
+    let read = |index: &usize| {
+        let mut columns = Vec::new();
+        values[*index].columns(&mut columns);
+        sink.key.contains(index) || !columns.is_empty()
+    };
+    let found: Option<Vec<String>> = sink.identity().filter(read).map(|index| column(&index)).collect();
     found.unwrap_or_default()
 }
 

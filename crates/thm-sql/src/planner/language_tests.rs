@@ -116,7 +116,7 @@ fn tables_have_databases_and_may_be_altered() {
     let text = "CREATE DATABASE d; USE d; CREATE TABLE t LIKE default_database.o; ALTER TABLE t SET ('topic' = 'p'); \
         ALTER TABLE t RENAME TO u; INSERT INTO d.u SELECT id, name FROM default_database.e";
     let job = &script(text).unwrap().jobs[0];
-    assert_eq!((job.sink_topic(), job.name.as_str()), ("p", "insert-into_default_catalog.d.u"));
+    assert_eq!((job.sink_topic().as_str(), job.name.as_str()), ("p", "insert-into_default_catalog.d.u"));
     assert!(message("INSERT INTO nope.o SELECT 1, 'x'").contains("Object 'nope' not found"));
     assert!(message("USE nope").contains("A database with name [nope] does not exist"));
 }

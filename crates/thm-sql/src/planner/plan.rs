@@ -11,6 +11,7 @@ use super::graph::{Branch, Feed, Graph, SinkKind, StepNode};
 use crate::analyzer::LookupHint;
 use crate::catalog::PhysicalColumn;
 use crate::connector::jdbc::{Cache, JdbcTable};
+use crate::connector::kafka::Topics;
 
 /// Flink SQL's prefix of a job that one INSERT makes.
 pub(super) const NAME_PREFIX: &str = "insert-into_";
@@ -115,10 +116,10 @@ impl JobPlan {
         streams.map(String::as_str).chain(lookups).collect()
     }
 
-    /// The topic that the job writes; empty if it writes elsewhere.
+    /// The topic that the job writes, several with `;` between them, or their pattern; empty if it writes elsewhere.
     #[must_use]
-    pub fn sink_topic(&self) -> &str {
-        self.graph.sink.topic().unwrap_or_default()
+    pub fn sink_topic(&self) -> String {
+        self.graph.sink.topics().map_or_else(String::new, Topics::place)
     }
 
     /// The plan for people.
@@ -144,7 +145,11 @@ impl JobPlan {
         let key: Vec<&str> = sink.key.iter().map(|index| sink.columns[*index].name.as_str()).collect();
         // Writing to a String never fails.
         let _ = writeln!(out, "Job {} ({})", self.name, self.id());
-        let kind = if sink.topic().is_some() { "topic" } else { "to" };
+        let kind = match sink.topics().map(Topics::single) {
+            Some(Some(_)) => "topic",
+            Some(None) => "topics",
+            None => "to",
+        };
         let (table, place, key) = (&sink.table, sink.place(), key.join(", "));
         let line = format!("Sink(table=[{table}], {kind}=[{place}], mode=[{mode}], key=[{key}])");
         // As in Flink: nothing comes after a sink.

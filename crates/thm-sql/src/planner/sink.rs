@@ -32,7 +32,8 @@ pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
             let key: Vec<(usize, String)> = table.primary_key.iter().map(stripped).collect();
             let fields = all(if upsert.except_key { &table.primary_key } else { &[] });
             let topic = TopicSink {
-                topic: upsert.topics.names[0].clone(),
+                topics: upsert.topics.clone(),
+                topic: place("topic"),
                 key: Some((upsert.key.clone(), key)),
                 value: upsert.value.clone(),
                 fields,
@@ -53,7 +54,8 @@ pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
             });
             let left_out = kafka.key.as_ref().filter(|_| kafka.except_key).map_or(&[][..], |key| &key.fields);
             let topic = TopicSink {
-                topic: kafka.topics.names[0].clone(),
+                topics: kafka.topics.clone(),
+                topic: place("topic"),
                 key,
                 value: kafka.value.clone(),
                 fields: all(left_out),

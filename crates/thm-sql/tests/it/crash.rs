@@ -8,14 +8,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use thm_api::{
-    Append, Complete, Completeness, Log, Lsn, MemoryBudget, Offset, Position, Progress, StateStore, TopicPartition,
-    TopicSpec,
+    Append, Complete, Completeness, Log, LogBatch, Lsn, MemoryBudget, Offset, Position, Progress, StateStore,
+    TopicPartition, TopicSpec,
 };
+use thm_codec::record_batch::{BatchWriter, HeaderBlock};
 use thm_log::storage::{Fault, FaultStorage};
 use thm_log::{EmbeddedLog, FileStateStore, LogConfig};
 use thm_sql::{JobManager, JobManagerOptions};
 
-use crate::fixture::{CONTENT, Change, ENRICHED, EVENTS, OURS, Written, batch_of, output, plan};
+use crate::fixture::{CONTENT, Change, ENRICHED, EVENTS, OURS, Written, batch_of, output, plan, records};
 use crate::jobs::{Random, undisturbed, workload};
 
 /// Checkpoints come often, yet leave most of the time to records: they cost two fsyncs.
@@ -214,4 +215,78 @@ async fn a_checkpoint_covers_no_record_that_the_machine_can_still_lose() {
     tokio::task::block_in_place(|| manager.stop());
     drop((log, manager));
     compare(&finish(folder.path(), wanted.len()).await, &wanted, &[]);
+}
+
+/// Numbers into a topic for each hundred of them, even and odd apart, which come when a row names them.
+const ROUTED: &str = "SET 'execution.checkpointing.interval' = '60ms';
+    CREATE TABLE i (v INT) WITH ('connector' = 'kafka', 'properties.bootstrap.servers' = 'x', 'topic' = 'in',
+      'format' = 'json', 'scan.startup.mode' = 'earliest-offset');
+    CREATE TABLE o (v INT, topic STRING METADATA) WITH ('connector' = 'kafka', 'properties.bootstrap.servers' = 'x',
+      'topic-pattern' = 'out-[0-9]+-[01]', 'format' = 'json');
+    INSERT INTO o SELECT v, 'out-' || CAST(v / 100 AS STRING) || '-' || CAST(MOD(v, 2) AS STRING) FROM i;";
+
+/// Values of all topics of [`ROUTED`], by topic.
+async fn routed(log: &EmbeddedLog) -> BTreeMap<String, Vec<String>> {
+    let mut out = BTreeMap::new();
+    for topic in log.topics().into_iter().filter(|topic| topic.spec.name.starts_with("out-")) {
+        let found = records(log, &topic.spec.name).await;
+        out.insert(topic.spec.name, found.iter().map(Written::text).collect());
+    }
+    out.retain(|_, values: &mut Vec<String>| !values.is_empty());
+    out
+}
+
+/// The same, as soon as there are more than so many, or no more come.
+async fn routed_beyond(log: &EmbeddedLog, enough: usize) -> BTreeMap<String, Vec<String>> {
+    let mut found = routed(log).await;
+    for _ in 0..500 {
+        if found.values().map(Vec::len).sum::<usize>() > enough {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(4)).await;
+        found = routed(log).await;
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_loses_power_writes_each_record_once_to_each_of_many_topics() {
+    const ROWS: usize = 1_000;
+    let folder = tempfile::tempdir().unwrap();
+    let Life { log, manager } = Life::begin(folder.path(), FaultStorage::new()).await;
+    log.create_topic(&TopicSpec::new("in")).await.unwrap();
+    for first in (0..ROWS).step_by(20) {
+        let mut writer = BatchWriter::new();
+        for v in first..first + 20 {
+            writer.push(1, None, Some(format!("{{\"v\":{v}}}").as_bytes()), &HeaderBlock::default());
+        }
+        let batch = LogBatch { bytes: writer.finish(), records: 20, positions: Arc::new([]), decoded: None };
+        let append = Append { batch: Some(batch), progress: None };
+        log.append(&TopicPartition::new("in", 0), append).await.unwrap().durable.await.unwrap();
+    }
+    drop(manager);
+    tokio::task::block_in_place(|| log.close()).unwrap();
+    drop(log);
+    let mut random = Random(17);
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        let storage = FaultStorage::new();
+        storage.inject(Fault::DropUnsynced("*".to_owned()));
+        let Life { log, manager } = Life::begin(folder.path(), storage.clone()).await;
+        manager.submit(plan(ROUTED)).unwrap();
+        let enough = seen.last().copied().unwrap_or(0) + random.below(150) as usize;
+        seen.push(routed_beyond(&log, enough.min(ROWS - 1)).await.values().map(Vec::len).sum());
+        storage.crash();
+        tokio::task::block_in_place(|| manager.stop());
+    }
+    let Life { log, manager } = Life::begin(folder.path(), FaultStorage::new()).await;
+    manager.submit(plan(ROUTED)).unwrap();
+    let found = routed_beyond(&log, ROWS - 1).await;
+    tokio::task::block_in_place(|| manager.stop());
+    assert_eq!(routed(&log).await, found, "lives ended at {seen:?}");
+    let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for v in 0..ROWS {
+        wanted.entry(format!("out-{}-{}", v / 100, v % 2)).or_default().push(format!("null {{\"v\":{v}}}"));
+    }
+    assert_eq!(found, wanted, "lives ended at {seen:?}");
 }

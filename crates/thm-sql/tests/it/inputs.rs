@@ -276,3 +276,61 @@ async fn branches_that_change_places_while_a_job_is_down_give_each_record_once()
     let topics = ["ina"];
     assert_eq!(killed_and_changed(&branches(&xy, &topics), &branches(&yx, &topics), &topics).await, wanted);
 }
+
+/// Lists of constants and made-up rows, each with a name of its own, into `out`.
+fn outside(of: &[&str]) -> String {
+    let made = |name: &str, start: i32, end: i32| {
+        format!(
+            "CREATE TABLE {name} (v INT) WITH ('connector' = 'datagen', 'fields.v.kind' = 'sequence',
+             'fields.v.start' = '{start}', 'fields.v.end' = '{end}');\n"
+        )
+    };
+    let selects: Vec<String> = of
+        .iter()
+        .map(|name| match *name {
+            "few" => "SELECT v, 'few' FROM (VALUES (1), (2)) AS t (v)".to_owned(),
+            "many" => "SELECT v, 'many' FROM (VALUES (10), (20), (30), (40)) AS t (v)".to_owned(),
+            table => format!("SELECT v, '{table}' FROM {table}"),
+        })
+        .collect();
+    format!(
+        "{RARELY}{}{}{}INSERT INTO o {};",
+        made("low", 100, 104),
+        made("high", 200, 209),
+        table("o", "v INT, branch STRING", "'connector' = 'kafka', 'topic' = 'out', 'format' = 'csv'"),
+        selects.join(" UNION ALL ")
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn constants_and_made_up_rows_that_change_places_come_once() {
+    let (first, second) = (["few", "low", "many", "high"], ["high", "many", "low", "few"]);
+    let bench = Bench::new().await;
+    let manager = bench.manager();
+    let id = manager.submit(plan(&outside(&first))).unwrap();
+    let mut wanted = values(&bench, "out", 21).await;
+    reach(&manager, &id, JobState::Finished).await;
+    wanted.sort();
+    // At the end of all, and as if no checkpoint had come since the start.
+    for killed in [false, true] {
+        if killed {
+            let stored = format!("sql/{id}/checkpoint");
+            let mut checkpoint: serde_json::Value =
+                serde_json::from_slice(&bench.state.get(&stored).unwrap().unwrap()).unwrap();
+            checkpoint["inputs"].as_array_mut().unwrap().iter_mut().for_each(|input| input["offset"] = 0.into());
+            bench.state.put(&stored, checkpoint.to_string().as_bytes()).unwrap();
+        }
+        let again = bench.manager();
+        assert_eq!(again.submit(plan(&outside(&second))).unwrap(), id);
+        reach(&again, &id, JobState::Finished).await;
+        let mut found = values(&bench, "out", 21).await;
+        found.sort();
+        assert_eq!(found, wanted, "killed: {killed}");
+    }
+    // Other constants are other rows.
+    let changed = outside(&first).replace("(1), (2)", "(3), (4)");
+    let again = bench.manager();
+    again.submit(plan(&changed)).unwrap();
+    reach(&again, &id, JobState::Finished).await;
+    assert_eq!(values(&bench, "out", 23).await[21..], ["3,few", "4,few"]);
+}

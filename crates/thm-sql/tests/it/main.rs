@@ -8,4 +8,5 @@ mod functions;
 mod inputs;
 mod jobs;
 mod lookups;
+mod sink_topics;
 mod versions;

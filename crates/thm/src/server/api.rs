@@ -165,10 +165,10 @@ fn jobs_behind(engine: &Engine, ends: &Ends) -> Vec<String> {
 /// Waits until what the jobs have appended so far is durable: an append without content is durable after all
 /// earlier ones of its partition.
 async fn settle_outputs(engine: &Engine) -> thm_api::Result<()> {
-    for job in engine.jobs.jobs() {
-        let partitions = engine.log.topic(&job.output_topic).map_or(0, |topic| topic.partitions.len());
+    for topic in engine.jobs.jobs().into_iter().flat_map(|job| job.output_topics) {
+        let partitions = engine.log.topic(&topic).map_or(0, |topic| topic.partitions.len());
         for partition in 0..partitions {
-            let at = TopicPartition::new(job.output_topic.as_str(), partition as u32);
+            let at = TopicPartition::new(topic.as_str(), partition as u32);
             engine.log.append(&at, Append { batch: None, progress: None }).await?.durable.await?;
         }
     }

@@ -156,7 +156,7 @@ fn resident_bytes() -> Option<u64> {
 /// The newest records of the jobs' output topics, newest first.
 async fn last_events(engine: &Engine) -> Vec<Value> {
     let mut events = Vec::new();
-    for topic in engine.jobs.jobs().into_iter().map(|job| job.output_topic) {
+    for topic in engine.jobs.jobs().into_iter().flat_map(|job| job.output_topics) {
         let Some(found) = engine.log.topic(&topic) else { continue };
         for (partition, info) in found.partitions.iter().enumerate() {
             let from = (info.high_watermark.0 - LAST_EVENTS).max(info.log_start.0);
