@@ -19,6 +19,26 @@ pub enum Usage {
     Lookup,
 }
 
+/// An option as it is written.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// Where the value stands.
+    pub span: Span,
+}
+
+impl Given {
+    /// Flink's words for a value that cannot be read, with what is wrong about it.
+    #[must_use]
+    pub fn unparsable(&self, cause: &str) -> SqlDiagnostic {
+        let message = format!("Could not parse value '{}' for key '{}'.", self.value, self.key);
+        SqlDiagnostic::new(self.span, if cause.is_empty() { message } else { format!("{message} {cause}") })
+    }
+}
+
 /// Options of a WITH clause.
 pub struct Options<'a> {
     table: &'a str,
@@ -46,23 +66,26 @@ impl<'a> Options<'a> {
     }
 
     /// Takes an option.
-    pub fn take(&mut self, key: &str) -> Option<Spanned<String>> {
+    pub fn take(&mut self, key: &str) -> Option<Given> {
         let at = self.left.iter().position(|(known, _)| known.value == key)?;
-        Some(self.left.remove(at).1)
+        let Spanned { value, span } = self.left.remove(at).1;
+        Some(Given { key: key.to_owned(), value, span })
     }
 
     /// An option that stays to be taken.
     #[must_use]
-    pub fn peek(&self, key: &str) -> Option<Spanned<String>> {
-        self.left.iter().find(|(known, _)| known.value == key).map(|(_, value)| value.clone())
+    pub fn peek(&self, key: &str) -> Option<Given> {
+        let (key, Spanned { value, span }) = self.left.iter().find(|(known, _)| known.value == key)?;
+        Some(Given { key: key.value.clone(), value: value.clone(), span: *span })
     }
 
-    /// Takes all options that start so, without the prefix.
-    pub fn take_prefix(&mut self, prefix: &str) -> std::collections::BTreeMap<String, Spanned<String>> {
+    /// Takes all options that start so, by what comes behind the prefix.
+    pub fn take_prefix(&mut self, prefix: &str) -> std::collections::BTreeMap<String, Given> {
         let mut out = std::collections::BTreeMap::new();
         self.left.retain(|(key, value)| match key.value.strip_prefix(prefix) {
             Some(rest) => {
-                out.insert(rest.to_owned(), value.clone());
+                let Spanned { value, span } = value.clone();
+                out.insert(rest.to_owned(), Given { key: key.value.clone(), value, span });
                 false
             }
             None => true,
@@ -71,12 +94,12 @@ impl<'a> Options<'a> {
     }
 
     /// Takes the first of several spellings.
-    pub fn take_any(&mut self, keys: &[String]) -> Option<Spanned<String>> {
+    pub fn take_any(&mut self, keys: &[String]) -> Option<Given> {
         keys.iter().find_map(|key| self.take(key))
     }
 
     /// Takes an option that must be there.
-    pub fn required(&mut self, key: &str) -> SqlResult<Spanned<String>> {
+    pub fn required(&mut self, key: &str) -> SqlResult<Given> {
         self.take(key).ok_or_else(|| {
             let message =
                 format!("One or more required options are missing.\n\nMissing required options are:\n\n{key}");
@@ -100,50 +123,63 @@ impl<'a> Options<'a> {
     }
 
     /// A number that fits.
-    pub fn number<T: std::str::FromStr>(value: Option<&Spanned<String>>) -> SqlResult<Option<T>> {
-        value.map_or(Ok(None), |text| {
-            text.value.trim().parse().map(Some).map_err(|_| {
-                SqlDiagnostic::new(text.span, format!("For input string: \"{}\"", text.value))
-                    .with_hint("Write a whole number.")
+    pub fn number<T: std::str::FromStr>(value: Option<&Given>) -> SqlResult<Option<T>> {
+        value.map_or(Ok(None), |given| {
+            given.value.parse().map(Some).map_err(|_| {
+                given
+                    .unparsable(&format!("For input string: \"{}\"", given.value))
+                    .with_hint("Write a number that fits.")
             })
         })
     }
 
     /// A duration, as Flink writes them.
-    pub fn duration(value: Option<&Spanned<String>>) -> SqlResult<Option<Duration>> {
-        value.map_or(Ok(None), |text| {
-            let parsed = parse_duration(&text.value);
-            parsed.map(Some).ok_or_else(|| {
-                let message = format!("Could not parse value '{}' as a duration", text.value);
-                SqlDiagnostic::new(text.span, message).with_hint("Write a number and a unit: '10s', '5 min'.")
-            })
+    pub fn duration(value: Option<&Given>) -> SqlResult<Option<Duration>> {
+        value.map_or(Ok(None), |given| {
+            let parsed = parse_duration(&given.value);
+            parsed.map(Some).ok_or_else(|| given.unparsable("").with_hint("Write a number and a unit: '10s', '5 min'."))
         })
     }
 
-    /// One of several words.
-    pub fn choice<T: Copy>(value: Option<&Spanned<String>>, known: &[(&str, T)]) -> SqlResult<Option<T>> {
-        value.map_or(Ok(None), |text| {
-            let found = known.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text.value));
+    /// One of several words, in any case.
+    pub fn choice<T: Copy>(value: Option<&Given>, known: &[(&str, T)]) -> SqlResult<Option<T>> {
+        value.map_or(Ok(None), |given| {
+            let found = known.iter().find(|(word, _)| word.eq_ignore_ascii_case(&given.value));
             found.map(|(_, value)| Some(*value)).ok_or_else(|| {
                 let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-                let message =
-                    format!("Could not parse value '{}'. Expected one of: [[{}]]", text.value, words.join(", "));
-                SqlDiagnostic::new(text.span, message).with_hint(format!("Write one of {}.", words.join(", ")))
+                let words = words.join(", ");
+                given.unparsable(&format!("Expected one of: [[{words}]]")).with_hint(format!("Write one of {words}."))
             })
         })
     }
 
     /// true or false.
-    pub fn boolean(value: Option<Spanned<String>>) -> SqlResult<bool> {
-        match value {
-            None => Ok(false),
-            Some(text) => match text.value.to_ascii_lowercase().as_str() {
-                "true" => Ok(true),
-                "false" => Ok(false),
-                _ => Err(SqlDiagnostic::new(text.span, format!("'{}' is not a boolean", text.value))
-                    .with_hint("Write 'true' or 'false'.")),
-            },
+    pub fn boolean(value: Option<Given>) -> SqlResult<bool> {
+        let Some(given) = value else { return Ok(false) };
+        match given.value.to_ascii_lowercase().as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => {
+                let cause = format!(
+                    "Unrecognized option for boolean: {}. Expected either true or false(case insensitive)",
+                    given.value
+                );
+                Err(given.unparsable(&cause).with_hint("Write 'true' or 'false'."))
+            }
         }
+    }
+
+    /// Takes a number of parallel tasks, of which there is one here.
+    pub fn parallelism(&mut self, key: &str) -> SqlResult<()> {
+        if let Some(given) = self.take(key) {
+            let tasks: Option<i32> = Self::number(Some(&given))?;
+            if tasks.is_some_and(|tasks| tasks <= 0) {
+                let message = format!("Invalid configured parallelism {} for table '{}'.", given.value, self.table);
+                return Err(SqlDiagnostic::new(given.span, message).with_hint("Write 1 or more."));
+            }
+            self.note(given.key);
+        }
+        Ok(())
     }
 
     /// Refuses what nobody took of the options that begin so: before something is said to be missing that was only

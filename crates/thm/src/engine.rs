@@ -212,7 +212,7 @@ fn registry(source: PostgresConnector) -> Registry {
 
 /// Checks all files without touching anything outside; says what there is.
 pub fn check(config: &Config) -> Result<String> {
-    let Compiled { plans, notices } = compile(config, &CompileContext::default())?;
+    let Compiled { plans, notices } = compile(config, &crate::captures::of_files(config))?;
     notices.iter().for_each(|(file, notice)| note(&format!("note: {file}: {notice}")));
     let connectors = check_connectors(config)?;
     for (file, warnings) in &connectors {
@@ -270,6 +270,7 @@ struct Compiled {
 /// Compiles every SQL file before anything else happens.
 fn compile(config: &Config, context: &CompileContext) -> Result<Compiled> {
     let mut compiled = Compiled { plans: Vec::new(), notices: Vec::new() };
+    let mut files = BTreeMap::new();
     for file in &config.sql {
         let text = read_text(Path::new(file)).map_err(|error| {
             Error::new(ErrorKind::InvalidConfig, "reading a SQL file", file)
@@ -281,7 +282,17 @@ fn compile(config: &Config, context: &CompileContext) -> Result<Compiled> {
         if script.jobs.is_empty() {
             compiled.notices.push((file.clone(), "no INSERT in the SQL file: it starts no job".to_owned()));
         }
-        compiled.plans.extend(script.jobs);
+        for plan in script.jobs {
+            if let Some(other) = files.insert(plan.name.clone(), file) {
+                let hint = format!(
+                    "{other} has a job of that name, too, and a job is known by its name: write SET 'pipeline.name' = '…' before \
+                     one of the two INSERTs."
+                );
+                let object = format!("{} in {file}", plan.name);
+                return Err(Error::new(ErrorKind::InvalidConfig, "reading a SQL file", object).with_hint(hint).into());
+            }
+            compiled.plans.push(plan);
+        }
     }
     Ok(compiled)
 }

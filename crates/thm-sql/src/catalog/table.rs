@@ -144,22 +144,17 @@ pub fn build(path: &Path, written: &CreateTable, usage: Usage) -> SqlResult<(Tab
             return Ok(declared);
         }
         let natural = connector.metadata(key, usage).ok_or_else(|| {
-            let message = format!(
-                "Invalid metadata key '{key}' in column '{}' of table '{path}'. The connector supports the following \
-                 metadata keys for {}:\n{}",
-                column.name.value,
-                if usage == Usage::Sink { "writing" } else { "reading" },
-                connector.metadata_keys(usage).join("\n")
-            );
+            let message = no_such_metadata(path, (&column.name.value, key), &connector, usage);
             SqlDiagnostic::new(column.name.span, message)
                 .with_hint("Name one of these with METADATA FROM '…'; add VIRTUAL if it is only read.")
         })?;
         let (from, to) = if usage == Usage::Sink { (declared, natural) } else { (natural, declared) };
         if !coerce::explicit_cast(from.kind, to.kind) {
+            let direction = if usage == Usage::Sink { "to" } else { "from" };
             let message = format!(
                 "Invalid data type for metadata column '{}' with metadata key '{key}' of table '{path}'. The column cannot \
-                 be declared as '{}' because the type must be castable from metadata type '{}'.",
-                column.name.value, declared, natural
+                 be declared as '{declared}' because the type must be castable {direction} metadata type '{natural}'.",
+                column.name.value
             );
             return Err(SqlDiagnostic::new(column.name.span, message).with_hint(format!("Declare it as {natural}.")));
         }
@@ -169,6 +164,27 @@ pub fn build(path: &Path, written: &CreateTable, usage: Usage) -> SqlResult<(Tab
     let table =
         Table { name: path.name.clone(), path: path.clone(), columns, physical, metadata, primary_key, connector };
     Ok((table, notices))
+}
+
+/// Flink's words for a metadata column that the connector does not have.
+fn no_such_metadata(path: &Path, (column, key): (&str, &str), connector: &Connector, usage: Usage) -> String {
+    let sink = usage == Usage::Sink;
+    let (kind, interface) = if sink { ("Sink", "Writing") } else { ("Source", "Reading") };
+    let use_of = interface.to_lowercase();
+    let Some(class) = connector.class(usage) else {
+        let (verb, place) = if sink { ("written", "into") } else { ("read", "from") };
+        return format!(
+            "Table '{path}' declares {}metadata columns, but the underlying DynamicTable{kind} doesn't implement the \
+             Supports{interface}Metadata interface. Therefore, metadata cannot be {verb} {place} the given {}.",
+            if sink { "persistable " } else { "" },
+            kind.to_lowercase()
+        );
+    };
+    format!(
+        "Invalid metadata key '{key}' in column '{column}' of table '{path}'. The DynamicTable{kind} class '{class}' supports \
+         the following metadata keys for {use_of}:\n{}",
+        connector.metadata_keys(usage).join("\n")
+    )
 }
 
 /// The parts of a table that do not need its connector.

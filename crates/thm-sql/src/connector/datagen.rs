@@ -4,8 +4,7 @@ use sqlparser::tokenizer::Span;
 
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::options::Options;
-use crate::parser::ast::Spanned;
+use crate::options::{Given, Options};
 use crate::types::LogicalType;
 
 /// Flink's `rows-per-second`.
@@ -54,50 +53,96 @@ pub enum Generator {
 /// Reads `datagen` options.
 pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn]) -> SqlResult<DatagenTable> {
     let rate = options.take("rows-per-second");
-    let rows_per_second = Options::number(rate.as_ref())?.unwrap_or(DEFAULT_ROWS_PER_SECOND).max(1);
+    let rows_per_second = Options::number::<i64>(rate.as_ref())?;
+    if let Some((rate, _)) = rate.zip(rows_per_second.filter(|rate| *rate < 1)) {
+        let message = format!("'rows-per-second' = '{}' gives no rows", rate.value);
+        return Err(SqlDiagnostic::new(rate.span, message).with_hint("Write 1 or more."));
+    }
+    let rows_per_second = rows_per_second.map_or(DEFAULT_ROWS_PER_SECOND, i64::unsigned_abs);
     let number = options.take("number-of-rows");
-    let number_of_rows = Options::number(number.as_ref())?;
-    options.without_effect(&["scan.parallelism"]);
+    let number_of_rows = Options::number::<i64>(number.as_ref())?.map(|rows| rows.max(0).unsigned_abs());
+    options.parallelism("scan.parallelism")?;
     let fields = columns.iter().map(|column| field(options, column)).collect::<SqlResult<_>>()?;
     Ok(DatagenTable { rows_per_second, number_of_rows, fields })
 }
 
+/// Takes those options of a column that its kind and type have; the others are refused with all that are left.
 fn field(options: &mut Options<'_>, column: &PhysicalColumn) -> SqlResult<Generator> {
     let PhysicalColumn { name, data_type } = column;
+    let kind = data_type.kind;
     let mut take = |what: &str| options.take(&format!("fields.{name}.{what}"));
-    let kind = take("kind");
-    let (start, end) = (take("start"), take("end"));
-    let (min, max, length) = (take("min"), take("max"), take("length"));
-    let (null_rate, max_past, varies) = (take("null-rate"), take("max-past"), take("var-len"));
-    if data_type.kind.is_nested() {
-        return Err(SqlDiagnostic::new(options.span(), format!("datagen cannot make up a {}", data_type.kind))
+    let how = take("kind");
+    if kind.is_nested() {
+        return Err(SqlDiagnostic::new(options.span(), format!("datagen cannot make up a {kind}"))
             .with_hint("Declare columns of plain types."));
     }
-    if Options::choice(kind.as_ref(), &[("random", false), ("sequence", true)])?.unwrap_or(false) {
-        let (start, end) = (Options::number(start.as_ref())?, Options::number(end.as_ref())?);
-        let (Some(start), Some(end)) = (start, end) else {
-            let message = format!(
-                "Could not find required property 'fields.{name}.start' or 'fields.{name}.end' for sequence generator."
-            );
-            return Err(SqlDiagnostic::new(options.span(), message).with_hint("Give both."));
-        };
-        return Ok(Generator::Sequence { start, end });
+    match how.as_ref().map_or("random", |how| how.value.as_str()) {
+        "sequence" => return sequence(options, column),
+        "random" => {}
+        other => {
+            let at = how.as_ref().map_or(options.span(), |how| how.span);
+            return Err(SqlDiagnostic::new(at, format!("Unsupported generator kind: {other}"))
+                .with_hint("Write 'random' or 'sequence'."));
+        }
     }
+    let sized = kind.is_text() || kind.is_binary();
+    let moment = kind.is_timestamp();
+    let (min, max) = if kind.is_numeric() { (take("min"), take("max")) } else { (None, None) };
+    let (length, varies) = (if sized { take("length") } else { None }, take("var-len"));
+    let null_rate = if kind.is_numeric() || kind.is_text() || moment { take("null-rate") } else { None };
+    let max_past = if moment { take("max-past") } else { None };
     let varies = Options::boolean(varies)?;
     let length = length_of(column, length.as_ref(), varies, options.span())?;
     Ok(Generator::Random {
-        min: Options::number(min.as_ref())?,
-        max: Options::number(max.as_ref())?,
+        min: bound(min.as_ref(), kind)?,
+        max: bound(max.as_ref(), kind)?,
         length,
         varies,
         null_rate: Options::number(null_rate.as_ref())?.unwrap_or(0.0),
         max_past_ms: Options::duration(max_past.as_ref())?
             .map_or(0, |past| i64::try_from(past.as_millis()).unwrap_or(i64::MAX)),
     })
+    .and_then(|made| in_order(made, min.or(max).map_or(options.span(), |given| given.span)))
+}
+
+/// The least or the greatest value of a number's type.
+fn bound(given: Option<&Given>, kind: LogicalType) -> SqlResult<Option<f64>> {
+    if kind.is_integer() {
+        return Ok(Options::number::<i64>(given)?.map(|bound| bound as f64));
+    }
+    Options::number(given)
+}
+
+fn in_order(made: Generator, span: Span) -> SqlResult<Generator> {
+    match made {
+        Generator::Random { min: Some(min), max: Some(max), .. } if min > max => {
+            let message = format!("lower bound ({min}) must be strictly less than upper bound ({max})");
+            Err(SqlDiagnostic::new(span, message).with_hint("Exchange 'min' and 'max'."))
+        }
+        made => Ok(made),
+    }
+}
+
+fn sequence(options: &mut Options<'_>, column: &PhysicalColumn) -> SqlResult<Generator> {
+    let PhysicalColumn { name, data_type } = column;
+    let kind = data_type.kind;
+    if !(kind.is_numeric() || kind.is_text() || kind.is_binary()) {
+        return Err(SqlDiagnostic::new(options.span(), format!("Unsupported type: {kind}"))
+            .with_hint("A sequence is of numbers, texts or bytes; remove the option 'kind'."));
+    }
+    let mut end = |what: &str| {
+        let key = format!("fields.{name}.{what}");
+        let given = options.take(&key);
+        Options::number(given.as_ref())?.ok_or_else(|| {
+            let message = format!("Could not find required property '{key}' for sequence generator.");
+            SqlDiagnostic::new(options.span(), message).with_hint("Give 'start' and 'end'.")
+        })
+    };
+    Ok(Generator::Sequence { start: end("start")?, end: end("end")? })
 }
 
 /// How long texts and bytes are, by Flink's rules.
-fn length_of(column: &PhysicalColumn, given: Option<&Spanned<String>>, varies: bool, span: Span) -> SqlResult<usize> {
+fn length_of(column: &PhysicalColumn, given: Option<&Given>, varies: bool, span: Span) -> SqlResult<usize> {
     let PhysicalColumn { name, data_type } = column;
     let kind = data_type.kind;
     let (most, fixed) = match kind {
@@ -116,6 +161,9 @@ fn length_of(column: &PhysicalColumn, given: Option<&Spanned<String>>, varies: b
         return Ok(if fixed && most < usize::MAX { most } else { DEFAULT_LENGTH.min(most) });
     };
     let at = given.map_or(span, |text| text.span);
+    if length == 0 {
+        return Err(SqlDiagnostic::new(at, "length (0)").with_hint("Write 1 or more."));
+    }
     if fixed && most < usize::MAX {
         let message = format!("Custom length for fixed-length type ({kind}) field '{name}' is not supported.");
         return Err(SqlDiagnostic::new(at, message).with_hint("Remove the option: the type says the length."));

@@ -16,6 +16,31 @@ pub struct FilesystemTable {
     pub format: Format,
 }
 
+/// Rows are appended to one file at once, and there are no partitions: what says when files and partitions are done does
+/// nothing.
+const WITHOUT_EFFECT: [&str; 20] = [
+    "sink.rolling-policy.file-size",
+    "sink.rolling-policy.rollover-interval",
+    "sink.rolling-policy.check-interval",
+    "sink.rolling-policy.inactivity-interval",
+    "sink.shuffle-by-partition.enable",
+    "sink.partition-commit.trigger",
+    "sink.partition-commit.delay",
+    "sink.partition-commit.watermark-time-zone",
+    "sink.partition-commit.policy.kind",
+    "sink.partition-commit.policy.class",
+    "sink.partition-commit.policy.class.parameters",
+    "sink.partition-commit.success-file.name",
+    "partition.default-name",
+    "partition.time-extractor.kind",
+    "partition.time-extractor.class",
+    "partition.time-extractor.timestamp-pattern",
+    "partition.time-extractor.timestamp-formatter",
+    "auto-compaction",
+    "compaction.file-size",
+    "source.report-statistics",
+];
+
 /// Reads `filesystem` options.
 pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn], usage: Usage) -> SqlResult<FilesystemTable> {
     let path = options.required("path")?;
@@ -26,14 +51,8 @@ pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn], usage:
         return Err(SqlDiagnostic::new(span, "the 'raw' format only supports single physical column")
             .with_hint("Declare one column of type STRING."));
     }
-    options.without_effect(&[
-        "sink.rolling-policy.file-size",
-        "sink.rolling-policy.rollover-interval",
-        "sink.rolling-policy.check-interval",
-        "sink.parallelism",
-        "auto-compaction",
-        "source.report-statistics",
-    ]);
+    options.without_effect(&WITHOUT_EFFECT);
+    options.parallelism("sink.parallelism")?;
     let written = path.value.strip_prefix("file://").unwrap_or(&path.value);
     if written.contains("://") {
         return Err(SqlDiagnostic::new(path.span, format!("'{}' is not a path of this machine", path.value))

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use sqlparser::tokenizer::Span;
 
+use super::scan;
 use crate::catalog::{Path, PhysicalColumn};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::format::{Format, ValueFormat, options as format_options};
 use crate::functions::java_regex;
-use crate::options::{Options, Usage};
-use crate::parser::ast::Spanned;
+use crate::options::{Given, Options, Usage};
 
 /// Where a source starts when the job has no checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub enum Startup {
     Latest,
     /// The first record at or after a time, milliseconds since 1970; the high watermark if there is none.
     Timestamp(i64),
-    /// Given offsets by partition; the log's start for others.
-    Offsets(BTreeMap<u32, i64>),
+    /// Given offsets by partition; for others what the group has committed, if there is one, else the log's start.
+    Offsets(BTreeMap<u32, i64>, Option<String>),
     /// What a consumer group has committed; else the start, the end, or (`None`) an error.
     Group {
         /// The group.
@@ -42,7 +42,7 @@ pub enum Stop {
     Latest,
     /// The first record at or after a time.
     Timestamp(i64),
-    /// Given offsets by partition.
+    /// Given offsets by partition; the high watermark for others.
     Offsets(BTreeMap<u32, i64>),
     /// What a consumer group has committed.
     Group(String),
@@ -186,11 +186,10 @@ pub(super) fn read(
                        instead to avoid field overlaps.";
         return Err(SqlDiagnostic::new(span, message).with_hint("Add 'value.fields-include' = 'EXCEPT_KEY'."));
     }
-    let startup = startup(options, &properties, usage)?;
-    let stop = stop(options, &properties)?;
+    let startup = scan::startup(options, &properties, &topics, usage)?;
+    let stop = scan::stop(options, &properties, &topics, usage)?;
     let partitioner = partitioner(options, key.is_some())?;
     check_delivery(options)?;
-    options.without_effect(&["scan.parallelism"]);
     Ok(KafkaTable { topics, value, key, except_key, startup, stop, partitioner })
 }
 
@@ -201,7 +200,7 @@ const CLASSES: [&str; 2] = ["partitioner.class", "interceptor.classes"];
 
 /// `properties.*`, without the prefix. There is no client between a job and the log: what would tune or secure one has no
 /// effect and is reported; what would change the records is refused.
-pub(super) fn properties(options: &mut Options<'_>) -> SqlResult<BTreeMap<String, Spanned<String>>> {
+pub(super) fn properties(options: &mut Options<'_>) -> SqlResult<BTreeMap<String, Given>> {
     options.required("properties.bootstrap.servers")?;
     let properties = options.take_prefix("properties.");
     for (key, value) in &properties {
@@ -210,7 +209,8 @@ pub(super) fn properties(options: &mut Options<'_>) -> SqlResult<BTreeMap<String
                 .with_hint("Remove it: classes of your own cannot be loaded. 'sink.partitioner' chooses partitions."));
         }
         if key == "auto.offset.reset" && !["earliest", "latest", "none"].contains(&value.value.as_str()) {
-            let message = format!("'properties.auto.offset.reset' = '{}' is not supported", value.value);
+            let message =
+                format!("auto.offset.reset can not be set to {}. Valid values: [latest,earliest,none]", value.value);
             return Err(SqlDiagnostic::new(value.span, message).with_hint("Write 'earliest', 'latest' or 'none'."));
         }
         if !PROPERTIES.contains(&key.as_str()) {
@@ -308,112 +308,6 @@ pub(super) fn fields_include(options: &mut Options<'_>) -> SqlResult<bool> {
     Ok(Options::choice(written.as_ref(), &[("ALL", false), ("EXCEPT_KEY", true)])?.unwrap_or(false))
 }
 
-fn startup(
-    options: &mut Options<'_>,
-    properties: &BTreeMap<String, Spanned<String>>,
-    usage: Usage,
-) -> SqlResult<Startup> {
-    let (mode, millis) = (options.take("scan.startup.mode"), options.take("scan.startup.timestamp-millis"));
-    let offsets = options.take("scan.startup.specific-offsets");
-    let modes = ["earliest-offset", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
-    options.refuse("kafka", "scan.startup.")?;
-    let span = mode.as_ref().map_or(options.span(), |mode| mode.span);
-    match mode.as_ref().map_or("group-offsets", |mode| mode.value.as_str()) {
-        "earliest-offset" => Ok(Startup::Earliest),
-        "latest-offset" => Ok(Startup::Latest),
-        "timestamp" => {
-            let millis = Options::number(millis.as_ref())?;
-            millis.map(Startup::Timestamp).ok_or_else(|| needs("scan.startup.timestamp-millis", "timestamp", span))
-        }
-        "specific-offsets" => {
-            let offsets = offsets.ok_or_else(|| needs("scan.startup.specific-offsets", "specific-offsets", span))?;
-            specific("scan.startup.specific-offsets", &offsets).map(Startup::Offsets)
-        }
-        "group-offsets" if usage == Usage::Sink => Ok(Startup::Latest),
-        "group-offsets" => match properties.get("group.id") {
-            Some(group) => {
-                let otherwise = match properties.get("auto.offset.reset").map(|reset| reset.value.as_str()) {
-                    Some("earliest") => Some(true),
-                    Some("latest") => Some(false),
-                    _ => None,
-                };
-                Ok(Startup::Group { id: group.value.clone(), otherwise })
-            }
-            None => Err(SqlDiagnostic::new(
-                span,
-                "Property group.id is required when using committed offset for offsets initializer",
-            )
-            .with_hint("Add 'scan.startup.mode' = 'earliest-offset' or 'latest-offset', or 'properties.group.id'.")),
-        },
-        other => {
-            let message = format!(
-                "Could not parse value '{other}' for key 'scan.startup.mode'. Expected one of: [[{}]]",
-                modes.join(", ")
-            );
-            Err(SqlDiagnostic::new(span, message).with_hint(format!("Write one of {}.", modes.join(", "))))
-        }
-    }
-}
-
-fn needs(option: &str, mode: &str, span: Span) -> SqlDiagnostic {
-    let message = format!("'{option}' is required in '{mode}' startup mode but missing.");
-    SqlDiagnostic::new(span, message).with_hint(format!("Add '{option}' to the WITH clause."))
-}
-
-/// `partition:0,offset:42;partition:1,offset:300`
-fn specific(option: &str, written: &Spanned<String>) -> SqlResult<BTreeMap<u32, i64>> {
-    let one = |pair: &str| {
-        let (partition, offset) = pair.split_once(',')?;
-        let partition = partition.trim().strip_prefix("partition:")?.trim().parse().ok()?;
-        let offset = offset.trim().strip_prefix("offset:")?.trim().parse().ok()?;
-        Some((partition, offset))
-    };
-    let pairs: Option<BTreeMap<u32, i64>> =
-        written.value.split(';').filter(|pair| !pair.trim().is_empty()).map(one).collect();
-    pairs.filter(|pairs| !pairs.is_empty()).ok_or_else(|| {
-        let message = format!(
-            "Invalid properties '{option}' should follow the format 'partition:0,offset:42;partition:1,offset:300', but is '{}'.",
-            written.value
-        );
-        SqlDiagnostic::new(written.span, message)
-    })
-}
-
-/// `scan.bounded.*`
-pub(super) fn stop(options: &mut Options<'_>, properties: &BTreeMap<String, Spanned<String>>) -> SqlResult<Stop> {
-    let (mode, millis) = (options.take("scan.bounded.mode"), options.take("scan.bounded.timestamp-millis"));
-    let offsets = options.take("scan.bounded.specific-offsets");
-    let modes = ["unbounded", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
-    let span = mode.as_ref().map_or(options.span(), |mode| mode.span);
-    match mode.as_ref().map_or("unbounded", |mode| mode.value.as_str()) {
-        "unbounded" => Ok(Stop::Unbounded),
-        "latest-offset" => Ok(Stop::Latest),
-        "timestamp" => {
-            let millis = Options::number(millis.as_ref())?;
-            millis.map(Stop::Timestamp).ok_or_else(|| needs("scan.bounded.timestamp-millis", "timestamp", span))
-        }
-        "specific-offsets" => {
-            let offsets = offsets.ok_or_else(|| needs("scan.bounded.specific-offsets", "specific-offsets", span))?;
-            specific("scan.bounded.specific-offsets", &offsets).map(Stop::Offsets)
-        }
-        "group-offsets" => match properties.get("group.id") {
-            Some(group) => Ok(Stop::Group(group.value.clone())),
-            None => Err(SqlDiagnostic::new(
-                span,
-                "Property group.id is required when using committed offset for offsets initializer",
-            )
-            .with_hint("Add 'properties.group.id'.")),
-        },
-        other => {
-            let message = format!(
-                "Could not parse value '{other}' for key 'scan.bounded.mode'. Expected one of: [[{}]]",
-                modes.join(", ")
-            );
-            Err(SqlDiagnostic::new(span, message).with_hint(format!("Write one of {}.", modes.join(", "))))
-        }
-    }
-}
-
 fn partitioner(options: &mut Options<'_>, keyed: bool) -> SqlResult<Partitioner> {
     let Some(written) = options.take("sink.partitioner") else { return Ok(Partitioner::Default) };
     match written.value.as_str() {
@@ -444,8 +338,6 @@ pub(super) fn check_delivery(options: &mut Options<'_>) -> SqlResult<()> {
     }
     let words = [("exactly-once", ()), ("at-least-once", ()), ("none", ())];
     Options::choice(guarantee.as_ref(), &words)?;
-    let _: Option<u32> = Options::number(options.peek("sink.parallelism").as_ref())?;
     options.without_effect(DELIVERY);
-    options.without_effect(&["sink.parallelism"]);
-    Ok(())
+    options.parallelism("sink.parallelism")
 }

@@ -4,6 +4,7 @@ pub mod datagen;
 pub mod filesystem;
 pub mod jdbc;
 pub mod kafka;
+mod scan;
 pub mod upsert_kafka;
 
 use crate::catalog::{Path, PhysicalColumn};
@@ -30,6 +31,8 @@ pub enum Connector {
     Print {
         /// What stands before each row.
         identifier: String,
+        /// Whether they go to the standard error instead.
+        standard_error: bool,
     },
     /// Nowhere.
     Blackhole,
@@ -37,6 +40,16 @@ pub enum Connector {
 
 /// Names of all connectors, sorted.
 const CONNECTORS: [&str; 7] = ["blackhole", "datagen", "filesystem", "jdbc", "kafka", "print", "upsert-kafka"];
+
+/// Options of every connector but `datagen` that say when a source's watermarks come.
+const WATERMARKS: [&str; 6] = [
+    "scan.watermark.emit.strategy",
+    "scan.watermark.alignment.group",
+    "scan.watermark.alignment.max-drift",
+    "scan.watermark.alignment.update-interval",
+    "scan.watermark.idle-timeout",
+    "property-version",
+];
 
 /// Reads a table's options for a use; gives notices of those that have no effect here.
 pub fn of(
@@ -69,9 +82,10 @@ pub fn of(
         "filesystem" => Connector::Filesystem(filesystem::read(&mut options, columns, usage)?),
         "datagen" => Connector::Datagen(datagen::read(&mut options, columns)?),
         "print" => {
-            options.without_effect(&["standard-error", "sink.parallelism"]);
+            options.parallelism("sink.parallelism")?;
             Connector::Print {
                 identifier: options.take("print-identifier").map_or_else(String::new, |text| text.value),
+                standard_error: Options::boolean(options.take("standard-error"))?,
             }
         }
         "blackhole" => Connector::Blackhole,
@@ -93,6 +107,9 @@ pub fn of(
         SqlDiagnostic::new(options.span(), message)
             .with_hint("Choose the format 'json', or cast such columns to STRING.")
     })?;
+    if name.value != "datagen" {
+        options.without_effect(&WATERMARKS);
+    }
     let notices = options.finish(&name.value)?;
     Ok((connector, notices))
 }
@@ -113,42 +130,49 @@ impl Connector {
         }
     }
 
-    /// Metadata keys for a use.
+    /// Metadata keys for a use, in Flink's order: the format's, then the connector's.
     #[must_use]
     pub fn metadata_keys(&self, usage: Usage) -> Vec<&'static str> {
-        let mut keys = Vec::new();
+        const TOPIC: [&str; 7] =
+            ["topic", "partition", "headers", "leader-epoch", "offset", "timestamp", "timestamp-type"];
+        const DEBEZIUM: [&str; 7] = [
+            "value.schema",
+            "value.ingestion-timestamp",
+            "value.source.timestamp",
+            "value.source.database",
+            "value.source.schema",
+            "value.source.table",
+            "value.source.properties",
+        ];
+        const FILE: [&str; 4] = ["file.path", "file.name", "file.size", "file.modification-time"];
         let (topics, debezium) = match self {
-            Self::Kafka(table) => (Some(&table.topics), table.value.kind == ValueFormat::DebeziumJson),
-            Self::UpsertKafka(table) => (Some(&table.topics), false),
-            _ => (None, false),
+            Self::Kafka(table) => (&table.topics, table.value.kind == ValueFormat::DebeziumJson),
+            Self::UpsertKafka(table) => (&table.topics, false),
+            Self::Filesystem(_) if usage == Usage::Source => return FILE.to_vec(),
+            _ => return Vec::new(),
         };
-        let kafka = topics.is_some();
         match usage {
-            Usage::Sink if kafka => {
-                // Of one topic there is nothing to choose.
-                keys.extend(topics.filter(|topics| topics.names.len() != 1).map(|_| "topic"));
-                keys.extend(["headers", "timestamp"]);
-            }
-            Usage::Source if kafka => {
-                keys.extend(["topic", "partition", "headers", "leader-epoch", "offset", "timestamp", "timestamp-type"]);
-            }
-            Usage::Source if matches!(self, Self::Filesystem(_)) => {
-                keys.extend(["file.path", "file.name", "file.size", "file.modification-time"]);
-            }
-            _ => {}
+            Usage::Source if debezium => [DEBEZIUM, TOPIC].concat(),
+            Usage::Source => TOPIC.to_vec(),
+            // Of one topic there is nothing to choose.
+            Usage::Sink if topics.names.len() == 1 => vec!["headers", "timestamp"],
+            Usage::Sink => vec!["topic", "headers", "timestamp"],
+            Usage::Lookup => Vec::new(),
         }
-        if debezium && usage == Usage::Source {
-            keys.extend([
-                "value.schema",
-                "value.ingestion-timestamp",
-                "value.source.timestamp",
-                "value.source.database",
-                "value.source.schema",
-                "value.source.table",
-                "value.source.properties",
-            ]);
+    }
+
+    /// The class that Flink names where metadata is wrong.
+    pub(crate) const fn class(&self, usage: Usage) -> Option<&'static str> {
+        match (self, usage) {
+            (Self::Kafka(_) | Self::UpsertKafka(_), Usage::Sink) => {
+                Some("org.apache.flink.streaming.connectors.kafka.table.KafkaDynamicSink")
+            }
+            (Self::Kafka(_) | Self::UpsertKafka(_), _) => {
+                Some("org.apache.flink.streaming.connectors.kafka.table.KafkaDynamicSource")
+            }
+            (Self::Filesystem(_), Usage::Source) => Some("org.apache.flink.connector.file.table.FileSystemTableSource"),
+            _ => None,
         }
-        keys
     }
 
     /// The type of a metadata key for a use, if there is such a key.

@@ -1,6 +1,7 @@
 //! Options of `upsert-kafka`.
 
 use super::kafka::{self, Stop, Topics};
+use super::scan;
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::format::{Format, ValueFormat, options as format_options};
@@ -72,9 +73,8 @@ pub(super) fn read(
             .with_hint("The prefix is the whole name of a key column; choose a shorter one."));
     }
     flush(options)?;
-    let stop = kafka::stop(options, &properties)?;
+    let stop = scan::stop(options, &properties, &topics, usage)?;
     kafka::check_delivery(options)?;
-    options.without_effect(&["scan.parallelism"]);
     Ok(UpsertTable { topics, key, value, prefix, except_key, stop })
 }
 

@@ -2,14 +2,13 @@
 
 use super::{CsvOptions, Format, JsonOptions, MapNullKey, RawOptions, TimestampFormat, ValueFormat};
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::options::{Options, Usage};
-use crate::parser::ast::Spanned;
+use crate::options::{Given, Options, Usage};
 
 /// Names of all formats, sorted.
 const FORMATS: [&str; 4] = ["csv", "debezium-json", "json", "raw"];
 
 /// Reads the options of a format; `before` is what may stand before `json.…`.
-pub fn read(options: &mut Options<'_>, name: &Spanned<String>, before: &[&str], usage: Usage) -> SqlResult<Format> {
+pub fn read(options: &mut Options<'_>, name: &Given, before: &[&str], usage: Usage) -> SqlResult<Format> {
     let prefixes: Vec<String> = before.iter().map(|before| format!("{before}{}.", name.value)).collect();
     let mut out = Format::default();
     match name.value.as_str() {
@@ -117,7 +116,7 @@ fn json(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<JsonOptions
 
 fn csv(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<CsvOptions> {
     let mut take = |name: &str| options.take_any(&keys(prefixes, name));
-    let character = |text: Option<Spanned<String>>, name: &str| match text {
+    let character = |text: Option<Given>, name: &str| match text {
         None => Ok(None),
         Some(text) => {
             let unescaped = match text.value.as_str() {

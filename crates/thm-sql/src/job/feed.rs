@@ -269,6 +269,7 @@ fn value<'a>(how: &Generator, kind: LogicalType, row: i64, column: usize) -> Opt
             let number = start.saturating_add(row);
             return Some(match kind {
                 T::Char(_) | T::VarChar(_) => Cell::Text(number.to_string().into()),
+                T::Binary(_) | T::VarBinary(_) => Cell::Bytes(number.to_be_bytes().to_vec()),
                 T::Float | T::Double => Cell::Double(number as f64),
                 T::Decimal { scale, .. } => Cell::Decimal(i128::from(number) * 10_i128.pow(u32::from(scale))),
                 _ => Cell::Integer(number),

@@ -457,9 +457,9 @@ fn record_headers(out: &mut HeaderBlock, map: &ArrayRef, row: usize) {
     let entries = list.value(row);
     let Some(entries) = entries.as_struct_opt() else { return };
     let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
-    for entry in 0..entries.len() {
-        let value = values.is_valid(entry).then(|| values.value(entry));
-        out.push(keys.value(entry), value);
+    // As in Flink, one without a name or a value is none.
+    for entry in (0..entries.len()).filter(|entry| keys.is_valid(*entry) && values.is_valid(*entry)) {
+        out.push(keys.value(entry), Some(values.value(entry)));
     }
 }
 

@@ -7,6 +7,11 @@ use thm_codec::record_batch;
 
 use crate::connector::kafka::{Startup, Stop};
 
+/// Kafka's words for places, where an offset may stand: the end of the partition.
+const LATEST: i64 = -1;
+/// What the consumer group has committed.
+const COMMITTED: i64 = -3;
+
 /// What offsets are taken from.
 pub(super) struct Places<'a> {
     pub log: &'a dyn Log,
@@ -21,16 +26,28 @@ impl Places<'_> {
             Startup::Earliest => info.log_start.0,
             Startup::Latest => info.high_watermark.0,
             Startup::Timestamp(millis) => within(self.at_time(partition, *millis, info).await?),
-            Startup::Offsets(offsets) => within(offsets.get(&partition.partition).copied().unwrap_or(info.log_start.0)),
+            Startup::Offsets(offsets, group) => {
+                let committed = || self.committed(group.as_deref()?, partition);
+                match offsets.get(&partition.partition) {
+                    Some(&LATEST) => info.high_watermark.0,
+                    Some(&COMMITTED) => {
+                        within(committed().ok_or_else(|| nothing_committed(group.as_deref(), partition))?)
+                    }
+                    // The earliest is before all others.
+                    Some(offset) => within(*offset),
+                    None => within(committed().unwrap_or(info.log_start.0)),
+                }
+            }
             Startup::Group { id, otherwise } => {
                 match (self.committed(id, partition), otherwise) {
                     (Some(offset), _) => within(offset),
                     (None, Some(true)) => info.log_start.0,
                     (None, Some(false)) => info.high_watermark.0,
                     (None, None) => {
-                        return Err(Error::new(ErrorKind::InvalidConfig, "starting from a group's offsets", format!("group {id}, {partition}"))
-                        .with_source("the group has committed no offset there")
-                        .with_hint("Set 'properties.auto.offset.reset' = 'earliest' or 'latest', or another 'scan.startup.mode'."));
+                        let message = format!("Undefined offset with no reset policy for partitions: [{partition}]");
+                        return Err(Error::new(ErrorKind::InvalidConfig, "starting from a group's offsets", format!("group {id}"))
+                            .with_source(message)
+                            .with_hint("Set 'properties.auto.offset.reset' = 'earliest' or 'latest', or another 'scan.startup.mode'."));
                     }
                 }
             }
@@ -43,8 +60,22 @@ impl Places<'_> {
             Stop::Unbounded => None,
             Stop::Latest => Some(info.high_watermark.0),
             Stop::Timestamp(millis) => Some(self.at_time(partition, *millis, info).await?),
-            Stop::Offsets(offsets) => Some(offsets.get(&partition.partition).copied().unwrap_or(info.high_watermark.0)),
-            Stop::Group(id) => Some(self.committed(id, partition).unwrap_or(info.high_watermark.0)),
+            Stop::Offsets(offsets) => match offsets.get(&partition.partition).copied() {
+                None | Some(LATEST) => Some(info.high_watermark.0),
+                Some(offset) if offset >= 0 => Some(offset),
+                Some(offset) => {
+                    let message = format!(
+                        "Illegal stopping offset {offset} is specified for partition {partition}. It should either be \
+                         non-negative or be {LATEST} (latest)."
+                    );
+                    return Err(Error::new(ErrorKind::InvalidConfig, "stopping at an offset", partition.to_string())
+                        .with_source(message)
+                        .with_hint("Correct 'scan.bounded.specific-offsets'."));
+                }
+            },
+            Stop::Group(id) => {
+                Some(self.committed(id, partition).ok_or_else(|| nothing_committed(Some(id), partition))?)
+            }
         })
     }
 
@@ -68,4 +99,16 @@ impl Places<'_> {
         }
         Ok(batch.0)
     }
+}
+
+/// A group that has committed no offset where its word counts.
+fn nothing_committed(group: Option<&str>, partition: &TopicPartition) -> Error {
+    let group = group.unwrap_or("(none)");
+    let message = format!(
+        "Partition {partition} should start or stop at committed offset. But there is no committed offset of this partition \
+         for group {group}"
+    );
+    Error::new(ErrorKind::InvalidConfig, "reading a group's offsets", format!("group {group}, {partition}"))
+        .with_source(message)
+        .with_hint("Let the group commit an offset there, or choose another mode.")
 }

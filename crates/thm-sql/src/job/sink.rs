@@ -82,7 +82,11 @@ impl Sink {
 }
 
 enum Target {
-    Standard(String),
+    /// The standard output or error, and what stands before each row.
+    Standard {
+        identifier: String,
+        error: bool,
+    },
     File(BufWriter<File>, Writer),
     Nowhere,
     Memory(Collected),
@@ -107,7 +111,9 @@ impl TextSink {
                     columns.iter().map(|column| column.name.clone()).enumerate().collect();
                 Target::File(BufWriter::new(file), Writer::new(format, columns, &fields))
             }
-            SinkKind::Print { identifier } => Target::Standard(identifier.clone()),
+            SinkKind::Print { identifier, standard_error } => {
+                Target::Standard { identifier: identifier.clone(), error: *standard_error }
+            }
             SinkKind::Collect(collected) => Target::Memory(collected.clone()),
             SinkKind::Blackhole | SinkKind::Topic(_) => Target::Nowhere,
         };
@@ -141,7 +147,7 @@ impl TextSink {
                     continue;
                 }
                 match &self.target {
-                    Target::Standard(identifier) => {
+                    Target::Standard { identifier, .. } => {
                         if !identifier.is_empty() {
                             out.extend_from_slice(identifier.as_bytes());
                             out.extend_from_slice(b"> ");
@@ -163,7 +169,8 @@ impl TextSink {
         }
         let io = |error| Error::new(ErrorKind::LogIo, "writing rows", self.job.to_string()).with_source(error);
         match &mut self.target {
-            Target::Standard(_) => std::io::stdout().write_all(&out).map_err(io),
+            Target::Standard { error: true, .. } => std::io::stderr().write_all(&out).map_err(io),
+            Target::Standard { .. } => std::io::stdout().write_all(&out).map_err(io),
             Target::File(file, _) => file.write_all(&out).map_err(io),
             Target::Nowhere | Target::Memory(_) => Ok(()),
         }
@@ -204,7 +211,8 @@ impl TextSink {
     fn flush(&mut self) -> Result<()> {
         let io = |error| Error::new(ErrorKind::LogIo, "writing rows", self.job.to_string()).with_source(error);
         match &mut self.target {
-            Target::Standard(_) => std::io::stdout().flush().map_err(io),
+            Target::Standard { error: true, .. } => Ok(()),
+            Target::Standard { .. } => std::io::stdout().flush().map_err(io),
             Target::File(file, _) => {
                 file.flush().map_err(io)?;
                 file.get_ref().sync_data().map_err(io)

@@ -137,7 +137,7 @@ impl Session {
             Statement::Show(show) => return self.show(show).map(Outcome::Table),
             Statement::Describe(name) => return show::describe(&self.catalog, name).map(Outcome::Table),
             Statement::Explain { inner, changelog_mode } => return self.explain(inner, hints, *changelog_mode),
-            Statement::Insert(insert) => return Ok(Outcome::Jobs(vec![self.job(insert, hints, true)?])),
+            Statement::Insert(insert) => return Ok(Outcome::Jobs(vec![self.job(insert, hints, self.own_name())?])),
             Statement::StatementSet(inserts) => return self.statement_set(inserts, hints).map(Outcome::Jobs),
             Statement::Query(query) => {
                 let query = self.select(query, hints)?;
@@ -202,7 +202,7 @@ impl Session {
             span: create.span,
         };
         // A table that cannot be filled is not created.
-        self.job(&insert, hints, true).inspect_err(|_| self.catalog = before)
+        self.job(&insert, hints, self.own_name()).inspect_err(|_| self.catalog = before)
     }
 
     fn alter(&mut self, alter: &Alter, hints: &Arc<Hints>) -> SqlResult<()> {
@@ -228,36 +228,42 @@ impl Session {
         Ok(graph.in_zone(self.settings.zone()))
     }
 
-    fn job(&mut self, insert: &Insert, hints: &Hints, named: bool) -> SqlResult<JobPlan> {
+    /// What the session's jobs are named, if it says so.
+    fn own_name(&self) -> Option<String> {
+        self.settings.get("pipeline.name").map(str::to_owned)
+    }
+
+    fn job(&mut self, insert: &Insert, hints: &Hints, name: Option<String>) -> SqlResult<JobPlan> {
         let graph = self.graph(insert, hints)?;
         let path = self.catalog.path(&insert.table)?;
-        let given = self.settings.get("pipeline.name").filter(|_| named).map(str::to_owned);
-        let name = given.unwrap_or_else(|| format!("{}{path}", plan::NAME_PREFIX));
-        if !self.names.insert(name.clone()) {
-            return Err(SqlDiagnostic::new(insert.span, format!("there is already a job named '{name}'")).with_hint(
-                "Write SET 'pipeline.name' = '…' with another name before this INSERT: a job is known by its name. \
-                 Several queries may write one table by UNION ALL.",
-            ));
-        }
+        let name = self.free_name(name.unwrap_or_else(|| format!("{}{path}", plan::NAME_PREFIX)));
         let (checkpoint_interval, restart) = (self.settings.checkpoint_interval(), self.settings.restart());
         Ok(JobPlan { name, checkpoint_interval, restart, graph: Arc::new(graph) })
+    }
+
+    /// A name that no job of the session has: a job is known by it. Where Flink has several jobs of one name, the second
+    /// has a number here.
+    fn free_name(&mut self, wanted: String) -> String {
+        let numbered = (2_u32..).map(|number| format!("{wanted}-{number}"));
+        let mut names = std::iter::once(wanted.clone()).chain(numbered);
+        let name = names.find(|name| !self.names.contains(name)).expect("there are more numbers than jobs");
+        if name != wanted {
+            self.notices.push(format!(
+                "there is a job '{wanted}' already, this one is known as '{name}': SET 'pipeline.name' before an INSERT gives it \
+                 a name that does not depend on their order"
+            ));
+        }
+        self.names.insert(name.clone());
+        name
     }
 
     /// One job for each INSERT; with a name for the set, each is named after it and its table.
     fn statement_set(&mut self, inserts: &[Insert], hints: &Hints) -> SqlResult<Vec<JobPlan>> {
         let mut jobs = Vec::with_capacity(inserts.len());
         for insert in inserts {
-            let mut job = self.job(insert, hints, inserts.len() == 1)?;
-            if let Some(set) = self.settings.get("pipeline.name").filter(|_| inserts.len() > 1) {
-                let name = format!("{set}.{}", insert.table.last());
-                self.names.remove(&job.name);
-                if !self.names.insert(name.clone()) {
-                    return Err(SqlDiagnostic::new(insert.span, format!("there is already a job named '{name}'"))
-                        .with_hint("Write one INSERT with UNION ALL instead of two into one table."));
-                }
-                job.name = name;
-            }
-            jobs.push(job);
+            let several = inserts.len() > 1;
+            let of_table = |set: String| if several { format!("{set}.{}", insert.table.last()) } else { set };
+            jobs.push(self.job(insert, hints, self.own_name().map(of_table))?);
         }
         if inserts.len() > 1 {
             self.notices.push(format!("the statement set runs as {} jobs, one per INSERT", inserts.len()));
@@ -269,7 +275,7 @@ impl Session {
         let mut text = String::new();
         let known = self.names.clone();
         let jobs = match inner {
-            Statement::Insert(insert) => vec![self.job(insert, hints, true)?],
+            Statement::Insert(insert) => vec![self.job(insert, hints, self.own_name())?],
             Statement::StatementSet(inserts) => self.statement_set(inserts, hints)?,
             Statement::Query(query) => {
                 let query = self.select(query, hints)?;

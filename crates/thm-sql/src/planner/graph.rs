@@ -319,13 +319,14 @@ pub(crate) struct SinkNode {
 /// Kinds of sinks.
 #[derive(Debug)]
 pub(crate) enum SinkKind {
-    Topic(TopicSink),
+    Topic(Box<TopicSink>),
     Files {
         path: PathBuf,
         format: Format,
     },
     Print {
         identifier: String,
+        standard_error: bool,
     },
     Blackhole,
     /// Into memory, for shells and tests.

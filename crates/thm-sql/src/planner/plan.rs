@@ -122,6 +122,11 @@ impl JobPlan {
         self.graph.sink.topics().map_or_else(String::new, Topics::place)
     }
 
+    /// Tables that the job looks up, each with the topic that feeds it; none where its database is asked.
+    pub fn lookups(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.graph.lookups.iter().map(|lookup| (lookup.table.as_str(), lookup.topic()))
+    }
+
     /// The plan for people.
     #[must_use]
     pub fn explain(&self) -> String {

@@ -42,7 +42,7 @@ pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
                 timestamp: place("timestamp"),
                 headers: place("headers"),
             };
-            (SinkKind::Topic(topic), table.primary_key.clone())
+            (SinkKind::Topic(Box::new(topic)), table.primary_key.clone())
         }
         Connector::Kafka(kafka) => {
             let key = kafka.key.as_ref().map(|key| {
@@ -64,13 +64,14 @@ pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
                 timestamp: place("timestamp"),
                 headers: place("headers"),
             };
-            (SinkKind::Topic(topic), Vec::new())
+            (SinkKind::Topic(Box::new(topic)), Vec::new())
         }
         Connector::Filesystem(files) => {
             (SinkKind::Files { path: files.path.clone(), format: files.format.clone() }, Vec::new())
         }
-        Connector::Print { identifier } => {
-            (SinkKind::Print { identifier: identifier.clone() }, table.primary_key.clone())
+        Connector::Print { identifier, standard_error } => {
+            let kind = SinkKind::Print { identifier: identifier.clone(), standard_error: *standard_error };
+            (kind, table.primary_key.clone())
         }
         Connector::Blackhole => (SinkKind::Blackhole, table.primary_key.clone()),
         Connector::Jdbc(_) => {

@@ -232,3 +232,51 @@ async fn a_topic_that_the_key_does_not_tell_needs_the_old_row() {
     assert_eq!(written(&bench.log, 2).await["b"], ["{\"id\":1} {\"id\":1,\"v\":1}", "{\"id\":1} null"]);
     stop(&manager);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_jobs_into_one_table_write_their_rows_once_each() {
+    let bench = bench_with(&[("in", 1)]).await;
+    put(&bench, &[(1, None), (2, None)]).await;
+    let text = format!(
+        "{RARELY}CREATE TABLE i (v INT) WITH ({KAFKA}, 'topic' = 'in', 'scan.startup.mode' = 'earliest-offset');
+         CREATE TABLE o (v INT) WITH ({KAFKA}, 'topic' = 'o');
+         INSERT INTO o SELECT v FROM i;
+         INSERT INTO o SELECT v * 10 FROM i;"
+    );
+    let jobs = || compile("test.sql", &text, &CompileContext::default()).unwrap().jobs;
+    let mut rows = 4;
+    for round in 0..3 {
+        let manager = bench.manager();
+        let ids: Vec<String> = jobs().into_iter().map(|job| manager.submit(job).unwrap()).collect();
+        let mut found = written(&bench.log, rows).await.remove("o").unwrap();
+        // Killed, each behind its checkpoint of the start.
+        for id in &ids {
+            manager.cancel(id).unwrap();
+            reach(&manager, id, JobState::Canceled).await;
+        }
+        found.sort();
+        let mut wanted: Vec<String> =
+            (1..=2 + round).flat_map(|v| [v, v * 10]).map(|v| format!("null {{\"v\":{v}}}")).collect();
+        wanted.sort();
+        assert_eq!(found, wanted, "round {round}");
+        put(&bench, &[(3 + round, None)]).await;
+        rows += 2;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_without_a_name_or_a_value_is_not_written() {
+    let bench = bench_with(&[("in", 1)]).await;
+    put(&bench, &[(1, None)]).await;
+    let select = "SELECT v, MAP['a', X'01', CAST(NULL AS STRING), X'02', 'c', CAST(NULL AS BYTES)]";
+    let columns = "v INT, h MAP<STRING, BYTES> METADATA FROM 'headers'";
+    let manager = bench.manager();
+    manager.submit(plan(&routed("'topic' = 'o'", columns, select))).unwrap();
+    written(&bench.log, 1).await;
+    stop(&manager);
+    let found = records(&*bench.log, "o").await;
+    let own = |name: &bytes::Bytes| name.starts_with(b"thm.");
+    let headers: Vec<_> = found[0].headers.iter().filter(|(name, _)| !own(name)).collect();
+    assert_eq!(headers.len(), 1, "{headers:?}");
+    assert_eq!((&headers[0].0[..], headers[0].1.as_deref()), (&b"a"[..], Some(&b"\x01"[..])));
+}

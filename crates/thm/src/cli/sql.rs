@@ -21,11 +21,12 @@ use thm_log::{FileStateStore, MemoryLog};
 use thm_sql::parser::parse_script;
 use thm_sql::planner::bounded::{self, NoTables};
 use thm_sql::planner::{Outcome, Selection, Session};
-use thm_sql::{JobManager, JobManagerOptions, JobPlan, JobState, SqlDiagnostic};
+use thm_sql::{CompileContext, JobManager, JobManagerOptions, JobPlan, JobState, SqlDiagnostic};
 
 use super::output::{line, note};
 use super::run::SqlFailure;
 use super::sql_table::Shown;
+use crate::config::Config;
 use crate::kafka_client::{KafkaClient, records_from};
 
 /// Most records that are copied of a partition: a shell looks, it does not replay.
@@ -50,47 +51,100 @@ pub struct SqlArgs {
     /// Show the first rows that its jobs would write, from what the topics hold now.
     #[arg(long, value_name = "N", requires = "file")]
     dry_run: Option<usize>,
-    /// Kafka address of the engine, for queries that read topics.
-    #[arg(long, short, default_value = "127.0.0.1:9092", env = "THM_BOOTSTRAP")]
+    /// Configuration of the project: where its engine is, and, while none answers, which tables its connectors capture.
+    /// Without it thm.toml, if there is one here.
+    #[arg(long, short, env = "THM_CONFIG")]
+    config: Option<PathBuf>,
+    /// Kafka address of the engine, for queries that read topics; 127.0.0.1:9092 unless the configuration says another port.
+    #[arg(long, short, env = "THM_BOOTSTRAP")]
+    bootstrap: Option<String>,
+    /// Connect REST API of the engine: its sources say which tables are captured; http://127.0.0.1:8083 likewise.
+    #[arg(long, env = "THM_CONNECT")]
+    connect: Option<String>,
+}
+
+/// Where the configuration is, unless an option says so.
+const DEFAULT_CONFIG: &str = "thm.toml";
+
+/// What statements are compiled against, and how that is known.
+struct Known {
+    context: CompileContext,
+    from: String,
     bootstrap: String,
-    /// Connect REST API of the engine: its sources say which tables are captured.
-    #[arg(long, default_value = "http://127.0.0.1:8083", env = "THM_CONNECT")]
-    connect: String,
+}
+
+impl SqlArgs {
+    /// By the engine that runs; else by the project's connectors; else nothing is known.
+    async fn known(&self) -> Result<Known> {
+        let path = self.config.clone().or_else(|| Some(DEFAULT_CONFIG.into()).filter(|path: &PathBuf| path.exists()));
+        let config = path.as_deref().map(Config::load).transpose()?;
+        let server = config.as_ref().map(|config| config.server.clone()).unwrap_or_default();
+        let local = |port: u16| format!("127.0.0.1:{port}");
+        let connect = self.connect.clone().unwrap_or_else(|| format!("http://{}", local(server.connect_port)));
+        let port = server.kafka.first().map_or(9092, |listener| listener.port);
+        let bootstrap = self.bootstrap.clone().unwrap_or_else(|| local(port));
+        let (context, from) = match (crate::captures::of_engine(&connect).await, config.zip(path)) {
+            (Some(context), _) => (context, format!("by the sources of the engine at {connect}")),
+            (None, Some((config, path))) => {
+                let context = crate::captures::of_files(&config);
+                (context, format!("by the connectors of {} (no engine answers at {connect})", path.display()))
+            }
+            (None, None) => (
+                CompileContext::default(),
+                format!("not known, no engine answers at {connect}, and there is no {DEFAULT_CONFIG} here"),
+            ),
+        };
+        Ok(Known { context, from, bootstrap })
+    }
 }
 
 /// Runs the subcommand.
 pub async fn run(args: SqlArgs) -> Result<ExitCode> {
-    let known = crate::captures::of_engine(&args.connect).await;
-    let context = known.clone().unwrap_or_default();
-    let Some(file) = &args.file else { return super::sql_shell::run(context, &args.bootstrap).await };
+    let Known { context, from, bootstrap } = args.known().await?;
+    let Some(file) = &args.file else { return super::sql_shell::run(context, &bootstrap).await };
     let text = crate::config::read_text(file)
         .with_context(|| format!("reading {}: name an existing UTF-8 file, or none for a shell", file.display()))?;
     let name = file.display().to_string();
     if !args.check && !args.explain && args.dry_run.is_none() {
         let mut session = Session::new(context);
-        return statements(&mut session, &name, &text, &args.bootstrap).await;
+        return statements(&mut session, &name, &text, &bootstrap).await;
     }
     let script = thm_sql::compile(&name, &text, &context).map_err(SqlFailure)?;
     script.notices.iter().for_each(|notice| note(&format!("note: {notice}")));
-    if known.is_none() && args.explain && script.jobs.iter().any(|job| job.explain().contains("fed by=")) {
-        note(&format!(
-            "note: no engine answers at {}: a look-up is taken to be captured by the source of its stream",
-            args.connect
-        ));
+    if script.jobs.iter().any(|job| job.lookups().next().is_some()) {
+        note(&format!("note: which tables are captured: {from}"));
+        if context.sources.is_empty() {
+            note(
+                "note: without a source, a look-up is taken to be captured by the one of its stream, if that is Debezium's",
+            );
+        }
     }
     if args.check {
         line(&format!("{} jobs are in order", script.jobs.len()));
     }
     for job in script.jobs {
+        if args.check {
+            lookups(&job);
+        }
         if args.explain {
             line(job.explain().trim_end());
         }
         if let Some(rows) = args.dry_run {
             line(&format!("{}:", job.name));
-            preview(job, rows, &args.bootstrap).await?;
+            preview(job, rows, &bootstrap).await?;
         }
     }
     Ok(ExitCode::Ok)
+}
+
+/// Where the rows of a job's look-ups come from.
+fn lookups(job: &JobPlan) {
+    for (table, topic) in job.lookups() {
+        line(&match topic {
+            Some(topic) => format!("{}: look-up {table} is fed by the WAL, through {topic}", job.name),
+            None => format!("{}: look-up {table} asks its database: no source captures that table", job.name),
+        });
+    }
 }
 
 /// The rows that a job would write.

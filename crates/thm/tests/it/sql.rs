@@ -50,3 +50,44 @@ fn a_file_is_checked_explained_and_tried() {
     let (ok, _, errors) = thm(&[name, "--check"], "");
     assert!(!ok && errors.contains("Column 'c' not found") && errors.contains("job.sql:2"), "{errors}");
 }
+
+#[test]
+fn a_project_says_which_look_ups_are_fed_by_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("connectors")).unwrap();
+    let source = |tables: &str| {
+        format!(
+            r#"{{"name": "pg", "config": {{"connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+            "database.hostname": "postgres", "database.dbname": "thm", "database.user": "app",
+            "database.password": "x", "topic.prefix": "cdc", "table.include.list": "{tables}"}}}}"#
+        )
+    };
+    // Port 9 is nobody's.
+    write("thm.toml", "sql = [\"job.sql\"]\n[server]\nconnect_port = 9\n");
+    let sql = "CREATE TABLE e (id INT, pt AS PROCTIME()) WITH ('connector' = 'kafka', 'topic' = 'other.events',
+          'format' = 'json', 'properties.bootstrap.servers' = 'x', 'scan.startup.mode' = 'earliest-offset');
+        CREATE TABLE d (id INT, name STRING) WITH ('connector' = 'jdbc', 'url' = 'jdbc:postgresql://postgres/thm',
+          'table-name' = 'content');
+        CREATE TABLE o (id INT, name STRING) WITH ('connector' = 'blackhole');
+        INSERT INTO o SELECT e.id, d.name FROM e LEFT JOIN d FOR SYSTEM_TIME AS OF e.pt ON d.id = e.id;";
+    write("job.sql", sql);
+    let thm = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thm"));
+        command.args(arguments).current_dir(folder.path());
+        for name in ["THM_CONFIG", "THM_CONNECT", "THM_BOOTSTRAP"] {
+            command.env_remove(name);
+        }
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap())
+    };
+    write("connectors/pg.json", &source("public.content"));
+    let (out, notes) = thm(&["sql", "job.sql", "--check"]);
+    assert!(out.contains("look-up d is fed by the WAL, through cdc.public.content"), "{out}");
+    assert!(notes.contains("by the connectors of thm.toml (no engine answers at http://127.0.0.1:9)"), "{notes}");
+    assert!(thm(&["sql", "job.sql", "--explain"]).0.contains("fed by=[topic cdc.public.content of public.content]"));
+    write("connectors/pg.json", &source("public.other"));
+    assert!(thm(&["sql", "job.sql", "--check"]).0.contains("look-up d asks its database"));
+    assert!(thm(&["run", "--check"]).0.contains("1 SQL jobs and 1 connectors are in order"));
+}

@@ -6,8 +6,7 @@ use thm_api::{Result, Secret};
 use thm_tls::{Identity, PostgresTls, SslMode};
 
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::options::Options;
-use crate::parser::ast::Spanned;
+use crate::options::{Given, Options};
 
 /// PostgreSQL's port where a URL has none.
 const DEFAULT_PORT: u16 = 5432;
@@ -76,7 +75,7 @@ impl Address {
 }
 
 /// Reads a URL.
-pub(super) fn read(url: &Spanned<String>) -> SqlResult<Address> {
+pub(super) fn read(url: &Given) -> SqlResult<Address> {
     let rest = url.value.strip_prefix("jdbc:postgresql:").ok_or_else(|| {
         let message = format!(
             "Could not find any jdbc factory that can handle url '{}' that implements \
@@ -188,7 +187,7 @@ mod tests {
     use super::*;
 
     fn of(url: &str) -> SqlResult<Address> {
-        read(&Spanned { value: url.to_owned(), span: Span::empty() })
+        read(&Given { key: "url".to_owned(), value: url.to_owned(), span: Span::empty() })
     }
 
     #[test]

@@ -82,7 +82,8 @@ pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn], usage:
     })?;
     let connect_timeout = connect_timeout(options)?;
     options.without_effect(&["sink.buffer-flush.max-rows", "sink.buffer-flush.interval", "sink.max-retries"]);
-    options.without_effect(&["sink.parallelism", "filter.handling.policy"]);
+    options.without_effect(&["filter.handling.policy", "compatible-mode"]);
+    options.parallelism("sink.parallelism")?;
     let source = table_name::read(&name)?;
     let inside = columns.iter().map(|column| source.column(&column.name, &name)).collect::<SqlResult<_>>()?;
     Ok(JdbcTable {

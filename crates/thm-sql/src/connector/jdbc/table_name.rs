@@ -10,7 +10,7 @@ use sqlparser::parser::Parser;
 
 use super::statement::identifier;
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::parser::ast::Spanned;
+use crate::options::Given;
 
 /// What `table-name` says.
 pub(super) struct Source {
@@ -32,7 +32,7 @@ impl Source {
     }
 
     /// The database's column behind a declared one.
-    pub fn column(&self, declared: &str, at: &Spanned<String>) -> SqlResult<String> {
+    pub fn column(&self, declared: &str, at: &Given) -> SqlResult<String> {
         let Some(selected) = &self.selected else { return Ok(declared.to_owned()) };
         let found = selected.iter().find(|(outside, _)| outside == declared);
         found.map(|(_, inside)| inside.clone()).ok_or_else(|| {
@@ -42,7 +42,7 @@ impl Source {
     }
 }
 
-pub(super) fn read(at: &Spanned<String>) -> SqlResult<Source> {
+pub(super) fn read(at: &Given) -> SqlResult<Source> {
     let refused = || {
         SqlDiagnostic::new(at.span, format!("'table-name' = '{}' cannot be read", at.value)).with_hint(
             "Name a table, or write a subquery of plain columns and casts to text over one: \
