@@ -47,6 +47,7 @@ impl SqlDiagnostic {
     #[must_use]
     pub fn encountered(place: Span, found: &str, wanted: &str) -> Self {
         let (line, column) = (place.start.line.max(1), place.start.column.max(1));
+        let found = found.replace('\'', "\\'").replace('"', "\\\"");
         Self::new(place, format!("Encountered \"{found}\" at line {line}, column {column}. Was expecting {wanted}"))
     }
 

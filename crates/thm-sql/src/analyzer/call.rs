@@ -35,6 +35,9 @@ const REWRITTEN: &[&str] = &[
     "SECOND",
 ];
 
+/// Names that stand without brackets.
+const WITHOUT_BRACKETS: &[&str] = &["CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP"];
+
 /// Types a call.
 pub(super) fn function(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResult<Expr> {
     let name = ast.name.to_string().to_ascii_uppercase();
@@ -55,12 +58,25 @@ pub(super) fn function(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResul
         return json_call::bound(typer, &name, ast, span);
     }
     let arguments = arguments(typer, ast, span)?;
+    if WITHOUT_BRACKETS.contains(&name.as_str())
+        && arguments.is_empty()
+        && matches!(ast.args, FunctionArguments::List(_))
+    {
+        return Err(SqlDiagnostic::new(span, format!("No match found for function signature {name}()"))
+            .with_hint(format!("Write {name} without brackets.")));
+    }
     match (name.as_str(), arguments.len()) {
         ("COALESCE", 1..) | ("IFNULL", 2) => coalesce(arguments, span),
         ("NULLIF", 2) => nullif(arguments, span),
         ("IF", 3) => conditional(arguments, span),
         ("MOD", 2) => {
             let [a, b] = pair(arguments);
+            let number = |side: &Expr| side.data_type.kind.is_numeric() || side.data_type.kind == LogicalType::Null;
+            if !number(&a) || !number(&b) {
+                return Err(
+                    cannot_apply("MOD", &[&a, &b], span).with_hint("Cast both sides to an integer or a DECIMAL.")
+                );
+            }
             arithmetic(ArithmeticOp::Remainder, a, b, span)
         }
         ("TYPEOF", 2) if arguments[1].data_type.kind != LogicalType::Boolean => {
@@ -215,7 +231,7 @@ fn nullif(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
 fn conditional(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
     let [condition, yes, no] = <[Expr; 3]>::try_from(arguments).expect("the caller has counted three arguments");
     if condition.data_type.kind != LogicalType::Boolean {
-        return Err(SqlDiagnostic::new(span, "Cannot apply 'IF' to a condition that is no BOOLEAN"));
+        return Err(cannot_apply("IF", &[&condition, &yes, &no], span).with_hint("Its first argument is a condition."));
     }
     let (first, second) = (yes.data_type.kind, no.data_type.kind);
     if [first, second].contains(&LogicalType::Null) {

@@ -9,7 +9,7 @@ use sqlparser::tokenizer::Span;
 use super::compare::compare;
 use super::expr::Typer;
 use super::query::{Binder, Blocking, Origin, Query, Step, Unnest};
-use super::scope::{Scope, ScopeColumn};
+use super::scope::{Named, Scope, ScopeColumn};
 use super::{lookup, lookup_hint};
 use crate::catalog::Object;
 use crate::error::{SqlDiagnostic, SqlResult};
@@ -118,6 +118,7 @@ impl Binder<'_> {
             return self.unnest(left, factor, false);
         }
         let right = self.relation(factor)?;
+        not_the_same(&left, &right, factor.span())?;
         Ok(joined(left, right, Kind { left_outer: false, right_outer: false }, None, factor.span()))
     }
 
@@ -128,6 +129,10 @@ impl Binder<'_> {
             JoinOperator::Right(on) | JoinOperator::RightOuter(on) => (false, true, on),
             JoinOperator::FullOuter(on) => (true, true, on),
             JoinOperator::CrossJoin(JoinConstraint::None) => return self.cross(left, &join.relation),
+            JoinOperator::CrossJoin(_) => {
+                let message = "Cannot specify condition (NATURAL keyword, or ON or USING clause) following CROSS JOIN";
+                return Err(SqlDiagnostic::new(join.relation.span(), message).with_hint("Write JOIN … ON."));
+            }
             other => {
                 let shown = format!("{other:?}");
                 let kind = shown.split('(').next().unwrap_or("this").to_owned();
@@ -145,20 +150,15 @@ impl Binder<'_> {
             return self.lookup(left, &join.relation, version, left_outer, constraint);
         }
         if is_collection(&join.relation) {
-            let always = matches!(constraint, JoinConstraint::On(Ast::Value(value)) if value.to_string().eq_ignore_ascii_case("true"));
-            if right_outer || !always {
-                return Err(SqlDiagnostic::new(span, "UNNEST is joined ON TRUE only").with_hint(
-                    "Write CROSS JOIN UNNEST(…), or LEFT JOIN UNNEST(…) ON TRUE, and the condition into WHERE.",
-                ));
-            }
-            return self.unnest(left, &join.relation, left_outer);
+            return self.join_collection(left, join, (left_outer, right_outer), constraint);
         }
         let right = self.relation(&join.relation)?;
+        not_the_same(&left, &right, span)?;
         match constraint {
             JoinConstraint::On(condition) => {
                 let (mut query, scope) = joined(left, right, kind, None, span);
                 let over = unjoined(&query, &scope);
-                let condition = Typer::new(&over).condition(condition, "ON")?;
+                let condition = Typer::new(&over).condition(condition, "ON clause")?;
                 set_condition(&mut query, condition);
                 Ok((query, scope))
             }
@@ -167,7 +167,10 @@ impl Binder<'_> {
                 using(left, right, kind, &names?, span)
             }
             JoinConstraint::Natural => {
-                let shared = |column: &&ScopeColumn| right.1.columns.iter().any(|other| other.name == column.name);
+                let alone = |column: &ScopeColumn| column.named != Named::WithTable;
+                let shared = |column: &&ScopeColumn| {
+                    alone(column) && right.1.columns.iter().any(|other| alone(other) && other.name == column.name)
+                };
                 let names: Vec<Ident> =
                     left.1.columns.iter().filter(shared).map(|column| Ident::new(column.name.clone())).collect();
                 using(left, right, kind, &names, span)
@@ -177,6 +180,27 @@ impl Binder<'_> {
                     "INNER, LEFT, RIGHT or FULL join requires a condition (NATURAL keyword or ON or USING clause)";
                 Err(SqlDiagnostic::new(span, message).with_hint("Write ON a.x = b.y."))
             }
+        }
+    }
+
+    /// `JOIN UNNEST(…) ON condition`.
+    fn join_collection(
+        &mut self,
+        left: Bound,
+        join: &Join,
+        (left_outer, right_outer): (bool, bool),
+        constraint: &JoinConstraint,
+    ) -> SqlResult<Bound> {
+        let always = matches!(constraint, JoinConstraint::On(Ast::Value(value)) if value.to_string().eq_ignore_ascii_case("true"));
+        match constraint {
+            _ if always && !right_outer => self.unnest(left, &join.relation, left_outer),
+            JoinConstraint::On(condition) if !left_outer && !right_outer => {
+                let (mut query, scope) = self.unnest(left, &join.relation, false)?;
+                query.steps.push(Step::Filter(Typer::new(&scope).condition(condition, "ON clause")?));
+                Ok((query, scope))
+            }
+            _ => Err(SqlDiagnostic::new(join.relation.span(), "UNNEST is left joined ON TRUE only")
+                .with_hint("Write LEFT JOIN UNNEST(…) ON TRUE, and the condition into WHERE.")),
         }
     }
 
@@ -385,6 +409,19 @@ fn aliased(mut query: Query, alias: Option<&TableAlias>, name: Option<&str>, spa
     Ok((query, scope))
 }
 
+/// Two relations of FROM have two names.
+fn not_the_same(left: &Bound, right: &Bound, span: Span) -> SqlResult<()> {
+    let names = |bound: &'_ Bound| -> Vec<String> {
+        bound.1.columns.iter().filter_map(|column| column.table.clone()).collect()
+    };
+    let known = names(left);
+    match names(right).into_iter().find(|name| known.contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(SqlDiagnostic::new(span, format!("Duplicate relation name '{name}' in FROM clause"))
+            .with_hint("Give one of them an alias.")),
+    }
+}
+
 fn one_part(name: &ObjectName) -> SqlResult<Ident> {
     let name = name_of(name)?;
     Ok(Ident { span: name.span, ..Ident::new(name.last()) })
@@ -456,7 +493,9 @@ fn using(left: Bound, right: Bound, kind: Kind, names: &[Ident], span: Span) -> 
     let plain = unjoined(&query, &scope);
     let (mut shared, mut condition) = (Vec::new(), None);
     for name in names {
-        let find = |columns: &[ScopeColumn]| columns.iter().position(|column| column.name == name.value);
+        let find = |columns: &[ScopeColumn]| {
+            columns.iter().position(|column| column.name == name.value && column.named != Named::WithTable)
+        };
         let (a, b) = (find(&plain.columns[..left_count]), find(&plain.columns[left_count..]));
         let missing = || {
             SqlDiagnostic::new(span, format!("Column '{}' not found in any table", name.value))
@@ -477,7 +516,7 @@ fn using(left: Bound, right: Bound, kind: Kind, names: &[Ident], span: Span) -> 
     if let Some(condition) = condition {
         set_condition(&mut query, condition);
     }
-    let mut columns = Vec::with_capacity(scope.columns.len());
+    let mut columns = Vec::with_capacity(scope.columns.len() + shared.len());
     for (a, b) in &shared {
         let (mut first, second) = (scope.columns[*a].clone(), &scope.columns[*b]);
         first.value = match (kind.left_outer, kind.right_outer) {
@@ -488,9 +527,14 @@ fn using(left: Bound, right: Bound, kind: Kind, names: &[Ident], span: Span) -> 
                 _ => None,
             },
         };
-        columns.push(first);
+        columns.push(ScopeColumn { named: Named::Alone, ..first });
     }
-    let rest = |(at, _): &(usize, ScopeColumn)| !shared.iter().any(|(a, b)| a == at || b == at);
-    columns.extend(scope.columns.into_iter().enumerate().filter(rest).map(|(_, column)| column));
+    let of_both = |at: usize| shared.iter().any(|(a, b)| *a == at || *b == at);
+    columns.extend(scope.columns.into_iter().enumerate().filter_map(|(at, column)| match column.named {
+        _ if !of_both(at) => Some(column),
+        // What was one of both sides before goes into the new one.
+        Named::Alone => None,
+        _ => Some(ScopeColumn { named: Named::WithTable, ..column }),
+    }));
     Ok((query, Scope { columns }))
 }

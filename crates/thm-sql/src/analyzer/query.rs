@@ -11,13 +11,14 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Expr as Ast, LimitClause, OrderByKind, Query as AstQuery, SetExpr, SetOperator, SetQuantifier, Spanned as _, Values,
+    Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause, OrderByKind, Query as AstQuery, SetExpr,
+    SetOperator, SetQuantifier, Spanned as _, Values,
 };
 use sqlparser::tokenizer::Span;
 
 use super::expr::Typer;
 use super::lookup_hint::LookupHint;
-use super::scope::{Scope, ScopeColumn};
+use super::scope::{Named, Scope, ScopeColumn};
 use super::subquery::Subquery;
 use crate::catalog::{Catalog, Table};
 use crate::error::{STATELESS_HINT, SqlDiagnostic, SqlResult};
@@ -230,6 +231,7 @@ impl Query {
             table: table.map(str::to_owned),
             name: name.clone(),
             value: value.clone(),
+            named: Named::Both,
         };
         Scope { columns: self.columns.iter().map(column).collect() }
     }
@@ -275,6 +277,11 @@ impl<'a> Binder<'a> {
             let mut query = self.query(&one.query)?;
             let names: Vec<String> = one.alias.columns.iter().map(|column| column.name.value.clone()).collect();
             query.rename(&names, one.alias.name.span)?;
+            if let Some(name) = twice(query.columns.iter().map(|(name, _)| name.as_str())) {
+                let message = format!("Column has duplicate column name '{name}' and no column list specified");
+                return Err(SqlDiagnostic::new(one.alias.name.span, message)
+                    .with_hint("Write the names of all columns behind the name of the query."));
+            }
             self.with.push((one.alias.name.value.clone(), query));
         }
         Ok(())
@@ -362,6 +369,18 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// The first name that was there before.
+pub(super) fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = Vec::new();
+    for name in names {
+        if seen.contains(&name) {
+            return Some(name);
+        }
+        seen.push(name);
+    }
+    None
+}
+
 /// OFFSET and LIMIT or FETCH.
 fn limits(ast: &AstQuery) -> SqlResult<(usize, Option<usize>)> {
     let count = |expr: &Ast| match expr {
@@ -385,8 +404,8 @@ fn limits(ast: &AstQuery) -> SqlResult<(usize, Option<usize>)> {
             offset = skipped.as_ref().map(|skipped| number(&skipped.value)).transpose()?.unwrap_or(0);
         }
         Some(_) => {
-            return Err(SqlDiagnostic::new(ast.span(), "this form of LIMIT is not supported")
-                .with_hint("Write LIMIT n OFFSET m."));
+            let message = "'LIMIT start, count' is not allowed under the current SQL conformance level";
+            return Err(SqlDiagnostic::new(ast.span(), message).with_hint("Write LIMIT n OFFSET m."));
         }
     }
     if let Some(fetch) = &ast.fetch {
@@ -445,7 +464,8 @@ fn set_operation(operator: SetOperator, all: bool, left: Query, right: Query, sp
         Origin::Union(branches)
     } else {
         if operator == SetOperator::Minus {
-            return Err(SqlDiagnostic::new(span, "MINUS is not supported").with_hint("Write EXCEPT."));
+            return Err(SqlDiagnostic::new(span, "MINUS is not allowed under the current SQL conformance level")
+                .with_hint("Write EXCEPT."));
         }
         Origin::Blocking(Box::new(Blocking::SetOperation { operator, all, left, right }), span)
     };
@@ -458,11 +478,31 @@ fn is_identity(columns: &[(String, Option<Expr>)]) -> bool {
     columns.iter().enumerate().all(same)
 }
 
+/// The values of a row of VALUES: a ROW in it alone is the row.
+fn fields(row: &[Ast]) -> Vec<&Ast> {
+    match row {
+        [Ast::Nested(only)] => fields(std::slice::from_ref(only)),
+        [Ast::Tuple(values)] => values.iter().collect(),
+        [Ast::Function(call)] if call.name.to_string().eq_ignore_ascii_case("ROW") => {
+            let FunctionArguments::List(list) = &call.args else { return Vec::new() };
+            list.args
+                .iter()
+                .filter_map(|argument| match argument {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value),
+                    _ => None,
+                })
+                .collect()
+        }
+        values => values.iter().collect(),
+    }
+}
+
 fn values(ast: &Values) -> SqlResult<Query> {
     let scope = Scope::default();
     let mut rows = Vec::with_capacity(ast.rows.len());
     for row in &ast.rows {
-        let row: SqlResult<Vec<Expr>> = row.content.iter().map(|value| Typer::new(&scope).value(value)).collect();
+        let row: SqlResult<Vec<Expr>> =
+            fields(&row.content).into_iter().map(|value| Typer::new(&scope).value(value)).collect();
         rows.push(row?);
     }
     let width = rows.first().map_or(0, Vec::len);

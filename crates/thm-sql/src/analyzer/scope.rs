@@ -16,6 +16,28 @@ pub struct ScopeColumn {
     pub name: String,
     /// What it stands for; `None` for `PROCTIME()`, which is only good for `FOR SYSTEM_TIME AS OF`.
     pub value: Option<Expr>,
+    /// Under which names it is known.
+    pub named: Named,
+}
+
+/// Under which names a column is known. A join `USING (k)` has a column `k` of both sides, and still `a.k` and `b.k`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Named {
+    /// With its table before it and without.
+    #[default]
+    Both,
+    /// Without a table: the column of both sides of a join.
+    Alone,
+    /// Only with its table: one side's column.
+    WithTable,
+}
+
+impl ScopeColumn {
+    /// Whether it is a column of a table of FROM.
+    #[must_use]
+    pub fn is_of(&self, table: &str) -> bool {
+        self.named != Named::Alone && self.table.as_deref() == Some(table)
+    }
 }
 
 /// The columns of FROM.
@@ -39,7 +61,10 @@ impl Scope {
         };
         let named = |candidate: &&ScopeColumn| {
             candidate.name == column.value
-                && table.is_none_or(|table| candidate.table.as_deref() == Some(table.value.as_str()))
+                && match table {
+                    None => candidate.named != Named::WithTable,
+                    Some(table) => candidate.is_of(&table.value),
+                }
         };
         let mut found = self.columns.iter().filter(named);
         match (found.next(), found.next()) {

@@ -7,8 +7,8 @@ use sqlparser::ast::{
 
 use super::access;
 use super::expr::Typer;
-use super::query::{Binder, Blocking, Origin, Query, Step, stateful};
-use super::scope::Scope;
+use super::query::{Binder, Blocking, Origin, Query, Step, stateful, twice};
+use super::scope::{Named, Scope, ScopeColumn};
 use super::subquery::Lifted;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::Expr;
@@ -46,6 +46,10 @@ impl Binder<'_> {
         refuse_aggregates(ast)?;
         let (mut query, scope) = self.from(ast)?;
         if let Some(condition) = &ast.selection {
+            if ast.from.is_empty() {
+                return Err(SqlDiagnostic::new(condition.span(), "Incorrect syntax near the keyword 'WHERE'")
+                    .with_hint("WHERE stands behind FROM."));
+            }
             let mut subqueries = Lifted::new(self, &scope, &mut query);
             let condition = Typer::with_subqueries(&scope, &mut subqueries).condition(condition, "WHERE clause")?;
             query.steps.push(Step::Filter(condition));
@@ -171,12 +175,12 @@ fn projection(items: &[SelectItem], scope: &Scope, subqueries: &mut Lifted<'_, '
                     return Err(SqlDiagnostic::new(item.span(), "SELECT * requires a FROM clause")
                         .with_hint("Name a table in FROM."));
                 }
-                out.extend(scope.columns.iter().map(|column| (column.name.clone(), column.value.clone())));
+                out.extend(starred(scope, item)?);
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                 refuse_options(&options.to_string(), item)?;
                 let table = name_of(name)?;
-                let of_table = |column: &&super::scope::ScopeColumn| column.table.as_deref() == Some(table.last());
+                let of_table = |column: &&ScopeColumn| column.is_of(table.last());
                 if !scope.columns.iter().any(|column| of_table(&column)) {
                     if let Some(fields) = fields_of(&table.parts, scope) {
                         out.extend(fields?);
@@ -195,6 +199,18 @@ fn projection(items: &[SelectItem], scope: &Scope, subqueries: &mut Lifted<'_, '
         }
     }
     Ok(out)
+}
+
+/// `*`: every column once. A subquery that has a name twice is ambiguous, two tables that have it are not.
+fn starred(scope: &Scope, item: &SelectItem) -> SqlResult<Columns> {
+    let shown = || scope.columns.iter().filter(|column| column.named != Named::WithTable);
+    let table = scope.columns.first().and_then(|column| column.table.as_deref());
+    let alone = shown().all(|column| column.table.as_deref() == table && column.named == Named::Both);
+    if alone && let Some(name) = twice(shown().map(|column| column.name.as_str())) {
+        return Err(SqlDiagnostic::new(item.span(), format!("Column '{name}' is ambiguous"))
+            .with_hint("Give the columns of the subquery names of their own."));
+    }
+    Ok(shown().map(|column| (column.name.clone(), column.value.clone())).collect())
 }
 
 /// Names and values of columns.

@@ -106,6 +106,12 @@ impl Subqueries for Lifted<'_, '_> {
     fn value(&mut self, ast: &AstQuery) -> SqlResult<Expr> {
         let query = self.bound(ast)?;
         let data_type = match query.schema().as_slice() {
+            [(_, only)] if only.kind.is_nested() => {
+                let kind = only.kind.to_string();
+                let root = kind.split(['<', '(']).next().unwrap_or_default();
+                let message = format!("SINGLE_VALUE aggregate function doesn't support type '{root}'.");
+                return Err(SqlDiagnostic::new(ast.span(), message).with_hint("Select one of its elements or fields."));
+            }
             [(_, only)] => only.with_nullable(true),
             all => {
                 let message = format!("Cannot apply '$SCALAR_QUERY' to a query of {} columns", all.len());
@@ -133,7 +139,11 @@ impl Subqueries for Lifted<'_, '_> {
         }
         let mut pairs = Vec::with_capacity(values.len());
         for ((at, (_, data_type)), value) in columns.iter().enumerate().zip(values) {
-            coerce::common_type(&[value.data_type, *data_type]).ok_or_else(wrong)?;
+            let (x, y) = (value.data_type.kind, data_type.kind);
+            let converts = x.is_text() && y.is_numeric() || x.is_numeric() && y.is_text();
+            if !converts && coerce::common_type(&[value.data_type, *data_type]).is_none() {
+                return Err(wrong());
+            }
             pairs.push((value, Expr::column(self.query.width + at, *data_type)));
         }
         let condition = compare::all_equal(pairs.into_iter(), span)?;

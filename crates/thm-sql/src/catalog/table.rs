@@ -4,7 +4,7 @@ use sqlparser::ast::{Expr as Ast, Spanned as _};
 
 use super::Path;
 use crate::analyzer::expr::Typer;
-use crate::analyzer::scope::{Scope, ScopeColumn};
+use crate::analyzer::scope::{Named, Scope, ScopeColumn};
 use crate::connector::{self, Connector};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::Expr;
@@ -101,6 +101,7 @@ impl Table {
             table: Some(alias.to_owned()),
             name: column.name.clone(),
             value: value(&column.kind),
+            named: Named::Both,
         };
         self.columns.iter().map(of).collect()
     }
@@ -265,7 +266,12 @@ fn declared_columns(
     physical: &[PhysicalColumn],
     metadata: &[MetadataColumn],
 ) -> SqlResult<Vec<Column>> {
-    let plain = |name: &str, value: Expr| ScopeColumn { table: None, name: name.to_owned(), value: Some(value) };
+    let plain = |name: &str, value: Expr| ScopeColumn {
+        table: None,
+        name: name.to_owned(),
+        value: Some(value),
+        named: Named::Both,
+    };
     let mut scope = Scope::default();
     scope.columns.extend(
         physical.iter().enumerate().map(|(index, column)| plain(&column.name, Expr::column(index, column.data_type))),

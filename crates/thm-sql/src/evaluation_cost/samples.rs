@@ -11,7 +11,7 @@ use arrow::array::{
 use sqlparser::ast::{SelectItem, SetExpr};
 
 use crate::analyzer::expr::Typer;
-use crate::analyzer::scope::{Scope, ScopeColumn};
+use crate::analyzer::scope::{Named, Scope, ScopeColumn};
 use crate::expr::{Expr, Input};
 use crate::parser::parse_query;
 use crate::types::LogicalType;
@@ -247,6 +247,7 @@ fn scope_column((index, (name, kind)): (usize, (&str, LogicalType))) -> ScopeCol
         table: Some("t".to_owned()),
         name: name.to_owned(),
         value: Some(Expr::column(index, kind.nullable(true))),
+        named: Named::Both,
     }
 }
 

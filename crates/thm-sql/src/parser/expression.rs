@@ -67,8 +67,19 @@ fn option(name: &str, value: Expr) -> FunctionArg {
     }
 }
 
+/// `(VALUES …)` where a value stands.
+fn values(parser: &mut Parser<'_>) -> Read {
+    parser.expect_token(&Token::LParen)?;
+    let query = parser.parse_query()?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Subquery(query))
+}
+
 /// Forms that begin with a word of their own; `None` leaves the text to sqlparser.
 pub(super) fn prefix(parser: &mut Parser<'_>) -> Option<Read> {
+    if parser.peek_token_ref().token == Token::LParen && word_at(parser, 1).is_some_and(|word| word == "VALUES") {
+        return Some(values(parser));
+    }
     let word = word_at(parser, 0)?;
     let span = parser.peek_token_ref().span;
     let next = &parser.peek_nth_token_ref(1).token;
