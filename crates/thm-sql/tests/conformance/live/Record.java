@@ -8,6 +8,9 @@
 // job that cannot be planned each expression is planned alone, and those that can be are asked again; a job that fails
 // when it runs is halved until the expression that failed is alone.
 //
+// A case with Kafka's topics (`input`, `output`; see Topics.java) comes back with rows that have their kinds, or with the
+// records it wrote. As such jobs mostly wait, several run at once; answers keep the order of the questions.
+//
 // A topic's file has the name `topic.jsonl.part` until it is whole.
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
@@ -28,6 +31,9 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Function;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.RestOptions;
@@ -52,14 +58,23 @@ public final class Record {
     private static final Map<String, TableEnvironment> SESSIONS = new HashMap<>();
     /** Expressions of a job: more make the generated code too long for one method. */
     private static final int GROUP = 80;
+    /** Cases with topics that run at once. */
+    private static final int AT_ONCE = 6;
+    private static final ExecutorService RUNNERS = Executors.newFixedThreadPool(AT_ONCE);
+    /** Answers to come, in the order of the questions. */
+    private static final List<Future<String>> COMING = new ArrayList<>();
 
     public static void main(String[] arguments) throws Exception {
+        Thread.setDefaultUncaughtExceptionHandler((thread, error) -> {
+            error.printStackTrace();
+            Runtime.getRuntime().halt(1);
+        });
         Path folder = Path.of(arguments[0]);
         Path file = null;
         Configuration configuration = new Configuration();
         configuration.set(RestOptions.BIND_PORT, "0");
         cluster = new MiniCluster(new MiniClusterConfiguration.Builder()
-                .setConfiguration(configuration).setNumTaskManagers(1).setNumSlotsPerTaskManager(4).build());
+                .setConfiguration(configuration).setNumTaskManagers(1).setNumSlotsPerTaskManager(4 * AT_ONCE).build());
         cluster.start();
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
@@ -68,6 +83,8 @@ public final class Record {
                 finish(file);
                 file = folder.resolve(asked.get("topic").asText() + ".jsonl");
                 out = new PrintStream(Files.newOutputStream(Path.of(file + ".part")), true, StandardCharsets.UTF_8);
+            } else if (Topics.has(asked)) {
+                COMING.add(RUNNERS.submit(() -> JSON.writeValueAsString(answer(asked, asked.get("sql").asText()))));
             } else if (asked.has("exprs")) {
                 ask(asked);
             } else {
@@ -81,6 +98,10 @@ public final class Record {
 
     private static void finish(Path file) throws Exception {
         if (file != null) {
+            for (Future<String> answer : COMING) {
+                out.println(answer.get());
+            }
+            COMING.clear();
             out.close();
             Files.move(Path.of(file + ".part"), file, StandardCopyOption.REPLACE_EXISTING);
         }
@@ -166,13 +187,13 @@ public final class Record {
 
     private static ObjectNode head(ObjectNode asked, String sql) {
         ObjectNode one = asked.deepCopy();
-        one.remove(List.of("exprs", "from", "schema", "rows", "error", "unordered"));
+        one.remove(List.of("exprs", "from", "schema", "rows", "output", "error", "unordered"));
         one.put("sql", sql);
         return one;
     }
 
     /** A session: one for all statements that have the same options and change nothing in it. */
-    private static TableEnvironment session(ObjectNode asked) throws Exception {
+    private static synchronized TableEnvironment session(ObjectNode asked) throws Exception {
         String options = asked.has("setup") ? null : asked.path("mode").asText("batch") + asked.path("config");
         if (SESSIONS.containsKey(options)) {
             return SESSIONS.get(options);
@@ -197,40 +218,57 @@ public final class Record {
     /** One statement. */
     private static ObjectNode answer(ObjectNode asked, String sql) throws Exception {
         ObjectNode one = head(asked, sql);
+        Topics topics = Topics.has(asked) ? new Topics(asked) : null;
         TableEnvironment session = session(asked);
         String phase = "setup";
         try {
             for (JsonNode statement : asked.path("setup")) {
-                session.executeSql(statement.asText());
+                session.executeSql(topics == null ? statement.asText() : topics.meant(statement.asText()));
             }
             phase = "plan";
             TableResult result = session.executeSql(sql);
             phase = "run";
-            List<LogicalType> types = new ArrayList<>();
-            ArrayNode schema = JSON.createArrayNode();
-            result.getResolvedSchema().getColumns().forEach(column -> {
-                types.add(column.getDataType().getLogicalType());
-                schema.addArray().add(column.getName()).add(column.getDataType().getLogicalType().asSummaryString());
-            });
-            ArrayNode rows = JSON.createArrayNode();
-            try (CloseableIterator<Row> all = result.collect()) {
-                while (all.hasNext()) {
-                    Row row = all.next();
-                    ArrayNode shown = rows.addArray();
-                    if (asked.path("rowkind").asBoolean()) {
-                        shown.add(row.getKind().shortString());
-                    }
-                    for (int at = 0; at < row.getArity(); at++) {
-                        shown.add(shown(row.getField(at), types.get(at)));
-                    }
-                }
+            if (topics != null && writes(sql)) {
+                result.await();
+            } else {
+                rows(one, result, topics != null || asked.path("rowkind").asBoolean());
             }
-            one.set("schema", schema);
-            one.set("rows", rows);
         } catch (Throwable error) {
             told(one, phase, error);
         }
-        return one;
+        if (topics != null && writes(sql)) {
+            one.set("output", topics.output());
+        }
+        return topics == null ? one : (ObjectNode) JSON.readTree(topics.shown(JSON.writeValueAsString(one)));
+    }
+
+    private static boolean writes(String sql) {
+        return sql.startsWith("INSERT") || sql.startsWith("EXECUTE");
+    }
+
+    /** All rows of a result and what they are made of. */
+    private static void rows(ObjectNode one, TableResult result, boolean kinds) throws Exception {
+        List<LogicalType> types = new ArrayList<>();
+        ArrayNode schema = JSON.createArrayNode();
+        result.getResolvedSchema().getColumns().forEach(column -> {
+            types.add(column.getDataType().getLogicalType());
+            schema.addArray().add(column.getName()).add(column.getDataType().getLogicalType().asSummaryString());
+        });
+        ArrayNode rows = JSON.createArrayNode();
+        try (CloseableIterator<Row> all = result.collect()) {
+            while (all.hasNext()) {
+                Row row = all.next();
+                ArrayNode shown = rows.addArray();
+                if (kinds) {
+                    shown.add(row.getKind().shortString());
+                }
+                for (int at = 0; at < row.getArity(); at++) {
+                    shown.add(shown(row.getField(at), types.get(at)));
+                }
+            }
+        }
+        one.set("schema", schema);
+        one.set("rows", rows);
     }
 
     private static void told(ObjectNode one, String phase, Throwable error) {

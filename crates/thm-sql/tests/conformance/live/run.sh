@@ -12,7 +12,7 @@ options=(-Xmx768m -XX:MaxMetaspaceSize=768m -Duser.timezone=UTC -Dfile.encoding=
 for package in java.util java.util.concurrent java.util.concurrent.atomic java.util.concurrent.locks java.lang java.lang.reflect java.lang.invoke java.net java.io java.nio java.math java.text java.time sun.net.util sun.nio.ch sun.util.calendar; do
   options+=("--add-opens=java.base/$package=ALL-UNNAMED")
 done
-javac -cp "$flink/lib/*" -d "$out/classes" "$here/Record.java"
+javac -cp "$flink/lib/*" -d "$out/classes" "$here"/*.java
 for file in "$folder"/*.txt "$folder"/*.jsonl; do
   [[ -e $file ]] || continue
   topic=$(basename "${file%.*}")
