@@ -88,7 +88,7 @@ impl Table {
     #[must_use]
     pub fn scope(&self, alias: &str) -> Vec<ScopeColumn> {
         let value = |kind: &ColumnKind| match kind {
-            ColumnKind::Physical(index) => Some(Expr::column(*index, self.physical[*index].data_type)),
+            ColumnKind::Physical(index) => Some(Expr::column(*index, self.physical[*index].data_type.seen())),
             ColumnKind::Metadata(index) => {
                 let column = &self.metadata[*index];
                 let natural = Expr::column(self.physical.len() + index, column.natural);

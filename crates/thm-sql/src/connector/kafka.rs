@@ -148,11 +148,8 @@ pub(super) fn read(
     let topics = topics(options)?;
     let span = options.span();
     let written = match (options.take("value.format"), options.take("format")) {
-        (Some(_), Some(second)) => {
-            return Err(SqlDiagnostic::new(second.span, "'format' and 'value.format' are both given")
-                .with_hint("They say the same; keep one."));
-        }
-        (Some(format), None) | (None, Some(format)) => format,
+        // 'format' goes before, as in Flink's.
+        (_, Some(format)) | (Some(format), None) => format,
         (None, None) => {
             let kind = if usage == Usage::Sink { "sink" } else { "scan" };
             return Err(SqlDiagnostic::new(span, format!("Could not find required {kind} format 'value.format'."))

@@ -9,7 +9,7 @@ pub mod upsert_kafka;
 
 use crate::catalog::{Path, PhysicalColumn};
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::format::{ValueFormat, csv};
+use crate::format::{Format, ValueFormat, check};
 use crate::options::{Options, Usage};
 use crate::parser::ast::CreateTable;
 use crate::types::{DataType, LogicalType};
@@ -103,7 +103,7 @@ pub fn of(
             return Err(SqlDiagnostic::new(name.span, message).with_hint(hint));
         }
     };
-    connector.check_csv(columns).map_err(|message| {
+    connector.check_types(columns, primary_key).map_err(|message| {
         SqlDiagnostic::new(options.span(), message)
             .with_hint("Choose the format 'json', or cast such columns to STRING.")
     })?;
@@ -115,19 +115,24 @@ pub fn of(
 }
 
 impl Connector {
-    /// Types that lines of separated values have no form for.
-    fn check_csv(&self, columns: &[PhysicalColumn]) -> Result<(), String> {
-        let is_csv = |format: &crate::format::Format| format.kind == ValueFormat::Csv;
-        match self {
-            Self::Kafka(table) if is_csv(&table.value) => csv::check_types(columns.iter()),
-            Self::Kafka(table) => match table.key.as_ref().filter(|key| is_csv(&key.format)) {
-                Some(key) => csv::check_types(key.fields.iter().map(|index| &columns[*index])),
-                None => Ok(()),
-            },
-            Self::UpsertKafka(table) if is_csv(&table.value) || is_csv(&table.key) => csv::check_types(columns.iter()),
-            Self::Filesystem(table) if is_csv(&table.format) => csv::check_types(columns.iter()),
-            _ => Ok(()),
-        }
+    /// Types that a format has no form for.
+    fn check_types(&self, columns: &[PhysicalColumn], primary_key: &[usize]) -> Result<(), String> {
+        let check = |format: &Format, of: &mut dyn Iterator<Item = usize>| {
+            let columns: Vec<_> = of.map(|at| (columns[at].name.as_str(), columns[at].data_type.kind)).collect();
+            check::types(format, &columns)
+        };
+        let (value, key, except) = match self {
+            Self::Kafka(table) => {
+                let key = table.key.as_ref().map(|key| (&key.format, key.fields.as_slice()));
+                (&table.value, key, table.except_key)
+            }
+            Self::UpsertKafka(table) => (&table.value, Some((&table.key, primary_key)), table.except_key),
+            Self::Filesystem(table) => (&table.format, None, false),
+            _ => return Ok(()),
+        };
+        let in_key = |at: &usize| except && key.is_some_and(|(_, fields)| fields.contains(at));
+        check(value, &mut (0..columns.len()).filter(|at| !in_key(at)))?;
+        key.map_or(Ok(()), |(format, fields)| check(format, &mut fields.iter().copied()))
     }
 
     /// Metadata keys for a use, in Flink's order: the format's, then the connector's.

@@ -17,7 +17,7 @@ use super::json_write;
 use super::{CsvOptions, Field, Place, ReadError, TimestampFormat};
 use crate::catalog::PhysicalColumn;
 use crate::expr::{EvalError, text};
-use crate::types::LogicalType;
+use crate::types::{LogicalType, time};
 
 /// Jackson's `MAX_QUOTE_CHECK`: longer texts are quoted without a look.
 const LONGEST_LOOK: usize = 24;
@@ -27,26 +27,6 @@ const LONGEST_LOOK: usize = 24;
 pub struct CsvWriter {
     fields: Vec<(usize, LogicalType)>,
     options: CsvOptions,
-}
-
-/// What the format has no form for, in Flink's words.
-pub fn check_types<'a>(columns: impl Iterator<Item = &'a PhysicalColumn>) -> Result<(), String> {
-    for PhysicalColumn { name, data_type } in columns {
-        let inner: Vec<LogicalType> = match data_type.kind {
-            LogicalType::Array(of) => vec![of.kind],
-            LogicalType::Row(fields) => fields.iter().map(|field| field.data_type.kind).collect(),
-            kind @ (LogicalType::Map(_) | LogicalType::Multiset(_)) => {
-                return Err(format!("Unsupported type '{kind}' for field '{name}'."));
-            }
-            _ => Vec::new(),
-        };
-        if let Some(nested) = inner.into_iter().find(|kind| kind.is_nested()) {
-            return Err(format!(
-                "Only simple types are supported in the second level nesting of fields '{name}' but was: {nested}"
-            ));
-        }
-    }
-    Ok(())
 }
 
 impl CsvWriter {
@@ -143,11 +123,27 @@ impl CsvWriter {
     }
 }
 
+/// What follows the lines of comments and blanks at the front.
+fn without_comments(mut text: &str) -> &str {
+    loop {
+        let line = text.split(['\n', '\r']).next().unwrap_or_default();
+        let start = line.trim_start_matches(|c| c <= ' ');
+        if !start.is_empty() && !start.starts_with('#') {
+            return text;
+        }
+        match text[line.len()..].strip_prefix(['\n', '\r']) {
+            Some(rest) => text = rest,
+            None => return "",
+        }
+    }
+}
+
 /// The values of the first line.
 fn split(line: &str, options: &CsvOptions) -> Result<Vec<String>, ReadError> {
     let mut out = Vec::new();
     let mut chars = line.chars().peekable();
     let ends = |c: char| c == options.delimiter || matches!(c, '\n' | '\r');
+    let cut = || ReadError::Record("Unexpected end-of-input in an escaped character".to_owned());
     loop {
         let mut value = String::new();
         if options.quote.is_some() && chars.peek().copied() == options.quote {
@@ -155,7 +151,7 @@ fn split(line: &str, options: &CsvOptions) -> Result<Vec<String>, ReadError> {
             loop {
                 match chars.next() {
                     None => return Err(ReadError::Record("Missing closing quote for value".to_owned())),
-                    Some(c) if Some(c) == options.escape => value.extend(chars.next()),
+                    Some(c) if Some(c) == options.escape => value.push(chars.next().ok_or_else(cut)?),
                     Some(c) if Some(c) == options.quote => {
                         if chars.peek().copied() != options.quote {
                             break;
@@ -178,7 +174,7 @@ fn split(line: &str, options: &CsvOptions) -> Result<Vec<String>, ReadError> {
             }
         } else {
             while let Some(c) = chars.next_if(|c| !ends(*c)) {
-                if Some(c) == options.escape { value.extend(chars.next()) } else { value.push(c) }
+                value.push(if Some(c) == options.escape { chars.next().ok_or_else(cut)? } else { c });
             }
         }
         out.push(value);
@@ -195,13 +191,23 @@ pub fn read<'a>(
     place: &Place,
     options: &CsvOptions,
 ) -> Result<Option<Vec<Option<Cell<'a>>>>, ReadError> {
-    let line = String::from_utf8_lossy(line);
-    let line = line.trim_end_matches(['\r', '\n']);
-    if line.is_empty() || options.comments && line.starts_with('#') {
-        return Ok(None);
+    let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+    let line =
+        std::str::from_utf8(line).map_err(|error| ReadError::Record(format!("the line is no UTF-8: {error}")))?;
+    let line = if options.comments { without_comments(line) } else { line };
+    if line.is_empty() {
+        return if options.comments {
+            Ok(None)
+        } else {
+            Err(ReadError::Record("No content to map due to end-of-input".to_owned()))
+        };
     }
-    let values = split(line, options)?;
+    let mut values = split(line, options)?;
     let wanted = fields.iter().filter(|field| field.place == *place).count();
+    // A delimiter may stand behind the last value, too.
+    if values.len() == wanted + 1 && values.last().is_some_and(String::is_empty) {
+        values.pop();
+    }
     if let Some(more) = values.get(wanted) {
         return Err(ReadError::Record(format!(
             "Too many entries: expected at most {wanted} (value #{wanted} ({} chars) \"{more}\")",
@@ -247,22 +253,49 @@ fn cell<'a>(value: String, kind: LogicalType, options: &CsvOptions) -> Result<Op
     match kind {
         LogicalType::Char(_) | LogicalType::VarChar(_) => Ok(Some(Cell::Text(Cow::Owned(value)))),
         LogicalType::Array(of) => {
-            let items = parts().into_iter().map(|part| cell(part, of.kind, options));
+            let items = parts().into_iter().map(|part| inner(part, of.kind, options));
             items.collect::<Result<_, _>>().map(|items| Some(Cell::List(items)))
         }
+        LogicalType::Row(_) if value.is_empty() => Ok(None),
         LogicalType::Row(fields) => {
             let parts = parts();
-            if parts.len() < fields.len() {
+            if parts.len() < fields.len() && !options.ignore_parse_errors {
                 return Err(Unreadable);
             }
-            let cells = parts.into_iter().zip(fields).map(|(part, field)| cell(part, field.data_type.kind, options));
+            let mut parts = parts.into_iter();
+            let cells = fields.iter().map(|field| match parts.next() {
+                Some(part) => inner(part, field.data_type.kind, options),
+                None => Ok(None),
+            });
             cells.collect::<Result<_, _>>().map(|cells| Some(Cell::Row(cells)))
         }
+        // As `java.sql.Date.valueOf`: months and days may have one digit, and a day must be one of its month.
+        LogicalType::Date => {
+            let plain = value.split('-').map(str::len).eq([4, 1, 1]) || value.len() > 8 && value.len() <= 10;
+            let digits = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+            let date = time::parse_date(&value).filter(|_| plain && digits && value.matches('-').count() == 2);
+            date.map(|days| Some(Cell::Date(days))).ok_or(Unreadable)
+        }
+        // As `LocalTime.parse`: seconds may be left out, and a day ends before 24:00.
+        LogicalType::Time(_) => {
+            let whole = if value.len() == 5 { format!("{value}:00") } else { value };
+            let time = time::parse_full_time(&whole).filter(|_| !whole.starts_with("24"));
+            time.map(|millis| Some(Cell::Time(millis))).ok_or(Unreadable)
+        }
+        LogicalType::Decimal { .. } if value.trim() != value => Err(Unreadable),
         _ => {
             // A plain value is read as its JSON text would be.
             let text = serde_json::Value::from(value.trim()).to_string();
             json_read::cell(&text, kind, TimestampFormat::Sql, Dialect::Json).map(|cell| cell.and_then(owned))
         }
+    }
+}
+
+/// A value inside of a nested one, NULL where it cannot be read and errors are ignored.
+fn inner<'a>(value: String, kind: LogicalType, options: &CsvOptions) -> Result<Option<Cell<'a>>, Unreadable> {
+    match cell(value, kind, options) {
+        Err(Unreadable) if options.ignore_parse_errors => Ok(None),
+        read => read,
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Change<'a> {
     pub table: (&'a str, &'a str),
     /// When the connector wrote it, milliseconds since 1970.
     pub ingestion_ms: Option<i64>,
+    /// The schema beside the envelope, as JSON.
+    pub schema: Option<&'a str>,
     /// What was found of the row's fields.
     pub marks: Marks,
 }
@@ -59,9 +61,9 @@ pub fn read<'a>(
     options: &JsonOptions,
     old_rows: OldRows,
 ) -> Result<Option<Change<'a>>, ReadError> {
-    let Some(value) = value else { return Ok(None) };
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
     let envelope = Envelope::read(value, fields, options.schema_include)?;
-    let Envelope { op, before, source, commit_us, table, ingestion_ms, .. } = envelope;
+    let Envelope { op, before, source, commit_us, table, ingestion_ms, schema, .. } = envelope;
     let no_before = |what: &str| {
         corrupt(format!(
             "The \"before\" field of \"{what}\" message is null, if you are using Debezium Postgres Connector, please check the \
@@ -94,7 +96,7 @@ pub fn read<'a>(
     let found = found.ok_or_else(|| corrupt(format!("op \"{}\" without a row", op.as_str())))?;
     let mut marks = Marks::default();
     let cells = json_read::row_marked(&found, fields, options, Dialect::Debezium, &mut marks)?;
-    Ok(Some(Change { cells, before: old, kind, op, commit_us, source, table, ingestion_ms, marks }))
+    Ok(Some(Change { cells, before: old, kind, op, commit_us, source, table, ingestion_ms, schema, marks }))
 }
 
 /// The record's key if it is an object, else the old row.

@@ -7,8 +7,9 @@
 //! Invariant: whatever the quick way takes, the slow one takes apart alike; errors are the slow one's.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use thm_api::Op;
 use thm_codec::json_cursor::{Cursor, Odd};
@@ -33,14 +34,17 @@ pub struct Envelope<'a> {
     pub table: (&'a str, &'a str),
     /// When the connector wrote it, milliseconds since 1970.
     pub ingestion_ms: Option<i64>,
+    /// The schema beside the envelope, as JSON.
+    pub schema: Option<&'a str>,
 }
 
 impl<'a> Envelope<'a> {
     /// Takes a record's value apart; `schema_include` says that the envelope is its `payload`.
     pub fn read(value: &'a [u8], fields: &[Field], schema_include: bool) -> Result<Self, ReadError> {
-        let value = if schema_include { payload(value)? } else { value };
+        let (schema, value) = if schema_include { payload(value)? } else { (None, value) };
         let plain = std::str::from_utf8(value).map_err(|_| Odd).and_then(|text| Self::plain(text, fields));
-        plain.or_else(|Odd| Self::any(value, fields))
+        let read = plain.or_else(|Odd| Self::any(value, fields))?;
+        Ok(Self { schema, ..read })
     }
 
     fn plain(text: &'a str, fields: &[Field]) -> Result<Self, Odd> {
@@ -75,36 +79,25 @@ impl<'a> Envelope<'a> {
     }
 
     fn any(value: &'a [u8], fields: &[Field]) -> Result<Self, ReadError> {
-        #[derive(Deserialize)]
-        struct Parts<'a> {
-            #[serde(borrow, default)]
-            before: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            after: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            op: Option<Cow<'a, str>>,
-            #[serde(borrow, default)]
-            source: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            ts_ms: Option<&'a RawValue>,
-        }
-        let parts =
-            Parts::deserialize(&mut json_read::first_value(value)).map_err(|error| corrupt(error.to_string()))?;
-        let letter = parts.op.as_deref().unwrap_or("null");
+        let found = last_members(value, ["before", "after", "op", "source", "ts_ms"]);
+        let [before, after, op, source, ts_ms] = found.map_err(|error| corrupt(error.to_string()))?;
+        let op: Option<Cow<'_, str>> = match op {
+            Some(op) => serde_json::from_str(op).map_err(|error| corrupt(error.to_string()))?,
+            None => None,
+        };
+        let letter = op.as_deref().unwrap_or("null");
         let op = match letter.as_bytes() {
             [letter] => Op::from_letter(*letter),
             _ => None,
         };
         let op = op.ok_or_else(|| corrupt(format!("unknown \"op\" value \"{letter}\"")))?;
-        let source = parts.source.map(RawValue::get);
         let times = source.map(Source::any).unwrap_or_default();
-        let text = |raw: Option<&'a RawValue>| raw.map(RawValue::get);
         // Of a delete the new row is not looked at.
-        let after = match not_null(text(parts.after)).filter(|_| op != Op::Delete) {
+        let after = match not_null(after).filter(|_| op != Op::Delete) {
             Some(row) => Some(json_read::object(row.as_bytes(), fields)?),
             None => None,
         };
-        Ok(times.envelope(op, (not_null(text(parts.before)), after), source, text(parts.ts_ms)))
+        Ok(times.envelope(op, (not_null(before), after), source, ts_ms))
     }
 }
 
@@ -141,20 +134,8 @@ impl<'a> Source<'a> {
     }
 
     fn any(text: &'a str) -> Self {
-        #[derive(Default, Deserialize)]
-        struct Parts<'a> {
-            #[serde(borrow, default)]
-            ts_us: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            ts_ms: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            schema: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            table: Option<&'a RawValue>,
-        }
-        let parts: Parts<'a> = serde_json::from_str(text).unwrap_or_default();
-        let text = |raw: Option<&'a RawValue>| raw.map(RawValue::get);
-        let [ts_us, ts_ms, schema, table] = [parts.ts_us, parts.ts_ms, parts.schema, parts.table].map(text);
+        let found = last_members(text.as_bytes(), ["ts_us", "ts_ms", "schema", "table"]);
+        let [ts_us, ts_ms, schema, table] = found.unwrap_or_default();
         Self { ts_us, ts_ms, schema, table }
     }
 
@@ -169,7 +150,7 @@ impl<'a> Source<'a> {
         let commit_us = self.ts_us.and_then(number).or_else(|| number(self.ts_ms?)?.checked_mul(1_000));
         let name = |text: Option<&'a str>| not_null(text).unwrap_or_default();
         let table = (name(self.schema), name(self.table));
-        Envelope { op, before, after, source, commit_us, table, ingestion_ms: ts_ms.and_then(number) }
+        Envelope { op, before, after, source, commit_us, table, ingestion_ms: ts_ms.and_then(number), schema: None }
     }
 }
 
@@ -186,16 +167,39 @@ fn not_null(text: Option<&str>) -> Option<&str> {
     text.filter(|text| *text != "null")
 }
 
-fn payload(value: &[u8]) -> Result<&[u8], ReadError> {
-    #[derive(Deserialize)]
-    struct Wrapped<'a> {
-        #[serde(borrow, default)]
-        payload: Option<&'a RawValue>,
+/// Schema and payload of a record that has both.
+fn payload(value: &[u8]) -> Result<(Option<&str>, &[u8]), ReadError> {
+    let found = last_members(value, ["schema", "payload"]);
+    let [schema, payload] = found.map_err(|error| corrupt(error.to_string()))?;
+    let payload = payload.ok_or_else(|| corrupt("there is no \"payload\"".to_owned()))?;
+    Ok((schema, payload.as_bytes()))
+}
+
+/// The texts of some members of an object; of one that comes twice, the last.
+fn last_members<'a, const N: usize>(
+    text: &'a [u8],
+    names: [&'static str; N],
+) -> Result<[Option<&'a str>; N], serde_json::Error> {
+    struct Last<const N: usize>([&'static str; N]);
+    impl<'de, const N: usize> Visitor<'de> for Last<N> {
+        type Value = [Option<&'de str>; N];
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = [None; N];
+            while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                match self.0.iter().position(|known| *known == name) {
+                    Some(at) => found[at] = Some(map.next_value::<&'de RawValue>()?.get()),
+                    None => drop(map.next_value::<IgnoredAny>()?),
+                }
+            }
+            Ok(found)
+        }
     }
-    let wrapped =
-        Wrapped::deserialize(&mut json_read::first_value(value)).map_err(|error| corrupt(error.to_string()))?;
-    let payload = wrapped.payload.ok_or_else(|| corrupt("there is no \"payload\"".to_owned()))?;
-    Ok(payload.get().as_bytes())
+    json_read::first_value(text).deserialize_map(Last(names))
 }
 
 /// Flink's words for a record that is no envelope.

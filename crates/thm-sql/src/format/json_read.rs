@@ -12,9 +12,10 @@ use serde_json::value::RawValue;
 use thm_codec::json_cursor::{Cursor, Odd};
 
 use super::cells::Cell;
+use super::java_text;
 use super::{Field, JsonOptions, Place, ReadError, TimestampFormat};
 use crate::types::time::{self, Width};
-use crate::types::{LogicalType, decimal};
+use crate::types::{LogicalType, decimal, java_double};
 
 /// Texts of the fields of one object, by column; a field that comes twice has its last value.
 pub type Found<'a> = Vec<Option<&'a str>>;
@@ -171,8 +172,7 @@ pub fn row_marked<'a>(
             None => None,
             Some(raw) => {
                 marks.present |= bit(index);
-                let how = (options.timestamps, dialect, options.ignore_parse_errors);
-                match cell_in(raw, field.kind, how) {
+                match cell_in(raw, field.kind, How::of(options, dialect)) {
                     Ok(cell) => {
                         if cell.is_some() {
                             marks.readable |= bit(index);
@@ -211,6 +211,28 @@ fn is_extreme(raw: &str, kind: LogicalType) -> bool {
     matches!(text, "infinity" | "-infinity") || dated && (year > 4 || digits.len() < text.len() || text.ends_with("BC"))
 }
 
+/// How values are read.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// How timestamps look.
+    pub timestamps: TimestampFormat,
+    /// Which of the formats reads.
+    pub dialect: Dialect,
+    /// What cannot be read inside of a nested value is NULL.
+    pub lenient: bool,
+    /// A field that a nested value lacks makes it unreadable.
+    pub complete: bool,
+}
+
+impl How {
+    /// As a table's options say.
+    #[must_use]
+    pub const fn of(options: &JsonOptions, dialect: Dialect) -> Self {
+        let complete = options.fail_on_missing_field && matches!(dialect, Dialect::Json);
+        Self { timestamps: options.timestamps, dialect, lenient: options.ignore_parse_errors, complete }
+    }
+}
+
 /// A value that its column's type cannot hold.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unreadable;
@@ -222,23 +244,25 @@ pub fn cell<'a>(
     timestamps: TimestampFormat,
     dialect: Dialect,
 ) -> Result<Option<Cell<'a>>, Unreadable> {
-    cell_in(raw, kind, (timestamps, dialect, false))
+    cell_in(raw, kind, How { timestamps, dialect, lenient: false, complete: false })
 }
 
-/// As [`cell`]; `lenient` makes what cannot be read inside of nested values NULL.
-pub fn cell_in<'a>(
-    raw: &'a str,
-    kind: LogicalType,
-    (timestamps, dialect, lenient): (TimestampFormat, Dialect, bool),
-) -> Result<Option<Cell<'a>>, Unreadable> {
+/// As [`cell`], with what a table's options say of nested values.
+pub fn cell_in(raw: &str, kind: LogicalType, how: How) -> Result<Option<Cell<'_>>, Unreadable> {
     if raw == "null" {
         return Ok(None);
     }
     if let LogicalType::Char(_) | LogicalType::VarChar(_) = kind {
-        return text(raw, dialect).map(|text| Some(Cell::Text(text)));
+        return text(raw, how.dialect).map(|text| Some(Cell::Text(text)));
     }
     if kind.is_nested() {
-        return super::nested::read(raw, kind, (timestamps, dialect, lenient)).map(Some);
+        return super::nested::read(raw, kind, how).map(Some);
+    }
+    if kind == LogicalType::Boolean && raw.starts_with(['{', '[']) {
+        return Ok(Some(Cell::Boolean(false)));
+    }
+    if matches!(kind, LogicalType::Binary(_) | LogicalType::VarBinary(_)) && raw.starts_with(['{', '[']) {
+        return if how.dialect == Dialect::Debezium { Ok(None) } else { Err(Unreadable) };
     }
     let word = scalar(raw)?;
     let word = word.as_ref();
@@ -248,18 +272,26 @@ pub fn cell_in<'a>(
         LogicalType::SmallInt => integer(word, (i64::from(i16::MIN), i64::from(i16::MAX)), false)?,
         LogicalType::Int => integer(word, (i64::from(i32::MIN), i64::from(i32::MAX)), !raw.starts_with('"'))?,
         LogicalType::BigInt => integer(word, (i64::MIN, i64::MAX), !raw.starts_with('"'))?,
-        LogicalType::Float | LogicalType::Double => Cell::Double(word.trim().parse().map_err(|_| Unreadable)?),
+        LogicalType::Float | LogicalType::Double => Cell::Double(java_double::parse(word).ok_or(Unreadable)?),
         LogicalType::Decimal { precision, scale } => {
+            // Only `json` takes blanks around a number.
             let number: Option<f64> = word.trim().parse().ok();
-            if number.is_none_or(|number| number.is_nan()) || word.trim().is_empty() {
+            let blank = word.trim() != word && how.dialect == Dialect::Debezium;
+            if number.is_none_or(|number| number.is_nan()) || word.trim().is_empty() || blank {
                 return Err(Unreadable);
             }
             return Ok(decimal::parse(word, precision, scale).map(Cell::Decimal));
         }
         LogicalType::Date => Cell::Date(date(raw, word)?),
-        LogicalType::Time(_) => Cell::Time(time::parse_time(word).filter(|_| word.len() >= 8).ok_or(Unreadable)?),
-        LogicalType::Timestamp(_) | LogicalType::TimestampLtz(_) => Cell::Moment(moment(word, timestamps)?),
+        LogicalType::Time(_) => Cell::Time(time::parse_full_time(word).ok_or(Unreadable)?),
+        LogicalType::Timestamp(_) | LogicalType::TimestampLtz(_) => Cell::Moment(moment(word, how.timestamps)?),
         LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
+            // Jackson's tree has NULL for the bytes of what is no text; its parser fails.
+            if !raw.starts_with('"') {
+                return if how.dialect == Dialect::Debezium { Ok(None) } else { Err(Unreadable) };
+            }
+            // Jackson passes over line breaks between groups.
+            let word = word.trim_end_matches(['\r', '\n']);
             Cell::Bytes(base64::engine::general_purpose::STANDARD.decode(word).map_err(|_| Unreadable)?)
         }
         // Texts are read above; the catalog refuses columns of the others.
@@ -275,7 +307,8 @@ pub fn cell_in<'a>(
 /// The text of a string, number or boolean.
 fn scalar(raw: &str) -> Result<Cow<'_, str>, Unreadable> {
     match raw.as_bytes().first() {
-        Some(b'"') => serde_json::from_str::<Cow<'_, str>>(raw).map_err(|_| Unreadable),
+        Some(b'"') if !raw.contains('\\') => Ok(Cow::Borrowed(&raw[1..raw.len() - 1])),
+        Some(b'"') => unescaped(raw),
         Some(b'{' | b'[') | None => Err(Unreadable),
         Some(_) => Ok(Cow::Borrowed(raw)),
     }
@@ -285,17 +318,23 @@ fn text(raw: &str, dialect: Dialect) -> Result<Cow<'_, str>, Unreadable> {
     match raw.as_bytes().first() {
         // A string without escapes is a slice of the record.
         Some(b'"') if !raw.contains('\\') => Ok(Cow::Borrowed(&raw[1..raw.len() - 1])),
-        Some(b'"') => serde_json::from_str(raw).map(Cow::Owned).map_err(|_| Unreadable),
+        Some(b'"') => unescaped(raw),
         // Objects and arrays keep their JSON text, without blanks.
         Some(b'{' | b'[') => {
-            let value: serde_json::Value = serde_json::from_str(raw).map_err(|_| Unreadable)?;
+            let value: serde_json::Value = match serde_json::from_str(raw) {
+                Ok(value) => value,
+                Err(_) => {
+                    let whole = java_text::with_whole_characters(raw).ok_or(Unreadable)?;
+                    serde_json::from_str(&whole).map_err(|_| Unreadable)?
+                }
+            };
             let mut out = Vec::with_capacity(raw.len());
-            write_json(&mut out, &value, dialect);
+            write_json(&mut out, &value);
             String::from_utf8(out).map(Cow::Owned).map_err(|_| Unreadable)
         }
         Some(b'-' | b'0'..=b'9') if dialect == Dialect::Debezium => {
             let mut out = Vec::with_capacity(24);
-            write_number(&mut out, raw, dialect);
+            write_number(&mut out, raw);
             let text = String::from_utf8(out).map_err(|_| Unreadable)?;
             // Beyond a DOUBLE it is an infinity, which only JSON has in quotes.
             Ok(Cow::Owned(text.trim_matches('"').to_owned()))
@@ -305,27 +344,35 @@ fn text(raw: &str, dialect: Dialect) -> Result<Cow<'_, str>, Unreadable> {
     }
 }
 
-/// Appends a number; `debezium-json` has read one with fraction or exponent as DOUBLE.
-fn write_number(out: &mut Vec<u8>, text: &str, dialect: Dialect) {
+/// A string's text. Half of a character beyond the basic plane is a question mark, as Java encodes it.
+fn unescaped(raw: &str) -> Result<Cow<'_, str>, Unreadable> {
+    if let Ok(text) = serde_json::from_str::<String>(raw) {
+        return Ok(Cow::Owned(text));
+    }
+    let whole = java_text::with_whole_characters(raw).ok_or(Unreadable)?;
+    serde_json::from_str(&whole).map(Cow::Owned).map_err(|_| Unreadable)
+}
+
+/// Appends a number as Jackson's tree has it: one with fraction or exponent is a DOUBLE.
+fn write_number(out: &mut Vec<u8>, text: &str) {
     match text.parse::<f64>() {
-        Ok(number) if dialect == Dialect::Debezium && text.contains(['.', 'e', 'E']) => {
-            thm_codec::java_json::write_f64(out, number);
-        }
+        Ok(number) if text.contains(['.', 'e', 'E']) => thm_codec::java_json::write_f64(out, number),
+        Ok(_) if text == "-0" => out.push(b'0'),
         _ => out.extend_from_slice(text.as_bytes()),
     }
 }
 
 /// Appends JSON without blanks.
-fn write_json(out: &mut Vec<u8>, value: &serde_json::Value, dialect: Dialect) {
+fn write_json(out: &mut Vec<u8>, value: &serde_json::Value) {
     use serde_json::Value;
     let comma = |out: &mut Vec<u8>, index: usize| out.extend_from_slice(if index == 0 { b"" } else { b"," });
     match value {
-        Value::Number(number) => write_number(out, &number.to_string(), dialect),
+        Value::Number(number) => write_number(out, &number.to_string()),
         Value::Array(items) => {
             out.push(b'[');
             for (index, item) in items.iter().enumerate() {
                 comma(out, index);
-                write_json(out, item, dialect);
+                write_json(out, item);
             }
             out.push(b']');
         }
@@ -335,7 +382,7 @@ fn write_json(out: &mut Vec<u8>, value: &serde_json::Value, dialect: Dialect) {
                 comma(out, index);
                 out.extend_from_slice(Value::from(name.as_str()).to_string().as_bytes());
                 out.push(b':');
-                write_json(out, item, dialect);
+                write_json(out, item);
             }
             out.push(b'}');
         }
@@ -348,13 +395,12 @@ fn integer(word: &str, (least, most): (i64, i64), cut: bool) -> Result<Cell<'sta
     let word = word.trim();
     let exact = word.parse::<i64>().ok();
     let wide = exact.or_else(|| {
-        if !cut {
+        if !cut || !word.contains(['.', 'e', 'E']) {
             return None;
         }
-        let number: f64 = word.parse().ok().filter(|number: &f64| number.is_finite())?;
-        // 2^63 is a double and no BIGINT.
-        let fits = number >= least as f64 && number < 9_223_372_036_854_775_808.0;
-        fits.then_some(number.trunc() as i64)
+        // As Jackson does: the limits are held against the DOUBLE, and 2^63 is BIGINT's largest value.
+        let number: f64 = word.parse().ok()?;
+        (number >= least as f64 && number <= most as f64).then_some(number.trunc() as i64)
     });
     wide.filter(|wide| (least..=most).contains(wide)).map(Cell::Integer).ok_or(Unreadable)
 }
@@ -363,8 +409,7 @@ fn date(raw: &str, word: &str) -> Result<i32, Unreadable> {
     if !raw.starts_with('"') {
         return word.parse().map_err(|_| Unreadable);
     }
-    let full = word.len() == 10 && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    time::parse_date(word).filter(|_| full).ok_or(Unreadable)
+    time::parse_full_date(word).ok_or(Unreadable)
 }
 
 fn moment(word: &str, timestamps: TimestampFormat) -> Result<time::Moment, Unreadable> {

@@ -74,7 +74,14 @@ impl JsonWriter {
             LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
                 base64(out, array.as_binary::<i32>().value(row));
             }
-            LogicalType::Date | LogicalType::Time(_) | LogicalType::Timestamp(_) | LogicalType::TimestampLtz(_) => {
+            // Of a TIME no fraction is written.
+            LogicalType::Time(_) => {
+                out.push(b'"');
+                let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
+                time::write_time(out, millis / 1_000, 0, 0);
+                out.push(b'"');
+            }
+            LogicalType::Date | LogicalType::Timestamp(_) | LogicalType::TimestampLtz(_) => {
                 out.push(b'"');
                 time_text(out, array, row, kind, self.options.timestamps);
                 out.push(b'"');
@@ -130,6 +137,12 @@ impl<'a> Values<'a> {
 }
 
 impl JsonRows<'_> {
+    /// Whether fields that are NULL are left out.
+    #[must_use]
+    pub const fn leaves_nulls_out(&self) -> bool {
+        self.writer.options.ignore_null_fields
+    }
+
     /// Appends the object of a row.
     pub fn write(&self, out: &mut Vec<u8>, row: usize) -> Result<(), EvalError> {
         out.push(b'{');

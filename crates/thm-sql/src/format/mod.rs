@@ -8,12 +8,15 @@
 //! Both ways of reading give the same rows; `decoded` says no where it cannot prove that.
 
 pub mod cells;
+pub mod charset;
+pub mod check;
 pub mod csv;
 pub mod debezium_json;
 pub mod decoded;
 mod envelope;
 #[cfg(test)]
 mod fuzz_tests;
+pub(crate) mod java_text;
 pub mod json_read;
 pub mod json_write;
 pub mod nested;
@@ -178,7 +181,7 @@ impl Default for CsvOptions {
             ignore_parse_errors: false,
             array_delimiter: ";".to_owned(),
             null_literal: None,
-            scientific: true,
+            scientific: false,
         }
     }
 }
@@ -188,6 +191,8 @@ impl Default for CsvOptions {
 pub struct RawOptions {
     /// Numbers begin with their least byte.
     pub little_endian: bool,
+    /// How texts are bytes.
+    pub charset: charset::Charset,
 }
 
 /// A text that is kept for the life of the process, once: options stay small values that are copied.

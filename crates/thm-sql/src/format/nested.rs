@@ -12,12 +12,12 @@ use serde_json::value::RawValue;
 use thm_codec::java_json;
 
 use super::cells::{Cell, Cells};
-use super::json_read::{self, Dialect, Unreadable};
+use super::json_read::{self, Dialect, How, Unreadable};
 use super::json_write::JsonWriter;
-use super::{JsonOptions, MapNullKey, TimestampFormat};
+use super::{JsonOptions, MapNullKey};
 use crate::expr::{EvalError, text};
-use crate::types::LogicalType;
 use crate::types::nested::{entries_field, entry_fields, item_field, row_fields};
+use crate::types::{LogicalType, java_map};
 
 /// A nested column being built.
 pub struct NestedCells {
@@ -122,14 +122,10 @@ fn members(raw: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, Unreadable> {
     serde_json::Deserializer::from_str(raw).deserialize_map(Members).map_err(|_| Unreadable)
 }
 
-/// Reads a nested value; with the last of `how` what cannot be read inside of it is NULL.
-pub fn read<'a>(
-    raw: &'a str,
-    kind: LogicalType,
-    how: (TimestampFormat, Dialect, bool),
-) -> Result<Cell<'a>, Unreadable> {
+/// Reads a nested value.
+pub fn read<'a>(raw: &'a str, kind: LogicalType, how: How) -> Result<Cell<'a>, Unreadable> {
     let inner = |raw: &'a RawValue, kind: LogicalType| match json_read::cell_in(raw.get(), kind, how) {
-        Err(Unreadable) if how.2 => Ok(None),
+        Err(Unreadable) if how.lenient => Ok(None),
         read => read,
     };
     if let Some(element) = kind.element() {
@@ -138,22 +134,36 @@ pub fn read<'a>(
         return cells.map(Cell::List);
     }
     if let Some(entry) = kind.entry() {
-        let mut entries = Vec::new();
-        for (name, value) in members(raw)? {
-            let key = if entry.key.kind.is_text() {
-                Some(Cell::Text(Cow::Owned(name.into_owned())))
-            } else {
-                return Err(Unreadable);
-            };
-            entries.push((key, inner(value, entry.value.kind)?));
+        if !entry.key.kind.is_text() {
+            return Err(Unreadable);
         }
-        return Ok(Cell::Entries(entries));
+        if how.dialect == Dialect::Debezium && !raw.starts_with('{') {
+            // What is no object has no members in Jackson's tree.
+            return Ok(Cell::Entries(Vec::new()));
+        }
+        let mut entries: Vec<(Cow<'_, str>, Option<Cell<'_>>)> = Vec::new();
+        for (name, value) in members(raw)? {
+            let value = inner(value, entry.value.kind)?;
+            // The last of a name wins, where the first one was.
+            match entries.iter_mut().find(|(known, _)| *known == name) {
+                Some(known) => known.1 = value,
+                None => entries.push((name, value)),
+            }
+        }
+        let count = entries.len();
+        entries.sort_by_cached_key(|(name, _)| java_map::bucket(java_map::text_hash(name), count));
+        let owned = |(name, value): (Cow<'_, str>, _)| (Some(Cell::Text(Cow::Owned(name.into_owned()))), value);
+        return Ok(Cell::Entries(entries.into_iter().map(owned).collect()));
     }
     let LogicalType::Row(fields) = kind else { return Err(Unreadable) };
     let found = members(raw)?;
     let field = |field: &crate::types::nested::RowField| {
         let value = found.iter().rev().find(|(name, _)| *name == field.name);
-        value.map_or(Ok(None), |(_, raw)| inner(raw, field.data_type.kind))
+        match value {
+            Some((_, raw)) => inner(raw, field.data_type.kind),
+            None if how.complete => Err(Unreadable),
+            None => Ok(None),
+        }
     };
     fields.iter().map(field).collect::<Result<Vec<_>, _>>().map(Cell::Row)
 }
@@ -210,7 +220,11 @@ pub fn write(
     let keys = entries.column(0).as_string_opt::<i32>().ok_or_else(broken)?;
     let key = |at: usize| keys.is_valid(at).then(|| keys.value(at));
     let mut order: Vec<usize> = (0..entries.len()).collect();
-    order.sort_by_key(|at| java_bucket(key(*at), entries.len()));
+    order.sort_by_key(|at| java_map::bucket(key(*at).map_or(0, java_map::string_hash), entries.len()));
+    order.sort_by_key(|at| java_map::bucket(key(*at).map_or(0, java_map::text_hash), entries.len()));
+    if options.map_null_key == MapNullKey::Literal {
+        replace_twice(&mut order, |at| key(at).unwrap_or(options.map_null_literal));
+    }
     out.push(b'{');
     let mut first = true;
     for at in order {
@@ -235,15 +249,15 @@ pub fn write(
     Ok(())
 }
 
-/// Where a Java HashMap of so many entries keeps a text: Flink's maps are written in that order.
-fn java_bucket(key: Option<&str>, entries: usize) -> u32 {
-    let mut buckets = 16_u32;
-    while entries > buckets as usize * 3 / 4 {
-        buckets *= 2;
+/// A name that comes again has its last value, where the first one was.
+fn replace_twice<'a>(order: &mut Vec<usize>, name: impl Fn(usize) -> &'a str) {
+    let mut at = 0;
+    while at < order.len() {
+        match (0..at).find(|earlier| name(order[*earlier]) == name(order[at])) {
+            Some(earlier) => order[earlier] = order.remove(at),
+            None => at += 1,
+        }
     }
-    let hash = key
-        .map_or(0, |key| key.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into())));
-    (hash ^ (hash >> 16)) & (buckets - 1)
 }
 
 #[cfg(test)]
@@ -264,7 +278,7 @@ mod tests {
     }
 
     fn written(text: &str) -> Option<String> {
-        let cell = read(text, kind(), (TimestampFormat::Sql, Dialect::Json, false)).ok()?;
+        let cell = read(text, kind(), How::of(&JsonOptions::default(), Dialect::Json)).ok()?;
         let mut column = NestedCells::new(kind());
         column.push(Some(cell));
         let columns = vec![PhysicalColumn { name: "v".to_owned(), data_type: kind().nullable(true) }];

@@ -1,9 +1,12 @@
 //! Options of formats inside a table's WITH clause.
 
+use super::charset::Charset;
 use super::{CsvOptions, Format, JsonOptions, MapNullKey, RawOptions, TimestampFormat, ValueFormat};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::options::{Given, Options, Usage};
 
+/// An option of `json` alone.
+const FAIL_ON_MISSING: &str = "fail-on-missing-field";
 /// Names of all formats, sorted.
 const FORMATS: [&str; 4] = ["csv", "debezium-json", "json", "raw"];
 
@@ -14,11 +17,16 @@ pub fn read(options: &mut Options<'_>, name: &Given, before: &[&str], usage: Usa
     match name.value.as_str() {
         "json" => {
             out.kind = ValueFormat::Json;
-            out.json = json(options, &prefixes)?;
+            out.json = json(options, &prefixes, usage)?;
+            out.json.fail_on_missing_field = Options::boolean(options.take_any(&keys(&prefixes, FAIL_ON_MISSING)))?;
+            if out.json.ignore_parse_errors && out.json.fail_on_missing_field {
+                let message = "fail-on-missing-field and ignore-parse-errors shouldn't both be true.";
+                return Err(SqlDiagnostic::new(options.span(), message).with_hint("Keep one of them."));
+            }
         }
         "debezium-json" => {
             out.kind = ValueFormat::DebeziumJson;
-            out.json = json(options, &prefixes)?;
+            out.json = json(options, &prefixes, usage)?;
             out.json.schema_include = schema_include(options, &prefixes, usage)?;
         }
         "csv" => {
@@ -62,10 +70,9 @@ fn schema_include(options: &mut Options<'_>, prefixes: &[String], usage: Usage) 
     }
 }
 
-fn json(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<JsonOptions> {
+fn json(options: &mut Options<'_>, prefixes: &[String], usage: Usage) -> SqlResult<JsonOptions> {
     let mut flag = |name: &str| Options::boolean(options.take_any(&keys(prefixes, name)));
     let ignore_parse_errors = flag("ignore-parse-errors")?;
-    let fail_on_missing_field = flag("fail-on-missing-field")?;
     let plain_decimals = flag("encode.decimal-as-plain-number")?;
     let ignore_null_fields = flag("encode.ignore-null-fields")?;
     let timestamps = match options.take_any(&keys(prefixes, "timestamp-format.standard")) {
@@ -81,16 +88,14 @@ fn json(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<JsonOptions
             }
         },
     };
-    if ignore_parse_errors && fail_on_missing_field {
-        let message = "fail-on-missing-field and ignore-parse-errors shouldn't both be true.";
-        return Err(SqlDiagnostic::new(options.span(), message).with_hint("Keep one of them."));
-    }
     let map_null_key = match options.take_any(&keys(prefixes, "map-null-key.mode")) {
         None => MapNullKey::Fail,
         Some(mode) => match mode.value.to_ascii_uppercase().as_str() {
             "FAIL" => MapNullKey::Fail,
             "DROP" => MapNullKey::Drop,
             "LITERAL" => MapNullKey::Literal,
+            // What only writes is not looked at by what reads, as in Flink.
+            _ if usage != Usage::Sink => MapNullKey::Fail,
             _ => {
                 let message = format!(
                     "Unsupported value '{}' for option map-null-key.mode. Supported values are [LITERAL, FAIL, DROP].",
@@ -104,7 +109,7 @@ fn json(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<JsonOptions
     let map_null_literal = literal.map_or("null", |text| super::interned(&text.value));
     Ok(JsonOptions {
         ignore_parse_errors,
-        fail_on_missing_field,
+        fail_on_missing_field: false,
         plain_decimals,
         ignore_null_fields,
         timestamps,
@@ -145,10 +150,10 @@ fn csv(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<CsvOptions> 
     let mut take = |name: &str| options.take_any(&keys(prefixes, name));
     let comments = Options::boolean(take("allow-comments"))?;
     let ignore_parse_errors = Options::boolean(take("ignore-parse-errors"))?;
-    let array_delimiter = take("array-element-delimiter").map_or_else(|| ";".to_owned(), |text| text.value);
+    let array_delimiter = character(take("array-element-delimiter"), "array-element-delimiter")?.unwrap_or(';').into();
     let null_literal = take("null-literal").map(|text| text.value);
-    let scientific =
-        take("write-bigdecimal-in-scientific-notation").map_or(Ok(true), |text| Options::boolean(Some(text)))?;
+    // Flink's own default says true, and does not take effect.
+    let scientific = Options::boolean(take("write-bigdecimal-in-scientific-notation"))?;
     let quote = if no_quotes { None } else { Some(quote.unwrap_or('"')) };
     Ok(CsvOptions {
         delimiter,
@@ -163,13 +168,14 @@ fn csv(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<CsvOptions> 
 }
 
 fn raw(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<RawOptions> {
-    if let Some(charset) = options.take_any(&keys(prefixes, "charset"))
-        && !charset.value.eq_ignore_ascii_case("UTF-8")
-    {
-        return Err(SqlDiagnostic::new(charset.span, format!("charset '{}' is not supported", charset.value))
-            .with_hint("Write 'UTF-8'."));
-    }
+    let charset = match options.take_any(&keys(prefixes, "charset")) {
+        None => Charset::Utf8,
+        Some(name) => Charset::named(&name.value).ok_or_else(|| {
+            SqlDiagnostic::new(name.span, format!("Unsupported 'raw.charset' name: {}.", name.value))
+                .with_hint("Write 'UTF-8', 'UTF-16', 'UTF-16LE', 'UTF-16BE', 'ISO-8859-1' or 'US-ASCII'.")
+        })?,
+    };
     let endianness = options.take_any(&keys(prefixes, "endianness"));
     let little = Options::choice(endianness.as_ref(), &[("big-endian", false), ("little-endian", true)])?;
-    Ok(RawOptions { little_endian: little.unwrap_or(false) })
+    Ok(RawOptions { little_endian: little.unwrap_or(false), charset })
 }

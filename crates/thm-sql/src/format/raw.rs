@@ -1,7 +1,5 @@
 //! `raw`: a column's bytes as they are; numbers in their machine form.
 
-use std::borrow::Cow;
-
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{Float32Type, Float64Type};
 
@@ -30,7 +28,7 @@ pub fn write(
     };
     let mut bytes: Vec<u8> = match kind {
         LogicalType::Char(_) | LogicalType::VarChar(_) => {
-            out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes());
+            options.charset.encode(out, array.as_string::<i32>().value(row));
             return Ok(true);
         }
         LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
@@ -75,13 +73,7 @@ pub fn read(bytes: Option<&[u8]>, kind: LogicalType, options: RawOptions) -> Res
         Some(Cell::Integer(i64::from_be_bytes(wide)))
     };
     let cell = match kind {
-        LogicalType::Char(_) | LogicalType::VarChar(_) => {
-            // Java replaces what is no UTF-8.
-            Cell::Text(match std::str::from_utf8(bytes) {
-                Ok(text) => Cow::Borrowed(text),
-                Err(_) => Cow::Owned(String::from_utf8_lossy(bytes).into_owned()),
-            })
-        }
+        LogicalType::Char(_) | LogicalType::VarChar(_) => Cell::Text(options.charset.decode(bytes)),
         LogicalType::Binary(_) | LogicalType::VarBinary(_) => Cell::Bytes(bytes.to_vec()),
         LogicalType::Boolean if bytes.len() == 1 => Cell::Boolean(bytes[0] != 0),
         LogicalType::TinyInt => integer(1).ok_or_else(bad)?,

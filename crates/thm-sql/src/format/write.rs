@@ -74,9 +74,18 @@ impl RowWriter<'_> {
         match self {
             Self::Json(rows) => rows.write(out, row)?,
             Self::Debezium(rows) => {
-                out.extend_from_slice(if deleted { b"{\"before\":" } else { b"{\"before\":null,\"after\":" });
+                let nulls = !rows.leaves_nulls_out();
+                out.extend_from_slice(match deleted {
+                    true => b"{\"before\":".as_slice(),
+                    false if nulls => b"{\"before\":null,\"after\":",
+                    false => b"{\"after\":",
+                });
                 rows.write(out, row)?;
-                out.extend_from_slice(if deleted { b",\"after\":null,\"op\":\"d\"}" } else { b",\"op\":\"c\"}" });
+                out.extend_from_slice(match deleted {
+                    true if nulls => b",\"after\":null,\"op\":\"d\"}".as_slice(),
+                    true => b",\"op\":\"d\"}",
+                    false => b",\"op\":\"c\"}",
+                });
             }
             Self::Csv(writer, columns) => writer.write(out, columns, row)?,
             Self::Raw(column, kind, options) => return raw::write(out, column, row, *kind, *options),

@@ -15,7 +15,7 @@ use super::shape::{self, Shapes, TableShape};
 use crate::format::cells::{Cell, Cells};
 use crate::format::debezium_json::OldRows;
 use crate::format::json_read::Marks;
-use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat, debezium_json};
+use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat, debezium_json, java_text};
 use crate::operator::Rows;
 
 /// Largest batch after decompression: what a producer may send, many times over.
@@ -60,8 +60,8 @@ pub(super) struct Read<'a> {
     kind: RowKind,
     op: Op,
     commit_us: Option<i64>,
-    /// Of an envelope: its `source`, and when it was written.
-    envelope: record::Envelope<'a>,
+    /// What an envelope says beside the row.
+    envelope: Option<record::Envelope<'a>>,
     /// Of an envelope: the table that it is of.
     table: shape::Table<'a>,
     marks: Marks,
@@ -164,7 +164,8 @@ impl Decoder {
             let old_rows = self.old_rows(key);
             let keeps = self.remembers();
             let before = if keeps { self.last.get(key) } else { None };
-            let row = self.record(key, value, &at, old_rows);
+            let mut mended = (None, None);
+            let row = self.record_or_mended((key, value), &mut mended, &at, old_rows);
             let row = if keeps { self.normalized(row, key, before.as_deref(), &at) } else { row };
             if keeps && row.is_ok() {
                 self.last
@@ -213,6 +214,30 @@ impl Decoder {
         Ok(Chunk { rows: Rows { columns, meta }, keys, at: 0, next_offset: fetched.next_offset().0 })
     }
 
+    /// One record's row, if it has one. What cannot be read is looked at once more, with what Jackson takes and a strict
+    /// reader does not in `mended`: a record of the usual kind costs nothing.
+    fn record_or_mended<'a>(
+        &self,
+        (key, value): (Option<&'a [u8]>, Option<&'a [u8]>),
+        mended: &'a mut (Option<Vec<u8>>, Option<Vec<u8>>),
+        at: &RecordPlace<'_>,
+        old_rows: OldRows,
+    ) -> Result<Option<Read<'a>>, ReadError> {
+        let row = self.record(key, value, at, old_rows);
+        if row.is_ok() {
+            return row;
+        }
+        let of = |format: &Format, bytes: Option<&[u8]>| {
+            let json = matches!(format.kind, ValueFormat::Json | ValueFormat::DebeziumJson);
+            bytes.filter(|_| json).and_then(java_text::mended)
+        };
+        *mended = (self.spec.key.as_ref().and_then(|format| of(format, key)), of(&self.spec.value, value));
+        if mended.0.is_none() && mended.1.is_none() {
+            return row;
+        }
+        self.record(mended.0.as_deref().or(key), mended.1.as_deref().or(value), at, old_rows)
+    }
+
     /// One record's row, if it has one.
     pub(super) fn record<'a>(
         &self,
@@ -231,7 +256,11 @@ impl Decoder {
                     kind: change.kind,
                     op: change.op,
                     commit_us: change.commit_us,
-                    envelope: Some((change.source, change.ingestion_ms)),
+                    envelope: Some(record::Envelope {
+                        source: change.source,
+                        ingestion_ms: change.ingestion_ms,
+                        schema: change.schema,
+                    }),
                     table: change.table,
                     marks: change.marks,
                 }

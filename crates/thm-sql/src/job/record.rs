@@ -6,8 +6,9 @@ use thm_api::TopicPartition;
 use thm_codec::record_batch::Headers;
 
 use crate::format::cells::Cell;
-use crate::format::json_read::{self, Dialect};
-use crate::format::{Field, Format, Place, ReadError, ValueFormat, csv, raw};
+use crate::format::json_read::{self, Dialect, How};
+use crate::format::{Field, Format, JsonOptions, Place, ReadError, TimestampFormat, ValueFormat, csv, raw};
+use crate::types::LogicalType;
 use crate::types::time::Moment;
 
 /// Where a record stands.
@@ -18,8 +19,16 @@ pub(super) struct RecordPlace<'a> {
     pub headers: &'a Headers,
 }
 
-/// Of a Debezium envelope: `source`, and `ts_ms`.
-pub(super) type Envelope<'a> = Option<(Option<&'a str>, Option<i64>)>;
+/// What a Debezium envelope says beside the row.
+#[derive(Clone, Copy)]
+pub(super) struct Envelope<'a> {
+    /// `source`, as JSON.
+    pub source: Option<&'a str>,
+    /// `ts_ms`
+    pub ingestion_ms: Option<i64>,
+    /// The schema beside the envelope, as JSON.
+    pub schema: Option<&'a str>,
+}
 
 /// One cell per field; only those of `place` are filled. None where there is no row.
 pub(super) fn cells<'a>(
@@ -35,8 +44,9 @@ pub(super) fn cells<'a>(
         };
         return fields.iter().map(of).collect::<Result<_, _>>().map(Some);
     }
-    // Of no bytes Flink's formats make no row.
-    let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
+    // Of no bytes Flink's JSON makes no row.
+    let empty = format.kind != ValueFormat::Csv;
+    let Some(bytes) = bytes.filter(|bytes| !empty || !bytes.is_empty()) else { return Ok(None) };
     match format.kind {
         ValueFormat::Csv => csv::read(bytes, fields, &place, &format.csv),
         _ => {
@@ -47,11 +57,24 @@ pub(super) fn cells<'a>(
 }
 
 /// A metadata column's value.
-pub(super) fn metadata<'a>(name: &str, at: &RecordPlace<'_>, envelope: Envelope<'a>) -> Option<Cell<'a>> {
+pub(super) fn metadata<'a>(name: &str, at: &RecordPlace<'_>, envelope: Option<Envelope<'a>>) -> Option<Cell<'a>> {
     let moment = |millis: i64| Cell::Moment(Moment::of(millis, arrow::datatypes::TimeUnit::Millisecond));
     let text = |text: String| Cell::Text(Cow::Owned(text));
-    let source = || -> Option<serde_json::Value> { serde_json::from_str(envelope?.0?).ok() };
-    let member = |name: &str| source()?.get(name)?.as_str().map(str::to_owned).map(text);
+    // Read as Flink reads it: as a map of texts.
+    let source = || -> Option<Vec<(Option<Cell<'a>>, Option<Cell<'a>>)>> {
+        let optional = LogicalType::STRING.nullable(true);
+        let how = How::of(&JsonOptions::default(), Dialect::Debezium);
+        match json_read::cell_in(envelope?.source?, LogicalType::map(optional, optional), how) {
+            Ok(Some(Cell::Entries(entries))) => Some(entries),
+            _ => None,
+        }
+    };
+    let member = |name: &str| {
+        let named = |(known, _): &(Option<Cell<'_>>, _)| matches!(known, Some(Cell::Text(known)) if known == name);
+        source()?.into_iter().find(named)?.1
+    };
+    let compact =
+        |raw: &'a str| json_read::cell(raw, LogicalType::STRING, TimestampFormat::Sql, Dialect::Debezium).ok()?;
     match name {
         "topic" => Some(text(at.partition.topic.to_string())),
         "partition" => Some(Cell::Integer(i64::from(at.partition.partition))),
@@ -69,21 +92,16 @@ pub(super) fn metadata<'a>(name: &str, at: &RecordPlace<'_>, envelope: Envelope<
             Some(Cell::Entries(entries))
         }
         "timestamp-type" => Some(Cell::Text(Cow::Borrowed("CreateTime"))),
-        "value.ingestion-timestamp" => envelope?.1.map(moment),
-        "value.source.timestamp" => source()?.get("ts_ms")?.as_i64().map(moment),
+        "value.schema" => compact(envelope?.schema?),
+        "value.ingestion-timestamp" => envelope?.ingestion_ms.map(moment),
+        "value.source.timestamp" => match member("ts_ms")? {
+            Cell::Text(millis) => millis.parse().ok().map(moment),
+            _ => None,
+        },
         "value.source.database" => member("db"),
         "value.source.schema" => member("schema"),
         "value.source.table" => member("table"),
-        "value.source.properties" => {
-            let source = source()?;
-            let shown = |value: &serde_json::Value| match value {
-                serde_json::Value::Null => None,
-                serde_json::Value::String(value) => Some(text(value.clone())),
-                other => Some(text(other.to_string())),
-            };
-            let entries = source.as_object()?.iter().map(|(name, value)| (Some(text(name.clone())), shown(value)));
-            Some(Cell::Entries(entries.collect()))
-        }
+        "value.source.properties" => source().map(Cell::Entries),
         _ => None,
     }
 }

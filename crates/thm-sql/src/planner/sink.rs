@@ -7,9 +7,8 @@ use crate::analyzer::query::Query;
 use crate::catalog::{PhysicalColumn, Table};
 use crate::connector::Connector;
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::format::{Format, ValueFormat};
+use crate::format::ValueFormat;
 use crate::parser::ast::Insert;
-use crate::types::LogicalType;
 
 pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
     let mut columns = table.physical.clone();
@@ -86,7 +85,6 @@ pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
             .with_hint("Write to another table."));
         }
     };
-    check_formats(&kind, &columns, insert)?;
     let (table_name, path) = (table.name.clone(), table.path.to_string());
     let order = order(table);
     Ok(SinkNode { table: table_name, path, kind, columns, order, key, drop_nulls: false })
@@ -101,48 +99,6 @@ fn order(table: &Table) -> Vec<usize> {
         Some(metadata) => physical + written.iter().position(|at| *at == metadata).unwrap_or(0),
     };
     table.sink_columns().into_iter().map(place).collect()
-}
-
-/// Types that a format has no form for.
-fn check_formats(kind: &SinkKind, columns: &[PhysicalColumn], insert: &Insert) -> SqlResult<()> {
-    let parts: Vec<(&Format, Vec<usize>)> = match kind {
-        SinkKind::Topic(sink) => {
-            let value = (&sink.value, sink.fields.iter().map(|(index, _)| *index).collect());
-            let key =
-                sink.key.iter().map(|(format, fields)| (format, fields.iter().map(|(index, _)| *index).collect()));
-            std::iter::once(value).chain(key).collect()
-        }
-        SinkKind::Files { format, .. } => vec![(format, (0..columns.len()).collect())],
-        SinkKind::Print { .. } | SinkKind::Blackhole | SinkKind::Collect(_) => Vec::new(),
-    };
-    for (format, fields) in parts {
-        if format.kind == ValueFormat::Raw && fields.len() != 1 {
-            let message = "The 'raw' format only supports single physical column.";
-            return Err(SqlDiagnostic::new(insert.table.span, message).with_hint("Choose 'json', or one column."));
-        }
-        for index in fields {
-            let kind = columns[index].data_type.kind;
-            if let Some(map) = non_text_key(kind)
-                && matches!(format.kind, ValueFormat::Json | ValueFormat::DebeziumJson)
-            {
-                let message = format!("JSON format doesn't support non-string as key type of map. The type is: {map}");
-                return Err(SqlDiagnostic::new(insert.table.span, message).with_hint("Cast the keys to STRING."));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A MAP inside a type whose keys are no texts.
-fn non_text_key(kind: LogicalType) -> Option<LogicalType> {
-    match kind {
-        LogicalType::Map(entry) if !entry.key.kind.is_text() => Some(kind),
-        LogicalType::Map(entry) => non_text_key(entry.value.kind),
-        LogicalType::Multiset(of) if !of.kind.is_text() => Some(kind),
-        LogicalType::Array(of) => non_text_key(of.kind),
-        LogicalType::Row(fields) => fields.iter().find_map(|field| non_text_key(field.data_type.kind)),
-        _ => None,
-    }
 }
 
 /// Where the n-th column that INSERT fills is among the sink's columns.

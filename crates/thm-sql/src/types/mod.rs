@@ -6,6 +6,8 @@
 pub mod coerce;
 mod coerce_nested;
 pub mod decimal;
+pub mod java_double;
+pub mod java_map;
 pub mod nested;
 pub mod read;
 pub mod time;

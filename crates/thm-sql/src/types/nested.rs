@@ -105,6 +105,34 @@ impl LogicalType {
     }
 }
 
+impl DataType {
+    /// The type of a table's column as queries see it, as in Flink's planner: of a TIME no fraction, and the fields of a ROW
+    /// that may be NULL may be NULL.
+    #[must_use]
+    pub fn seen(self) -> Self {
+        let inner = |of: Self, nullable: bool| {
+            let seen = of.seen();
+            seen.kind.nullable(nullable || seen.nullable)
+        };
+        let kind = match self.kind {
+            LogicalType::Time(_) => LogicalType::Time(0),
+            LogicalType::Array(of) => LogicalType::array(of.seen()),
+            LogicalType::Map(entry) => LogicalType::map(entry.key.seen(), entry.value.seen()),
+            LogicalType::Row(fields) => LogicalType::row(
+                fields
+                    .iter()
+                    .map(|field| RowField {
+                        name: field.name.clone(),
+                        data_type: inner(field.data_type, self.nullable),
+                    })
+                    .collect(),
+            ),
+            kind => kind,
+        };
+        kind.nullable(self.nullable)
+    }
+}
+
 /// Field of a list's elements, as every array of ours has it.
 #[must_use]
 pub fn item_field(kind: LogicalType) -> Arc<Field> {

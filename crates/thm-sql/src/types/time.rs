@@ -237,11 +237,15 @@ impl Reader<'_> {
         self.eat(byte).then_some(())
     }
 
-    fn fraction(&mut self) -> Option<u32> {
+    fn fraction(&mut self, width: Width) -> Option<u32> {
         if !self.eat(b'.') {
             return Some(0);
         }
         let count = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        // Java's formatters have nothing against a point without digits.
+        if count == 0 && width == Width::Full {
+            return Some(0);
+        }
         if count == 0 || count > 9 {
             return None;
         }
@@ -269,20 +273,22 @@ fn read_timestamp(text: &str, separators: &[u8], width: Width) -> Option<(Moment
     reader.expect(b'-')?;
     let day = u32::try_from(reader.number(least, 2)?).ok()?;
     let days = days_from_civil(year, month, day)?;
-    if !separators.iter().any(|separator| reader.eat(*separator)) {
+    // ISO 8601's `T` may be a small one.
+    let iso = separators == b"T" && width == Width::Full;
+    if !separators.iter().any(|separator| reader.eat(*separator)) && !(iso && reader.eat(b't')) {
         return None;
     }
     let hour = reader.number(least, 2)?;
     reader.expect(b':')?;
     let minute = reader.number(least, 2)?;
     let (second, nanos) = if reader.eat(b':') {
-        (reader.number(least, 2)?, reader.fraction()?)
+        (reader.number(least, 2)?, reader.fraction(width)?)
     } else {
         // ISO 8601 may leave the seconds out.
-        (separators == b"T" && width == Width::Full).then_some((0, 0))?
+        iso.then_some((0, 0))?
     };
-    // The next day's midnight.
-    let end_of_day = (hour, minute, second, nanos) == (24, 0, 0, 0);
+    // The next day's midnight; without a zone ISO 8601 as Java has it knows no such hour.
+    let end_of_day = (hour, minute, second, nanos) == (24, 0, 0, 0) && !(iso && reader.rest.is_empty());
     if (hour > 23 && !end_of_day) || minute > 59 || second > 59 {
         return None;
     }
@@ -339,9 +345,38 @@ pub fn parse_time(text: &str) -> Option<i32> {
     let mut reader = Reader { rest: text.trim().as_bytes() };
     let hour = reader.number(1, 2)?;
     let minute = if reader.eat(b':') { reader.number(1, 2)? } else { 0 };
-    let (second, nanos) = if reader.eat(b':') { (reader.number(1, 2)?, reader.fraction()?) } else { (0, 0) };
+    let (second, nanos) = if reader.eat(b':') { (reader.number(1, 2)?, reader.fraction(Width::Any)?) } else { (0, 0) };
     // Flink adds the parts up: a 60th second is the next minute.
     let fine = reader.rest.is_empty() && hour <= 23 && minute <= 59 && second <= 60;
+    let millis = (hour * 3_600 + minute * 60 + second) * 1_000 + i64::from(nanos / 1_000_000);
+    fine.then(|| i32::try_from(millis).ok()).flatten()
+}
+
+/// Reads `yyyy-MM-dd` as ISO 8601 has it: all digits, a sign before years of more or fewer than four.
+#[must_use]
+pub fn parse_full_date(text: &str) -> Option<i32> {
+    let mut reader = Reader { rest: text.as_bytes() };
+    let year = reader.signed_year()?;
+    reader.expect(b'-')?;
+    let month = u32::try_from(reader.number(2, 2)?).ok()?;
+    reader.expect(b'-')?;
+    let day = u32::try_from(reader.number(2, 2)?).ok()?;
+    reader.rest.is_empty().then(|| days_from_civil(year, month, day)).flatten()
+}
+
+/// Reads `HH:mm:ss[.fraction]` with all its digits as milliseconds of the day; a day's end is its start.
+#[must_use]
+pub fn parse_full_time(text: &str) -> Option<i32> {
+    let mut reader = Reader { rest: text.as_bytes() };
+    let hour = reader.number(2, 2)?;
+    reader.expect(b':')?;
+    let minute = reader.number(2, 2)?;
+    reader.expect(b':')?;
+    let (second, nanos) = (reader.number(2, 2)?, reader.fraction(Width::Full)?);
+    if (hour, minute, second, nanos) == (24, 0, 0, 0) {
+        return Some(0);
+    }
+    let fine = reader.rest.is_empty() && hour <= 23 && minute <= 59 && second <= 59;
     let millis = (hour * 3_600 + minute * 60 + second) * 1_000 + i64::from(nanos / 1_000_000);
     fine.then(|| i32::try_from(millis).ok()).flatten()
 }

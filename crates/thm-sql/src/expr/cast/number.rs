@@ -8,7 +8,7 @@ use arrow::datatypes::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16
 use super::{Context, text};
 use crate::expr::arithmetic::typed;
 use crate::expr::{EvalError, Vector};
-use crate::types::{LogicalType, decimal};
+use crate::types::{LogicalType, decimal, java_double};
 
 /// A number or text before it is narrowed.
 enum Number<'a> {
@@ -112,25 +112,13 @@ fn integer_word(word: &str) -> Option<i64> {
     if fine && plain { whole.parse().ok() } else { None }
 }
 
-/// What Java's `Double.parseDouble` takes: blanks around, a type letter behind, `NaN`, `Infinity`.
-fn double_word(word: &str) -> Option<&str> {
-    let word = word.trim();
-    let unsigned = word.strip_prefix(['+', '-']).unwrap_or(word);
-    if unsigned == "NaN" || unsigned == "Infinity" {
-        return Some(word);
-    }
-    let body = word.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(word);
-    let numeric = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-');
-    (body.bytes().any(|byte| byte.is_ascii_digit()) && body.bytes().all(numeric)).then_some(body)
-}
-
 fn to_f64(row: usize, number: &Number<'_>, context: &Context<'_>) -> Result<Option<f64>, EvalError> {
     Ok(match *number {
         Number::Integer(number) => Some(number as f64),
         Number::Decimal(number, scale) => Some(decimal::to_f64(number, scale)),
         Number::Float(number) => Some(f64::from(number)),
         Number::Double(number) => Some(number),
-        Number::Text(word) => match double_word(word).and_then(|word| word.parse().ok()) {
+        Number::Text(word) => match java_double::parse(word) {
             Some(found) => Some(found),
             None => context.failed(row, || format!("For input string: \"{word}\""))?,
         },
@@ -143,7 +131,7 @@ fn to_f32(row: usize, number: &Number<'_>, context: &Context<'_>) -> Result<Opti
         Number::Decimal(number, scale) => Some(decimal::to_f64(number, scale) as f32),
         Number::Float(number) => Some(number),
         Number::Double(number) => Some(number as f32),
-        Number::Text(word) => match double_word(word).and_then(|word| word.parse().ok()) {
+        Number::Text(word) => match java_double::parse_float(word) {
             Some(found) => Some(found),
             None => context.failed(row, || format!("For input string: \"{word}\""))?,
         },

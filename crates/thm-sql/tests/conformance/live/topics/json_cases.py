@@ -27,7 +27,8 @@ def json_records():
     for ignore in [True, False]:
         options = {"format": "json", "json.ignore-parse-errors": "true"} if ignore else {"format": "json"}
         if ignore:
-            records = RECORDS + BYTE_RECORDS
+            # Behind each record one that can be read, so that the rows tell which of them gave none.
+            records = [each for at, record in enumerate(RECORDS + BYTE_RECORDS) for each in (record, f'{{"a":{1000 + at},"b":"{at}"}}')]
             read("json_records", "malformed records, ignore-parse-errors", "a INT, b STRING", records, options)
             read("json_records", "malformed records as texts, ignore-parse-errors", "b STRING, a STRING", records, options)
             read("json_records", "malformed records, nested, ignore-parse-errors", "a ROW<x INT>, c ARRAY<INT>, b MAP<STRING,STRING>", records, options)
