@@ -275,7 +275,7 @@ fn read_timestamp(text: &str, separators: &[u8], width: Width) -> Option<(Moment
     let days = days_from_civil(year, month, day)?;
     // ISO 8601's `T` may be a small one.
     let iso = separators == b"T" && width == Width::Full;
-    if !separators.iter().any(|separator| reader.eat(*separator)) && !(iso && reader.eat(b't')) {
+    if !(separators.iter().any(|separator| reader.eat(*separator)) || iso && reader.eat(b't')) {
         return None;
     }
     let hour = reader.number(least, 2)?;
