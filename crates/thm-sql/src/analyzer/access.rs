@@ -9,6 +9,7 @@ use super::literal::int_literal;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{Expr, ExprKind};
 use crate::functions;
+use crate::parser::reserved;
 use crate::types::LogicalType;
 
 /// A value and what is reached in it, from the outside in.
@@ -43,6 +44,7 @@ pub(super) fn chain(typer: &mut Typer<'_>, root: &Ast, steps: &[AccessExpr], spa
 
 /// A field of a row; NULL if the row is.
 pub(super) fn field(value: Expr, name: &Ident) -> SqlResult<Expr> {
+    reserved::check_name(name)?;
     let LogicalType::Row(fields) = value.data_type.kind else {
         let message =
             format!("Incompatible types: '{}' is of type {}, which has no fields", name.value, value.data_type.kind);

@@ -1,7 +1,8 @@
 //! sqlparser's expressions → typed [`Expr`]: names resolved, operands coerced, everything else refused.
 
 use sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, Expr as Ast, Spanned, UnaryOperator, ValueWithSpan,
+    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, Expr as Ast, FunctionArguments, ObjectNamePart, Spanned,
+    UnaryOperator, ValueWithSpan,
 };
 use sqlparser::tokenizer::Span;
 
@@ -11,6 +12,8 @@ use super::words::cannot_apply;
 use super::{access, call, compare, fold, interval, literal, words};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
+use crate::functions;
+use crate::parser::reserved;
 use crate::types::{DataType, LogicalType, coerce, decimal, read};
 
 /// Deepest tree: it is walked recursively here and at run time.
@@ -117,7 +120,10 @@ impl<'a> Typer<'a> {
                 let input = self.expr(expr)?;
                 cast(input, to, lenient, span)
             }
-            Ast::Function(function) => call::function(self, function, span),
+            Ast::Function(function) => match self.session_word(function) {
+                Some(name) => self.column(std::slice::from_ref(name), span),
+                None => call::function(self, function, span),
+            },
             Ast::Substring { expr, substring_from, substring_for, .. } => {
                 let arguments = [Some(expr), substring_from.as_ref(), substring_for.as_ref()];
                 let arguments: SqlResult<Vec<_>> =
@@ -224,6 +230,7 @@ impl<'a> Typer<'a> {
     }
 
     fn column(&self, parts: &[sqlparser::ast::Ident], span: Span) -> SqlResult<Expr> {
+        reserved::check_reference(parts)?;
         // `table.row.field`, `row.field`: the longest name that is a column, then fields.
         for known in (1..parts.len()).rev() {
             if self.scope.find(parts, span).is_ok() {
@@ -246,6 +253,14 @@ impl<'a> Typer<'a> {
             SqlDiagnostic::new(span, format!("'{}' is PROCTIME(), which differs with every run", column.name))
                 .with_hint("Use it in FOR SYSTEM_TIME AS OF only; take a time from the record instead.")
         })
+    }
+
+    /// The word of a call such as `USER`, which has no parentheses and is no function here: the name of a column.
+    fn session_word<'f>(&self, call: &'f sqlparser::ast::Function) -> Option<&'f sqlparser::ast::Ident> {
+        let ([ObjectNamePart::Identifier(name)], FunctionArguments::None) = (call.name.0.as_slice(), &call.args) else {
+            return None;
+        };
+        functions::find(&name.value.to_ascii_uppercase()).is_none().then_some(name)
     }
 
     fn unary(&mut self, op: UnaryOperator, inner: &Ast, span: Span) -> SqlResult<Expr> {

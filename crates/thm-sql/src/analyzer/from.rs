@@ -371,6 +371,7 @@ fn family(kind: LogicalType) -> String {
 fn check_alias(alias: &TableAlias) -> SqlResult<()> {
     reserved::check_name(&alias.name)?;
     for (position, column) in alias.columns.iter().enumerate() {
+        reserved::check_name(&column.name)?;
         if alias.columns[..position].iter().any(|earlier| earlier.name.value == column.name.value) {
             let message = format!("Duplicate name '{}' in column alias list", column.name.value);
             return Err(SqlDiagnostic::new(column.name.span, message).with_hint("Give every column its own name."));

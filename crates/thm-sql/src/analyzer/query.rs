@@ -24,6 +24,7 @@ use crate::catalog::{Catalog, Table};
 use crate::error::{STATELESS_HINT, SqlDiagnostic, SqlResult};
 use crate::expr::Expr;
 use crate::parser::hints::Hints;
+use crate::parser::reserved;
 use crate::types::{DataType, LogicalType, coerce};
 
 /// Deepest nesting of queries: they are walked recursively.
@@ -273,7 +274,8 @@ impl<'a> Binder<'a> {
                 .with_hint("Flink 1.20 has no recursive queries either."));
         }
         for one in &with.cte_tables {
-            crate::parser::reserved::check_name(&one.alias.name)?;
+            let columns = one.alias.columns.iter().map(|column| &column.name);
+            std::iter::once(&one.alias.name).chain(columns).try_for_each(reserved::check_name)?;
             let mut query = self.query(&one.query)?;
             let names: Vec<String> = one.alias.columns.iter().map(|column| column.name.value.clone()).collect();
             query.rename(&names, one.alias.name.span)?;

@@ -6,6 +6,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::FlinkDialect;
+use super::reserved;
 use crate::types::nested::RowField;
 use crate::types::{DataType, LogicalType, MAX_LENGTH};
 
@@ -167,7 +168,12 @@ fn row(parser: &mut Parser<'_>, depth: usize) -> Result<LogicalType, ParserError
         return Ok(LogicalType::row(fields));
     }
     loop {
-        let name = parser.parse_identifier()?.value;
+        let place = parser.peek_token();
+        let name = parser.parse_identifier()?;
+        if reserved::check_name(&name).is_err() {
+            return parser.expected("<IDENTIFIER>", place);
+        }
+        let name = name.value;
         if fields.iter().any(|field| field.name == name) {
             return wrong(parser, &format!("Field names must be unique. Found duplicates: [{name}]"));
         }

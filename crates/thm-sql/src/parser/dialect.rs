@@ -4,9 +4,15 @@ use std::any::TypeId;
 
 use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, GenericDialect};
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 
-use super::expression;
+use super::{expression, reserved};
+
+/// Whether one of sqlparser's words is reserved in Flink.
+fn is_reserved(word: Keyword) -> bool {
+    word != Keyword::NoKeyword && reserved::is_reserved(&format!("{word:?}"))
+}
 
 /// Flink's default dialect.
 #[derive(Debug)]
@@ -28,6 +34,18 @@ impl Dialect for FlinkDialect {
 
     fn is_delimited_identifier_start(&self, ch: char) -> bool {
         ch == '`'
+    }
+
+    fn is_reserved_for_identifier(&self, word: Keyword) -> bool {
+        is_reserved(word)
+    }
+
+    fn is_column_alias(&self, word: &Keyword, _: &mut Parser<'_>) -> bool {
+        !is_reserved(*word)
+    }
+
+    fn is_table_alias(&self, word: &Keyword, _: &mut Parser<'_>) -> bool {
+        !is_reserved(*word)
     }
 
     fn supports_table_versioning(&self) -> bool {

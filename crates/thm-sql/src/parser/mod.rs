@@ -84,7 +84,7 @@ fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
     let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut hints = Hints::default();
     let mut in_statement = 0;
-    for token in tokens {
+    for mut token in tokens {
         if let Some(comment) = hints::comment(&token.token) {
             let anchor = kept.last().map_or(token.span.start, |before| before.span.start);
             hints.read(comment, token.span, anchor)?;
@@ -105,6 +105,12 @@ fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
                 return Err(SqlDiagnostic::new(token.span, message).with_hint("Write <>."));
             }
             _ => in_statement += 1,
+        }
+        // A join of ClickHouse's, to sqlparser; to Flink a reserved word that nothing begins with.
+        if let Token::Word(word) = &mut token.token
+            && word.keyword == Keyword::GLOBAL
+        {
+            word.keyword = Keyword::NoKeyword;
         }
         if in_statement > DEFAULT_MAX_STATEMENT_TOKENS {
             return Err(SqlDiagnostic::new(token.span, "the statement has more than 8000 words")

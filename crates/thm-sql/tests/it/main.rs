@@ -10,3 +10,4 @@ mod jobs;
 mod lookups;
 mod sink_topics;
 mod versions;
+mod words;
