@@ -1,5 +1,6 @@
 //! Reaching into values: `array[1]`, `map['key']`, `row.field`.
 
+use arrow::array::Array as _;
 use sqlparser::ast::{AccessExpr, Expr as Ast, Ident, Spanned, Subscript};
 use sqlparser::tokenizer::Span;
 
@@ -69,6 +70,7 @@ fn item(typer: &mut Typer<'_>, value: Expr, index: &Ast, span: Span) -> SqlResul
     let at = typer.value(index)?;
     if let (LogicalType::Array(_), ExprKind::Literal(array)) = (value.data_type.kind, &at.kind)
         && at.data_type.kind.is_integer()
+        && array.is_valid(0)
     {
         let position = crate::expr::text::integer(array, 0, at.data_type.kind);
         if position < 1 {

@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Span;
 use super::compare::compare;
 use super::expr::{Typer, arithmetic, is_null, not, searched_case};
 use super::words::cannot_apply;
-use super::{interval, json_call, literal, words};
+use super::{fold, interval, json_call, literal, words};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::sequence::Sequence;
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
@@ -66,7 +66,8 @@ pub(super) fn function(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResul
             .with_hint(format!("Write {name} without brackets.")));
     }
     match (name.as_str(), arguments.len()) {
-        ("COALESCE", 1..) | ("IFNULL", 2) => coalesce(arguments, span),
+        ("COALESCE", 1..) => coalesce(arguments, span),
+        ("IFNULL", 2) => if_null(arguments, span),
         ("NULLIF", 2) => nullif(arguments, span),
         ("IF", 3) => conditional(arguments, span),
         ("MOD", 2) => {
@@ -89,7 +90,7 @@ pub(super) fn function(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResul
             Ok(json)
         }
         ("TYPEOF", 1 | 2) => {
-            let shown = arguments[0].data_type.to_string();
+            let shown = fold::simplified_type(&arguments[0]).to_string();
             let out = literal::text_literal(&shown).cast(LogicalType::STRING);
             Ok(Expr { data_type: LogicalType::STRING.nullable(true), ..out })
         }
@@ -147,6 +148,15 @@ fn arguments(typer: &mut Typer<'_>, ast: &Ast, span: Span) -> SqlResult<Vec<Expr
     Ok(out)
 }
 
+/// A column's value; one that has none is `PROCTIME()`: the time at which its row is computed.
+pub(crate) fn now_where_none(value: Option<Expr>) -> Expr {
+    value.unwrap_or_else(|| {
+        let function = functions::find("PROCTIME").expect("the library has PROCTIME");
+        let kind = ExprKind::Call { function, arguments: Vec::new() };
+        Expr { kind, data_type: LogicalType::TimestampLtz(3).nullable(false) }
+    })
+}
+
 /// Binds a library function to its arguments.
 pub(super) fn bind(name: &str, arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
     let shown: Vec<String> = arguments.iter().map(|argument| format!("<{}>", argument.data_type.kind)).collect();
@@ -172,12 +182,22 @@ pub(super) fn bind(name: &str, arguments: Vec<Expr>, span: Span) -> SqlResult<Ex
         );
     }
     let refusal = refusal(function.name, &arguments, span).unwrap_or(signature);
+    if null_first(function.name, &arguments) {
+        return Err(SqlDiagnostic::new(span, refusal).with_hint("Give the NULL a type: CAST(NULL AS ARRAY<INT>)."));
+    }
     let (arguments, data_type) =
         (function.bind)(arguments).ok_or_else(|| SqlDiagnostic::new(span, refusal).with_hint(function.usage))?;
     let seeded = matches!((function.name, arguments.len()), ("RAND", 1) | ("RAND_INTEGER", 2));
     let seeded = seeded && matches!(arguments[0].kind, ExprKind::Literal(_));
     let call = Expr { kind: ExprKind::Call { function, arguments }, data_type };
     Ok(if seeded { Expr { kind: ExprKind::Sequenced(Box::new(call), Sequence::default()), data_type } } else { call })
+}
+
+/// Whether a NULL stands before an array in `ARRAY[…]`, where Calcite has no type for it.
+fn null_first(name: &str, arguments: &[Expr]) -> bool {
+    let array = |value: &Expr| matches!(value.data_type.kind, LogicalType::Array(_));
+    let null = arguments.first().is_some_and(|first| first.data_type.kind == LogicalType::Null);
+    name == "ARRAY" && null && arguments.iter().any(array)
 }
 
 /// Flink's words for arguments that do not go together, where it has others than for an unknown function.
@@ -220,11 +240,23 @@ fn coalesce(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
     Ok(Expr { data_type: out.data_type.with_nullable(nullable), ..out })
 }
 
+/// The first argument, or the second where it is NULL. A text that is never NULL keeps its length.
+fn if_null(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+    let first = arguments[0].clone();
+    let out = coalesce(arguments, span)?;
+    let texts = first.data_type.kind.is_text() && out.data_type.kind.is_text();
+    Ok(if texts && !first.data_type.nullable { first } else { out })
+}
+
 /// NULL if both are equal, else the first.
 fn nullif(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
     let [a, b] = pair(arguments);
     let equal = compare(CompareOp::Equal, a.clone(), b, span)?;
     let kind = a.data_type.kind;
+    if matches!(kind, LogicalType::Array(_)) {
+        return Err(SqlDiagnostic::new(span, "Illegal mixing of types in CASE or COALESCE statement")
+            .with_hint("Write CASE WHEN a = b THEN CAST(NULL AS ARRAY<INT>) ELSE a END."));
+    }
     searched_case(vec![(equal, Expr::null(kind))], a, span)
 }
 

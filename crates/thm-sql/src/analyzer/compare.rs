@@ -1,22 +1,63 @@
 //! Comparisons: the type in which two values are compared, and what is made of comparisons (IN, BETWEEN, IS DISTINCT FROM).
 
-use sqlparser::ast::Expr as Ast;
+use arrow::array::{Array, AsArray, BooleanArray};
+use sqlparser::ast::{BinaryOperator, Expr as Ast};
 use sqlparser::tokenizer::Span;
 
 use super::expr::{Typer, is_null, not};
 use super::words::{cannot_apply, root_name};
 use super::{fold, interval};
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::expr::{CompareOp, Expr, ExprKind};
+use crate::expr::{CompareOp, Expr, ExprKind, Input};
 use crate::types::{DataType, LogicalType, coerce, decimal};
+
+/// The comparison that an operator is.
+pub(super) const fn operator(op: &BinaryOperator) -> Option<CompareOp> {
+    match op {
+        BinaryOperator::Eq => Some(CompareOp::Equal),
+        BinaryOperator::NotEq => Some(CompareOp::NotEqual),
+        BinaryOperator::Lt => Some(CompareOp::Less),
+        BinaryOperator::LtEq => Some(CompareOp::LessOrEqual),
+        BinaryOperator::Gt => Some(CompareOp::Greater),
+        BinaryOperator::GtEq => Some(CompareOp::GreaterOrEqual),
+        _ => None,
+    }
+}
 
 /// A comparison as it is written.
 pub(super) fn of(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
     let (a, b) = match op {
         CompareOp::Equal | CompareOp::NotEqual => (a, b),
-        _ => beside_texts(a, b),
+        _ => match beside_bound(op, &a, &b) {
+            Some(decided) => return Ok(decided),
+            None => beside_texts(a, b),
+        },
     };
     compare(op, a, b, span)
+}
+
+/// A text ordered beside TRUE, than which nothing is greater, or FALSE: where that decides, nobody reads the text.
+fn beside_bound(op: CompareOp, a: &Expr, b: &Expr) -> Option<Expr> {
+    let bound = |side: &Expr| match &side.kind {
+        ExprKind::Literal(array) if side.data_type.kind == LogicalType::Boolean && array.is_valid(0) => {
+            Some(array.as_boolean().value(0))
+        }
+        _ => None,
+    };
+    let text = |side: &Expr| side.data_type.kind.is_text();
+    // As if the constant stood first.
+    let (first, other, op) = match (bound(a), bound(b)) {
+        (Some(first), _) if text(b) => (first, b, op),
+        (_, Some(first)) if text(a) => (first, a, op.turned()),
+        _ => return None,
+    };
+    let answer = match (first, op) {
+        (true, CompareOp::Less) | (false, CompareOp::Greater) => false,
+        (true, CompareOp::GreaterOrEqual) | (false, CompareOp::LessOrEqual) => true,
+        _ => return None,
+    };
+    let data_type = LogicalType::Boolean.nullable(other.data_type.nullable);
+    Some(constant_beside(answer, is_null(other.clone()), data_type))
 }
 
 /// IS NOT DISTINCT FROM: equal, or both NULL.
@@ -68,7 +109,8 @@ pub(super) fn in_list(typer: &mut Typer<'_>, value: &Ast, list: &[Ast], span: Sp
     let mut types: Vec<DataType> = items.iter().map(|item| item.data_type).collect();
     let wrong =
         |message: &str| Err(SqlDiagnostic::new(span, message).with_hint("Cast the values to the type of the column."));
-    if coerce::common_type(&types).is_none() {
+    let nothing = types.iter().all(|item| item.kind == LogicalType::Null) && to == LogicalType::Null;
+    if nothing || coerce::common_type(&types).is_none() {
         return wrong("Values in expression list must have compatible types");
     }
     let items: Vec<Expr> = items.into_iter().map(read).collect();
@@ -92,6 +134,40 @@ pub(super) fn in_list(typer: &mut Typer<'_>, value: &Ast, list: &[Ast], span: Sp
     out.ok_or_else(|| SqlDiagnostic::new(span, "IN needs at least one value"))
 }
 
+/// `value op ANY (a, b)`, SOME or ALL: some or all of the comparisons hold.
+pub(super) fn quantified(
+    typer: &mut Typer<'_>,
+    (value, op, list): (&Ast, CompareOp, &Ast),
+    all: bool,
+    span: Span,
+) -> SqlResult<Expr> {
+    let items = match list {
+        Ast::Tuple(items) => items.as_slice(),
+        Ast::Subquery(query) => {
+            let value = typer.expr(value)?;
+            let op = if all { op.opposite() } else { op };
+            let some = typer.subqueries(list)?.some(value, op, query)?;
+            return Ok(if all { not(some) } else { some });
+        }
+        one => std::slice::from_ref(one),
+    };
+    let value = typer.expr(value)?;
+    let mut out: Option<Expr> = None;
+    for item in items {
+        let one = of(op, value.clone(), typer.expr(item)?, span)?;
+        out = Some(match out {
+            None => one,
+            Some(before) => {
+                let nullable = before.data_type.nullable || one.data_type.nullable;
+                let (before, one) = (Box::new(before), Box::new(one));
+                let kind = if all { ExprKind::And(before, one) } else { ExprKind::Or(before, one) };
+                Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) }
+            }
+        });
+    }
+    out.ok_or_else(|| SqlDiagnostic::new(span, "ANY, SOME and ALL need at least one value"))
+}
+
 /// A text that is ordered beside a number or BOOLEAN is read as one; `=` and `<>` have no such rule.
 fn beside_texts(a: Expr, b: Expr) -> (Expr, Expr) {
     let (x, y) = (a.data_type.kind, b.data_type.kind);
@@ -103,18 +179,67 @@ fn beside_texts(a: Expr, b: Expr) -> (Expr, Expr) {
     }
 }
 
-/// A text that is no time is equal to none.
-fn times_beside_texts(a: Expr, b: Expr) -> (Expr, Expr) {
+/// A text beside a time is read as one. A constant that is none is an error when planning; another value is equal to none.
+fn times_beside_texts(a: Expr, b: Expr, span: Span) -> SqlResult<(Expr, Expr)> {
     let (x, y) = (a.data_type.kind, b.data_type.kind);
-    let read = |text: Expr, to: LogicalType| Expr {
-        data_type: to.nullable(text.data_type.nullable),
-        kind: ExprKind::Cast { input: Box::new(text), lenient: true },
+    let read = |text: Expr, to: LogicalType| {
+        let constant = matches!(text.kind, ExprKind::Literal(_));
+        let data_type = to.nullable(text.data_type.nullable);
+        let read = Expr { data_type, kind: ExprKind::Cast { input: Box::new(text), lenient: !constant } };
+        match constant.then(|| read.evaluate(&Input::new(&[], 1))) {
+            Some(Err(error)) => Err(SqlDiagnostic::new(span, error.message)
+                .with_hint("Write the text as a literal of the other side's type is written.")),
+            _ => Ok(read),
+        }
     };
-    match () {
-        () if x.is_text() && interval::is_time(y) => (read(a, y), b),
-        () if interval::is_time(x) && y.is_text() => (a, read(b, x)),
+    Ok(match () {
+        () if x.is_text() && interval::is_time(y) => (read(a, y)?, b),
+        () if interval::is_time(x) && y.is_text() => (a, read(b, x)?),
         () => (a, b),
+    })
+}
+
+/// Whether a text beside a BOOLEAN or an interval, which nothing reads: it is equal to none.
+fn apart(x: LogicalType, y: LogicalType) -> bool {
+    let unread = |kind: LogicalType| kind == LogicalType::Boolean || kind.is_interval();
+    x.is_text() && unread(y) || unread(x) && y.is_text()
+}
+
+/// TRUE, or NULL where the value is.
+pub(super) fn not_null(value: Expr) -> Expr {
+    let data_type = LogicalType::Boolean.nullable(value.data_type.nullable);
+    constant_beside(true, is_null(value), data_type)
+}
+
+/// A constant answer, or NULL where something is missing.
+fn constant_beside(answer: bool, missing: Expr, data_type: DataType) -> Expr {
+    let answer = Expr::literal(BooleanArray::from(vec![answer]), LogicalType::Boolean.nullable(false));
+    let branches = vec![(missing, Expr::null(LogicalType::Boolean))];
+    Expr { kind: ExprKind::Case { branches, otherwise: Box::new(answer) }, data_type }
+}
+
+/// Whether one is a text and the other a number.
+const fn converts(x: LogicalType, y: LogicalType) -> bool {
+    x.is_text() && y.is_numeric() || x.is_numeric() && y.is_text()
+}
+
+/// The comparison of two that are never equal: NULL if one of them is, else what the operator says of two that differ.
+fn never_equal(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
+    let (x, y) = (a.data_type.kind, b.data_type.kind);
+    if !matches!(op, CompareOp::Equal | CompareOp::NotEqual) {
+        let null = |side: &Expr| matches!(&side.kind, ExprKind::Literal(array) if array.is_null(0));
+        if null(&a) || null(&b) {
+            return Ok(Expr::null(LogicalType::Boolean));
+        }
+        let (text, other) = if x.is_text() { (a.data_type, y) } else { (b.data_type, x) };
+        let to = other.nullable(text.nullable);
+        return Err(SqlDiagnostic::new(span, format!("Unsupported cast from '{text}' to '{to}'."))
+            .with_hint("Compare an interval with an interval."));
     }
+    let data_type = LogicalType::Boolean.nullable(a.data_type.nullable || b.data_type.nullable);
+    let missing = ExprKind::Or(Box::new(is_null(a)), Box::new(is_null(b)));
+    let missing = Expr { kind: missing, data_type: LogicalType::Boolean.nullable(false) };
+    Ok(constant_beside(op == CompareOp::NotEqual, missing, data_type))
 }
 
 /// The values of a row that is written out: it is equal to another where each of them is, and unknown where one of
@@ -154,10 +279,21 @@ fn holds_nulls(data_type: DataType) -> bool {
 
 /// A comparison in the common type of both sides.
 pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
-    let common = coerce::comparison_type(a.data_type, b.data_type).ok_or_else(|| {
+    if a.data_type.kind == LogicalType::Null && matches!(b.data_type.kind, LogicalType::Row(_)) {
+        return Err(cannot_apply(op.sign(), &[&a, &b], span).with_hint("Write IS NULL behind the row."));
+    }
+    if apart(a.data_type.kind, b.data_type.kind) {
+        return never_equal(op, a, b, span);
+    }
+    let missing = |side: &Expr| matches!(&side.kind, ExprKind::Literal(array) if array.is_null(0));
+    let common = coerce::comparison_type(a.data_type, b.data_type);
+    // Between a text and a number nothing is converted, but what is NULL is found before that.
+    if common.is_none() && converts(a.data_type.kind, b.data_type.kind) && (missing(&a) || missing(&b)) {
+        return Ok(Expr::null(LogicalType::Boolean));
+    }
+    let common = common.ok_or_else(|| {
         let (x, y) = (a.data_type.kind, b.data_type.kind);
-        let converts = x.is_text() && y.is_numeric() || x.is_numeric() && y.is_text();
-        let refusal = if converts {
+        let refusal = if converts(x, y) {
             let (x, y) = (root_name(x), root_name(y));
             SqlDiagnostic::new(span, format!("implicit type conversion between {x} and {y} is not supported now"))
         } else {
@@ -171,7 +307,7 @@ pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<
         return all_equal(left.iter().cloned().zip(right.iter().cloned()), span);
     }
     let (a, b) = match op {
-        CompareOp::Equal | CompareOp::NotEqual => times_beside_texts(a, b),
+        CompareOp::Equal | CompareOp::NotEqual => times_beside_texts(a, b, span)?,
         _ => (a, b),
     };
     let nullable = holds_nulls(a.data_type) || holds_nulls(b.data_type);

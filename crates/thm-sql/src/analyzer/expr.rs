@@ -9,7 +9,7 @@ use sqlparser::tokenizer::Span;
 use super::scope::Scope;
 use super::subquery::{self, Subqueries};
 use super::words::cannot_apply;
-use super::{access, call, compare, fold, interval, literal, words};
+use super::{access, call, compare, fold, interval, literal, units, words};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
 use crate::functions;
@@ -18,6 +18,9 @@ use crate::types::{DataType, LogicalType, coerce, decimal, read};
 
 /// Deepest tree: it is walked recursively here and at run time.
 const MAX_DEPTH: usize = 200;
+
+/// Longest CHAR and BINARY of a CAST: every value is padded to it, and a text that one call makes ends at 16 MiB.
+const DEFAULT_MAX_PADDED_LENGTH: u32 = 16 * 1024 * 1024;
 
 /// Turns expressions of one scope into typed ones.
 pub struct Typer<'a> {
@@ -107,6 +110,14 @@ impl<'a> Typer<'a> {
                 let out = self.subqueries(ast)?.contains(values, subquery)?;
                 Ok(if *negated { not(out) } else { out })
             }
+            Ast::AnyOp { left, compare_op, right, .. } => match compare::operator(compare_op) {
+                Some(op) => compare::quantified(self, (left, op, right), false, span),
+                None => Err(refused(ast, span, "Write a comparison before ANY.")),
+            },
+            Ast::AllOp { left, compare_op, right } => match compare::operator(compare_op) {
+                Some(op) => compare::quantified(self, (left, op, right), true, span),
+                None => Err(refused(ast, span, "Write a comparison before ALL.")),
+            },
             Ast::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), span)
             }
@@ -118,6 +129,7 @@ impl<'a> Typer<'a> {
                     _ => return Err(refused(ast, span, "Write CAST(x AS type).")),
                 };
                 let input = self.expr(expr)?;
+                let input = units::counted(input, (expr, data_type), (to, lenient), span)?;
                 cast(input, to, lenient, span)
             }
             Ast::Function(function) => match self.session_word(function) {
@@ -204,7 +216,7 @@ impl<'a> Typer<'a> {
         }
     }
 
-    fn subqueries(&mut self, ast: &Ast) -> SqlResult<&mut (dyn Subqueries + 'a)> {
+    pub(super) fn subqueries(&mut self, ast: &Ast) -> SqlResult<&mut (dyn Subqueries + 'a)> {
         let hint = "A subquery may stand in WHERE and behind SELECT.";
         self.subqueries.as_deref_mut().ok_or_else(|| refused(ast, ast.span(), hint))
     }
@@ -225,7 +237,11 @@ impl<'a> Typer<'a> {
             let arguments: Vec<&Expr> = arguments.iter().collect();
             return Err(cannot_apply(name, &arguments, span).with_hint("Give it a type: CAST(NULL AS STRING)."));
         }
-        let out = call::bind(name, arguments, span)?;
+        let out = if name == "LIKE" && fold::is_empty_text(&arguments[1]) {
+            compare::not_null(arguments.swap_remove(0))
+        } else {
+            call::bind(name, arguments, span)?
+        };
         Ok(if negated { not(out) } else { out })
     }
 
@@ -248,11 +264,7 @@ impl<'a> Typer<'a> {
             }
             return fields.iter().try_fold(value, access::field);
         }
-        let column = self.scope.find(parts, span)?;
-        column.value.clone().ok_or_else(|| {
-            SqlDiagnostic::new(span, format!("'{}' is PROCTIME(), which differs with every run", column.name))
-                .with_hint("Use it in FOR SYSTEM_TIME AS OF only; take a time from the record instead.")
-        })
+        Ok(call::now_where_none(self.scope.find(parts, span)?.value.clone()))
     }
 
     /// The word of a call such as `USER`, which has no parentheses and is no function here: the name of a column.
@@ -332,16 +344,7 @@ impl<'a> Typer<'a> {
             }
             return arithmetic(op, a, b, span);
         }
-        let compare_op = match op {
-            BinaryOperator::Eq => Some(CompareOp::Equal),
-            BinaryOperator::NotEq => Some(CompareOp::NotEqual),
-            BinaryOperator::Lt => Some(CompareOp::Less),
-            BinaryOperator::LtEq => Some(CompareOp::LessOrEqual),
-            BinaryOperator::Gt => Some(CompareOp::Greater),
-            BinaryOperator::GtEq => Some(CompareOp::GreaterOrEqual),
-            _ => None,
-        };
-        if let Some(op) = compare_op {
+        if let Some(op) = compare::operator(op) {
             return compare::of(op, self.expr(left)?, self.expr(right)?, span);
         }
         match op {
@@ -436,6 +439,13 @@ fn no_bare_null(value: Expr, span: Span) -> SqlResult<Expr> {
 
 /// A CASE whose results get their common type.
 pub(super) fn searched_case(branches: Vec<(Expr, Expr)>, otherwise: Expr, span: Span) -> SqlResult<Expr> {
+    let results = || branches.iter().map(|(_, result)| result).chain(std::iter::once(&otherwise));
+    let array = |value: &Expr| matches!(value.data_type.kind, LogicalType::Array(_));
+    let null_first = results().next().is_some_and(|first| first.data_type.kind == LogicalType::Null);
+    if null_first && results().any(array) {
+        return Err(SqlDiagnostic::new(span, "Illegal mixing of types in CASE or COALESCE statement")
+            .with_hint("Give the NULL the array's type: CAST(NULL AS ARRAY<INT>)."));
+    }
     let mut types: Vec<DataType> = branches.iter().map(|(_, result)| result.data_type).collect();
     types.push(otherwise.data_type);
     let common = coerce::common_type(&types).ok_or_else(|| {
@@ -457,6 +467,12 @@ pub(super) fn cast(input: Expr, to: LogicalType, lenient: bool, span: Span) -> S
         let (message, hint) = coerce::cast_refusal(from, to);
         return Err(SqlDiagnostic::new(span, message).with_hint(hint));
     }
+    if let LogicalType::Char(length) | LogicalType::Binary(length) = to
+        && length > DEFAULT_MAX_PADDED_LENGTH
+    {
+        let message = format!("Required length exceeds implementation limit: {to}");
+        return Err(SqlDiagnostic::new(span, message).with_hint("Write VARCHAR or VARBINARY, which are not padded."));
+    }
     // A TIME keeps no fraction in a CAST, whatever precision was written.
     let to = if matches!(to, LogicalType::Time(_)) { LogicalType::Time(0) } else { to };
     let input = fold::without_lossless(input, to);
@@ -466,8 +482,10 @@ pub(super) fn cast(input: Expr, to: LogicalType, lenient: bool, span: Span) -> S
         let data_type = to.nullable(nullable);
         return Ok(Expr { data_type, ..input.cast(to) });
     }
+    let reads = to == LogicalType::Float && from.is_text() && matches!(input.kind, ExprKind::Literal(_));
     let kind = ExprKind::Cast { input: Box::new(input), lenient };
-    Ok(Expr { kind, data_type: to.nullable(nullable) })
+    let out = Expr { kind, data_type: to.nullable(nullable) };
+    Ok(if reads { fold::computed_float(out) } else { out })
 }
 
 /// What is said of a bare NULL beside `+` and its like.

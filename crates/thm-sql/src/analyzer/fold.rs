@@ -1,15 +1,16 @@
 //! Constants that Flink computes when planning, and casts that its planner leaves out: both change results.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{Float32Type, Float64Type};
 use sqlparser::tokenizer::Span;
 
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind, Input};
-use crate::types::LogicalType;
+use crate::types::{DataType, LogicalType};
 
 /// A whole expression of constant numbers, computed. What fails stays: its row may never be wanted.
 pub(super) fn folded(expr: Expr, span: Span) -> SqlResult<Expr> {
+    let expr = rounded_floats(expr);
     if matches!(expr.kind, ExprKind::Literal(_) | ExprKind::Column(_)) || !folds(&expr) {
         return Ok(expr);
     }
@@ -28,6 +29,72 @@ pub(super) fn folded(expr: Expr, span: Span) -> SqlResult<Expr> {
         }
         Err(_) => Ok(expr),
     }
+}
+
+/// FLOATs that the planner computes, which it keeps with seven digits: 1 / 3 is 0.3333333. A number that is only cast to
+/// one keeps all of its digits. Parts of a constant are not computed apart.
+fn rounded_floats(mut expr: Expr) -> Expr {
+    if matches!(expr.kind, ExprKind::Literal(_) | ExprKind::Column(_)) || is_cast_number(&expr) {
+        return expr;
+    }
+    if expr.data_type.kind == LogicalType::Float && expr.is_constant() && expr.is_steady() {
+        return computed_float(expr);
+    }
+    if !expr.is_constant() || expr.data_type.kind.is_nested() {
+        for child in expr.children_mut() {
+            let part = std::mem::replace(child, Expr::null(LogicalType::Null));
+            *child = rounded_floats(part);
+        }
+    }
+    expr
+}
+
+/// A constant FLOAT, computed.
+pub(super) fn computed_float(expr: Expr) -> Expr {
+    let value = match expr.evaluate(&Input::new(&[], 1)) {
+        Ok(array) if array.is_valid(0) => array.as_primitive::<Float32Type>().value(0),
+        _ => return expr,
+    };
+    if value.is_finite() { float_literal(seven_digits(value), expr.data_type) } else { expr }
+}
+
+/// `CAST(1.5 AS FLOAT)`, also plus zero or times one, which the planner leaves out.
+fn is_cast_number(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Cast { input, .. } if !input.data_type.kind.is_numeric() => false,
+        ExprKind::Cast { input, .. } => match &input.kind {
+            ExprKind::Literal(_) => true,
+            ExprKind::Cast { input, .. } => matches!(input.kind, ExprKind::Literal(_)),
+            _ => false,
+        },
+        ExprKind::Arithmetic { op, left, right } => {
+            let neutral = |side: &Expr| match op {
+                ArithmeticOp::Add | ArithmeticOp::Subtract => number(side) == Some(0.0),
+                ArithmeticOp::Multiply | ArithmeticOp::Divide => number(side) == Some(1.0),
+                ArithmeticOp::Remainder => false,
+            };
+            // `0 + x`, `1 * x`.
+            let turns = matches!(op, ArithmeticOp::Add | ArithmeticOp::Multiply);
+            neutral(right) && is_cast_number(left) || turns && neutral(left) && is_cast_number(right)
+        }
+        // COALESCE of what is never NULL is its first argument.
+        ExprKind::Case { branches, .. } => branches.first().is_some_and(|(condition, first)| {
+            let present = matches!(&condition.kind, ExprKind::Not(inner) if matches!(inner.kind, ExprKind::IsNull(_)));
+            present && !first.data_type.nullable && is_cast_number(first)
+        }),
+        _ => false,
+    }
+}
+
+/// Rounded to seven digits, half to even, from the value's exact decimal form.
+fn seven_digits(value: f32) -> f64 {
+    format!("{:.6e}", f64::from(value)).parse().unwrap_or_else(|_| f64::from(value))
+}
+
+/// A DOUBLE as a FLOAT, as the planner keeps it: cast on to another number it has the DOUBLE's digits.
+fn float_literal(value: f64, data_type: DataType) -> Expr {
+    let value = Expr::literal(Float64Array::from(vec![value]), LogicalType::Double.nullable(false));
+    Expr { kind: ExprKind::Cast { input: Box::new(value), lenient: false }, data_type }
 }
 
 /// Numbers and truth values only: times depend on the session.
@@ -50,12 +117,18 @@ fn divides_by_zero(expr: &Expr) -> bool {
 }
 
 fn is_zero(expr: &Expr) -> bool {
-    let text = expr.evaluate(&Input::new(&[], 1)).ok().filter(|array| array.is_valid(0)).map(|array| {
-        let mut out = String::new();
-        crate::expr::text::write(&mut out, &array, 0, expr.data_type.kind);
-        out
-    });
-    text.and_then(|text| text.parse::<f64>().ok()) == Some(0.0)
+    number(expr) == Some(0.0)
+}
+
+/// The value of a constant number.
+fn number(expr: &Expr) -> Option<f64> {
+    if !expr.is_constant() {
+        return None;
+    }
+    let array = expr.evaluate(&Input::new(&[], 1)).ok().filter(|array| array.is_valid(0))?;
+    let mut out = String::new();
+    crate::expr::text::write(&mut out, &array, 0, expr.data_type.kind);
+    out.parse().ok()
 }
 
 /// Flink's literals have no negative zero.
@@ -81,7 +154,10 @@ pub(super) fn without_lossless(expr: Expr, to: LogicalType) -> Expr {
     let ExprKind::Cast { input, lenient: false } = &expr.kind else { return expr };
     let (from, through) = (input.data_type.kind, expr.data_type.kind);
     let literal = matches!(input.kind, ExprKind::Literal(_)) && from.is_numeric();
-    if literal && through.is_approximate() && to.is_numeric() && !to.is_integer() {
+    // An integer that another one holds.
+    let digits = |kind: LogicalType| kind.as_decimal().map(|(precision, _)| precision);
+    let holds_all = from.is_integer() && digits(from) <= digits(to);
+    if literal && through.is_approximate() && to.is_numeric() && (!to.is_integer() || holds_all) {
         return (**input).clone();
     }
     let column = !input.is_constant();
@@ -107,6 +183,46 @@ const fn holds(text: LogicalType, width: u32) -> bool {
         LogicalType::Char(length) | LogicalType::VarChar(length) => length >= width,
         _ => false,
     }
+}
+
+/// Whether a constant is the empty text. As a constant pattern of LIKE it holds for every text: Flink looks for what lies
+/// between the wildcards, and there is nothing.
+pub(super) fn is_empty_text(pattern: &Expr) -> bool {
+    let text =
+        |array: ArrayRef| array.as_string_opt::<i32>().is_some_and(|text| text.is_valid(0) && text.value(0).is_empty());
+    pattern.data_type.kind.is_text() && pattern.is_constant() && pattern.evaluate(&Input::new(&[], 1)).is_ok_and(text)
+}
+
+/// The type that TYPEOF shows: of a CASE, and so of NULLIF, whose conditions the planner decides it is that of the branch.
+pub(super) fn simplified_type(expr: &Expr) -> DataType {
+    let ExprKind::Case { branches, otherwise } = &expr.kind else { return expr.data_type };
+    let mut taken = otherwise.as_ref();
+    for (condition, result) in branches.iter().rev() {
+        match decided(condition) {
+            Some(true) => taken = result,
+            Some(false) => {}
+            None => return expr.data_type,
+        }
+    }
+    let null = matches!(&taken.kind, ExprKind::Literal(array) if array.is_null(0));
+    expr.data_type.with_nullable(null || taken.data_type.nullable)
+}
+
+/// Whether a condition of literals holds, as the planner sees it.
+fn decided(condition: &Expr) -> Option<bool> {
+    fn plain(expr: &Expr) -> bool {
+        match &expr.kind {
+            ExprKind::Literal(_) => true,
+            ExprKind::Cast { input, .. } => plain(input),
+            ExprKind::Compare { left, right, .. } => plain(left) && plain(right),
+            _ => false,
+        }
+    }
+    if !plain(condition) {
+        return None;
+    }
+    let found = condition.evaluate(&Input::new(&[], 1)).ok()?;
+    Some(found.as_boolean_opt().is_some_and(|found| found.is_valid(0) && found.value(0)))
 }
 
 /// Whether both sides of a comparison are the same FLOAT or DOUBLE, of which NaN is not equal to itself.

@@ -52,7 +52,7 @@ pub(super) fn zero(kind: LogicalType) -> Expr {
     of_size(kind, 0)
 }
 
-fn of_size(kind: LogicalType, size: i64) -> Expr {
+pub(super) fn of_size(kind: LogicalType, size: i64) -> Expr {
     match kind {
         LogicalType::IntervalMonth => {
             Expr::literal(Int32Array::from(vec![i32::try_from(size).ok()]), kind.nullable(false))
@@ -236,7 +236,12 @@ pub(super) fn difference(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
     }
     same_family(&arguments[1], &arguments[2], span)?;
     let nullable = arguments.iter().any(|argument| argument.data_type.nullable);
-    Ok(call("TIMESTAMPDIFF", arguments, LogicalType::Int.nullable(nullable)))
+    let nanos = constant_text(&arguments[0]).is_some_and(|unit| unit == "NANOSECOND");
+    let (name, kind) = match nanos {
+        true => ("TIMESTAMPDIFF NANOSECOND", LogicalType::BigInt),
+        false => ("TIMESTAMPDIFF", LogicalType::Int),
+    };
+    Ok(call(name, arguments, kind.nullable(nullable)))
 }
 
 /// A TIMESTAMP_LTZ is not subtracted from what has no zone.
@@ -296,8 +301,6 @@ pub(super) fn extract(unit: &str, value: Expr, span: Span) -> SqlResult<Expr> {
 /// `FLOOR(time TO UNIT)` and `CEIL`.
 pub(super) fn to_unit(name: &str, unit: &str, value: Expr, span: Span) -> SqlResult<Expr> {
     const UNITS: &[&str] = &[
-        "NANOSECOND",
-        "MICROSECOND",
         "MILLISECOND",
         "SECOND",
         "MINUTE",

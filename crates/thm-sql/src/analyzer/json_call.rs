@@ -7,13 +7,14 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
+use super::call;
 use super::expr::Typer;
 use super::literal::text_literal;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{Expr, ExprKind};
 use crate::functions::{self, json_writes};
 use crate::parser::data_type;
-use crate::types::{DataType, LogicalType};
+use crate::types::{DataType, LogicalType, coerce};
 
 /// Values and clauses of a call.
 struct Parts<'a> {
@@ -72,7 +73,7 @@ pub(super) fn bound(typer: &mut Typer<'_>, name: &str, ast: &Function, span: Spa
     }
 }
 
-fn call(name: &str, arguments: Vec<Expr>, data_type: DataType) -> Expr {
+fn made_call(name: &str, arguments: Vec<Expr>, data_type: DataType) -> Expr {
     let function = functions::find(name).expect("the library has it under this name");
     Expr { kind: ExprKind::Call { function, arguments }, data_type }
 }
@@ -98,7 +99,7 @@ fn found(typer: &mut Typer<'_>, name: &str, parts: Parts<'_>, span: Span) -> Sql
             for place in ["EMPTY", "ERROR"] {
                 arguments.push(word(place));
                 let clause = format!("{place} DEFAULT");
-                let default = parts.clause(&clause).map(|default| default_of(typer, default, to)).transpose()?;
+                let default = parts.clause(&clause).map(|default| default_of(typer, default, to, span)).transpose()?;
                 arguments.push(default.map_or_else(|| Expr::null(to), |default| default.cast(to)));
             }
             to
@@ -115,18 +116,27 @@ fn found(typer: &mut Typer<'_>, name: &str, parts: Parts<'_>, span: Span) -> Sql
             LogicalType::Boolean
         }
     };
-    Ok(call(name, arguments, to.nullable(true)))
+    Ok(made_call(name, arguments, to.nullable(true)))
 }
 
 /// What stands behind DEFAULT; of a boolean JSON's own text, where a text is wanted.
-fn default_of(typer: &mut Typer<'_>, default: &Ast, to: LogicalType) -> SqlResult<Expr> {
-    match default {
-        Ast::Value(value) if to.is_text() => match value.value {
-            Value::Boolean(value) => Ok(text_literal(if value { "true" } else { "false" })),
-            _ => typer.expr(default),
-        },
-        _ => typer.expr(default),
+fn default_of(typer: &mut Typer<'_>, default: &Ast, to: LogicalType, span: Span) -> SqlResult<Expr> {
+    if let Ast::Value(value) = default
+        && let (true, Value::Boolean(value)) = (to.is_text(), &value.value)
+    {
+        return Ok(text_literal(if *value { "true" } else { "false" }));
     }
+    let value = typer.value(default)?;
+    let from = value.data_type.kind;
+    if !coerce::explicit_cast(from, to) {
+        return Err(SqlDiagnostic::new(span, format!("a DEFAULT of type {from} is no {to}"))
+            .with_hint("Give a DEFAULT of the type behind RETURNING."));
+    }
+    // JSON writes TRUE as true.
+    if from == LogicalType::Boolean && to.is_text() {
+        return call::bind("LOWER", vec![value.cast(LogicalType::STRING)], span);
+    }
+    Ok(value)
 }
 
 /// The type behind RETURNING.
@@ -177,5 +187,5 @@ fn made(name: &str, parts: Parts<'_>, span: Span) -> SqlResult<Expr> {
     }
     let mut arguments = vec![text_literal(&nulls), text_literal(&raw)];
     arguments.extend(parts.values);
-    Ok(call(name, arguments, LogicalType::STRING.nullable(false)))
+    Ok(made_call(name, arguments, LogicalType::STRING.nullable(false)))
 }

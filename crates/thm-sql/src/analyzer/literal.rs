@@ -42,6 +42,12 @@ pub fn int_literal(value: i32) -> Expr {
     Expr::literal(Int32Array::from(vec![value]), LogicalType::Int.nullable(false))
 }
 
+/// A BIGINT.
+#[must_use]
+pub fn big_literal(value: i64) -> Expr {
+    Expr::literal(Int64Array::from(vec![value]), LogicalType::BigInt.nullable(false))
+}
+
 fn number(text: &str, negative: bool, span: Span) -> SqlResult<Expr> {
     let signed = if negative { format!("-{text}") } else { text.to_owned() };
     let out_of_range = || SqlDiagnostic::new(span, format!("Numeric literal '{}' out of range", text.to_uppercase()));
@@ -61,7 +67,7 @@ fn number(text: &str, negative: bool, span: Span) -> SqlResult<Expr> {
             return Ok(int_literal(value));
         }
         if let Ok(value) = whole.parse::<i64>() {
-            return Ok(Expr::literal(Int64Array::from(vec![value]), LogicalType::BigInt.nullable(false)));
+            return Ok(big_literal(value));
         }
         if !text.contains('.') {
             return Err(out_of_range().with_hint("Write it with a decimal point, or CAST a text to DECIMAL."));

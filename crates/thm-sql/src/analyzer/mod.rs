@@ -15,6 +15,7 @@ pub mod query;
 pub mod scope;
 mod select;
 pub mod subquery;
+mod units;
 mod words;
 
 pub use lookup_hint::LookupHint;

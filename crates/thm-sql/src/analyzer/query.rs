@@ -20,6 +20,7 @@ use super::expr::Typer;
 use super::lookup_hint::LookupHint;
 use super::scope::{Named, Scope, ScopeColumn};
 use super::subquery::Subquery;
+use super::{call, fold};
 use crate::catalog::{Catalog, Table};
 use crate::error::{STATELESS_HINT, SqlDiagnostic, SqlResult};
 use crate::expr::Expr;
@@ -183,6 +184,13 @@ impl Query {
         let column =
             |(index, (name, data_type)): (usize, (String, DataType))| (name, Some(Expr::column(index, data_type)));
         Self { origin, steps: Vec::new(), columns: columns.into_iter().enumerate().map(column).collect(), width }
+    }
+
+    /// The query with the time of its run where a column is `PROCTIME()`.
+    #[must_use]
+    pub fn computed(mut self) -> Self {
+        self.columns.iter_mut().for_each(|(_, value)| *value = Some(call::now_where_none(value.take())));
+        self
     }
 
     /// Names and types of what comes out; `PROCTIME()` is a TIMESTAMP_LTZ(3).
@@ -441,12 +449,8 @@ fn set_operation(operator: SetOperator, all: bool, left: Query, right: Query, sp
     }
     let mut sides = [left, right];
     for side in &mut sides {
-        for ((name, value), (_, common)) in side.columns.iter_mut().zip(&columns) {
-            let Some(typed) = value.take() else {
-                return Err(SqlDiagnostic::new(span, format!("'{name}' is PROCTIME(), which {shown} cannot pass on"))
-                    .with_hint("Leave it out of both sides, and look up before the UNION."));
-            };
-            let cast = typed.cast(common.kind);
+        for ((_, value), (_, common)) in side.columns.iter_mut().zip(&columns) {
+            let cast = call::now_where_none(value.take()).cast(common.kind);
             *value = Some(Expr { data_type: common.kind.nullable(cast.data_type.nullable), ..cast });
         }
     }
@@ -521,6 +525,12 @@ fn values(ast: &Values) -> SqlResult<Query> {
     }
     for row in &mut rows {
         *row = std::mem::take(row).into_iter().zip(&types).map(|(value, to)| value.cast(to.kind)).collect();
+    }
+    // Of a single row the planner computes each value.
+    if let [row] = rows.as_mut_slice() {
+        for value in row.iter_mut().filter(|value| value.data_type.kind == LogicalType::Float && value.is_constant()) {
+            *value = fold::computed_float(value.clone());
+        }
     }
     let columns = types.iter().enumerate().map(|(index, data_type)| (format!("EXPR${index}"), *data_type)).collect();
     Ok(Query::over(Origin::Values { types, rows }, columns))

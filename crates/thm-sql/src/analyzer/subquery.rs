@@ -15,7 +15,7 @@ use super::expr::Typer;
 use super::query::{Binder, Query, Step, stateful};
 use super::scope::Scope;
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::expr::Expr;
+use crate::expr::{CompareOp, Expr};
 use crate::types::{DataType, LogicalType, coerce};
 
 /// What is asked of a subquery.
@@ -61,6 +61,9 @@ pub(super) trait Subqueries {
 
     /// `value IN (SELECT …)`: each part of a row is compared with the column of its place.
     fn contains(&mut self, values: Vec<Expr>, ast: &AstQuery) -> SqlResult<Expr>;
+
+    /// `value op ANY (SELECT …)`.
+    fn some(&mut self, value: Expr, op: CompareOp, ast: &AstQuery) -> SqlResult<Expr>;
 }
 
 /// Adds the steps of subqueries to the query whose expressions they stand in.
@@ -92,13 +95,7 @@ impl<'a, 'b> Lifted<'a, 'b> {
                 error
             }
         })?;
-        match query.columns.iter().find(|(_, value)| value.is_none()) {
-            None => Ok(query),
-            Some((name, _)) => {
-                Err(SqlDiagnostic::new(ast.span(), format!("'{name}' is PROCTIME(), which differs with every run"))
-                    .with_hint("Leave it out of the SELECT."))
-            }
-        }
+        Ok(query.computed())
     }
 }
 
@@ -147,6 +144,19 @@ impl Subqueries for Lifted<'_, '_> {
             pairs.push((value, Expr::column(self.query.width + at, *data_type)));
         }
         let condition = compare::all_equal(pairs.into_iter(), span)?;
+        let data_type = condition.data_type;
+        Ok(self.add(query, Asked::Any(condition), data_type, span))
+    }
+
+    fn some(&mut self, value: Expr, op: CompareOp, ast: &AstQuery) -> SqlResult<Expr> {
+        let query = self.bound(ast)?;
+        let span = ast.span();
+        let columns = query.schema();
+        let [(_, column)] = columns.as_slice() else {
+            return Err(SqlDiagnostic::new(span, "Values passed to IN operator must have compatible types")
+                .with_hint("Select one column."));
+        };
+        let condition = compare::of(op, value, Expr::column(self.query.width, *column), span)?;
         let data_type = condition.data_type;
         Ok(self.add(query, Asked::Any(condition), data_type, span))
     }

@@ -167,6 +167,7 @@ pub const CALLS: &[&str] = &[
     "FLOOR(t TO HOUR)",
     "CEIL(t TO MONTH)",
     "TIMESTAMPDIFF(SECOND, t, ts2)",
+    "TIMESTAMPDIFF(NANOSECOND, t, ts2)",
     "TIMESTAMPADD(MONTH, 1, t)",
     "(ts2 - t) DAY",
     "(ts2 - t) MONTH",

@@ -65,7 +65,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
             found.distinct()
         })
     }),
-    Function::new("ARRAY_SLICE", "Write ARRAY_SLICE(array, first[, last]), positions from 1.", bind_slice, slice),
+    Function::new("ARRAY_SLICE", "Write ARRAY_SLICE(array, first[, last]), positions from 1.", bind_slice, slice)
+        .takes_null(),
     Function::new("ARRAY_MAX", "Write ARRAY_MAX(array).", bind_extreme, |call| extreme(call, Ordering::Greater)),
     Function::new("ARRAY_MIN", "Write ARRAY_MIN(array).", bind_extreme, |call| extreme(call, Ordering::Less)),
     Function::new("ARRAY_SORT", "Write ARRAY_SORT(array[, ascending[, nulls first]]).", bind_sort, sort).takes_null(),

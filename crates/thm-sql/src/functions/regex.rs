@@ -14,8 +14,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |call| {
             let mut last = Last::default();
             call.booleans(|row| {
+                let (text, pattern) = (call.text(0, row), call.text(1, row));
+                // Flink says that the empty pattern matches nothing.
                 let found =
-                    last.of(call.text(1, row)).is_some_and(|regex| regex.is_match(call.text(0, row)).unwrap_or(false));
+                    !pattern.is_empty() && last.of(pattern).is_some_and(|regex| regex.is_match(text).unwrap_or(false));
                 Ok(Some(found))
             })
         },

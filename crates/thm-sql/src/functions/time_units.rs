@@ -32,6 +32,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
     Function::new(
+        "TIMESTAMPDIFF NANOSECOND",
+        "Write TIMESTAMPDIFF(NANOSECOND, earlier, later).",
+        |a| strict(a, LogicalType::BigInt),
+        |call| {
+            call.numbers::<Int64Type>(|row| {
+                Ok(Some(difference(call.text(0, row), point(call, 1, row), point(call, 2, row))))
+            })
+        },
+    ),
+    Function::new(
         "MINUS TIMES",
         "Write (later - earlier) DAY.",
         |a| strict(a, LogicalType::IntervalSecond),
@@ -320,6 +330,8 @@ fn difference(unit: &str, from: Moment, to: Moment) -> i64 {
     let millis = millis_between(from, to);
     match unit {
         "MILLISECOND" => millis,
+        "MICROSECOND" | "FRAC_SECOND" => millis.wrapping_mul(1_000),
+        "NANOSECOND" => millis.wrapping_mul(1_000_000),
         "SECOND" => millis / 1_000,
         "MINUTE" => millis / 60_000,
         "HOUR" => millis / 3_600_000,

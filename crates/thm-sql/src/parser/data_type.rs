@@ -6,7 +6,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::FlinkDialect;
-use super::reserved;
+use super::{expression, reserved};
 use crate::types::nested::RowField;
 use crate::types::{DataType, LogicalType, MAX_LENGTH};
 
@@ -22,7 +22,12 @@ pub fn written(parser: &mut Parser<'_>) -> Result<Written, ParserError> {
 /// A type as one quoted name.
 #[must_use]
 pub fn wrapped(data_type: DataType) -> Written {
-    let name = Ident::with_quote('`', data_type.to_string());
+    named(&data_type.to_string())
+}
+
+/// The text of a type as one quoted name.
+pub(super) fn named(text: &str) -> Written {
+    let name = Ident::with_quote('`', text);
     Written::Custom(ObjectName(vec![ObjectNamePart::Identifier(name)]), Vec::new())
 }
 
@@ -129,9 +134,9 @@ fn kind(parser: &mut Parser<'_>, depth: usize) -> Result<LogicalType, ParserErro
         "BINARY" | "VARBINARY" => LogicalType::VarBinary(length(parser, MAX_LENGTH)?),
         "BYTES" => LogicalType::BYTES,
         "DATE" => LogicalType::Date,
-        "TIME" => LogicalType::Time(fraction(parser, "TIME", 0)?),
+        "TIME" => LogicalType::Time(fraction(parser, 0)?),
         "TIMESTAMP" => timestamp(parser)?,
-        "TIMESTAMP_LTZ" => LogicalType::TimestampLtz(fraction(parser, "TIMESTAMP_LTZ", 6)?),
+        "TIMESTAMP_LTZ" => LogicalType::TimestampLtz(fraction(parser, 6)?),
         "INTERVAL" => interval(parser)?,
         "ARRAY" | "MULTISET" => {
             parser.expect_token(&Token::Lt)?;
@@ -188,8 +193,8 @@ fn row(parser: &mut Parser<'_>, depth: usize) -> Result<LogicalType, ParserError
     }
 }
 
-/// `(a, b)` of numbers, if a parenthesis opens.
-fn numbers(parser: &mut Parser<'_>) -> Result<Vec<u64>, ParserError> {
+/// `(a, b)` of at most so many numbers, if a parenthesis opens.
+fn numbers(parser: &mut Parser<'_>, most: usize) -> Result<Vec<u64>, ParserError> {
     let mut out = Vec::new();
     if !parser.consume_token(&Token::LParen) {
         return Ok(out);
@@ -205,15 +210,16 @@ fn numbers(parser: &mut Parser<'_>) -> Result<Vec<u64>, ParserError> {
         if parser.consume_token(&Token::RParen) {
             return Ok(out);
         }
-        parser.expect_token(&Token::Comma)?;
+        parser.expect_token(if out.len() < most { &Token::Comma } else { &Token::RParen })?;
     }
 }
 
 fn decimal(parser: &mut Parser<'_>) -> Result<LogicalType, ParserError> {
-    let given = numbers(parser)?;
+    let given = numbers(parser, 2)?;
     let precision = given.first().copied().unwrap_or(10);
     let scale = given.get(1).copied().unwrap_or(0);
-    let Some(precision) = u8::try_from(precision).ok().filter(|precision| (1..=38).contains(precision)) else {
+    // A higher precision is the highest, as in Calcite.
+    let Some(precision) = u8::try_from(precision.min(38)).ok().filter(|precision| *precision > 0) else {
         return wrong(parser, "Decimal precision must be between 1 and 38 (both inclusive).");
     };
     let Some(scale) = u8::try_from(scale).ok().filter(|scale| *scale <= precision) else {
@@ -225,23 +231,21 @@ fn decimal(parser: &mut Parser<'_>) -> Result<LogicalType, ParserError> {
 
 /// A CAST may cut a text to nothing, as Flink has it.
 fn length(parser: &mut Parser<'_>, default: u32) -> Result<u32, ParserError> {
-    let given = numbers(parser)?.first().copied().unwrap_or(default.into());
+    let given = numbers(parser, 1)?.first().copied().unwrap_or(default.into());
     match u32::try_from(given).ok().filter(|length| *length <= MAX_LENGTH) {
         Some(length) => Ok(length),
         None => wrong(parser, &format!("the length must be between 0 and {MAX_LENGTH}")),
     }
 }
 
-fn fraction(parser: &mut Parser<'_>, name: &str, default: u8) -> Result<u8, ParserError> {
-    let Some(given) = numbers(parser)?.first().copied() else { return Ok(default) };
-    match u8::try_from(given).ok().filter(|precision| *precision <= 9) {
-        Some(precision) => Ok(precision),
-        None => wrong(parser, &format!("{name} precision must be between 0 and 9 (both inclusive).")),
-    }
+/// Digits of a second; more than nine are nine, as in Calcite.
+fn fraction(parser: &mut Parser<'_>, default: u8) -> Result<u8, ParserError> {
+    let given = numbers(parser, 1)?.first().map_or(default.into(), |given| (*given).min(9));
+    Ok(u8::try_from(given).unwrap_or(default))
 }
 
 fn timestamp(parser: &mut Parser<'_>) -> Result<LogicalType, ParserError> {
-    let precision = fraction(parser, "TIMESTAMP", 6)?;
+    let precision = fraction(parser, 6)?;
     let zoned = eat(parser, "WITH");
     if !zoned && !eat(parser, "WITHOUT") {
         return Ok(LogicalType::Timestamp(precision));
@@ -261,18 +265,16 @@ fn timestamp(parser: &mut Parser<'_>) -> Result<LogicalType, ParserError> {
 fn interval(parser: &mut Parser<'_>) -> Result<LogicalType, ParserError> {
     let mut last = None;
     loop {
-        let Some(unit) = word(parser) else { return parser.expected("a unit of time", parser.peek_token()) };
-        let months = match unit.as_str() {
-            "YEAR" | "MONTH" => true,
-            "DAY" | "HOUR" | "MINUTE" | "SECOND" => false,
-            _ => return parser.expected("a unit of time", parser.peek_token()),
+        let Some(unit) = word(parser).and_then(|word| expression::unit_of(&word)) else {
+            return parser.expected("a unit of time", parser.peek_token());
         };
+        let months = matches!(unit, "YEAR" | "MONTH");
         if last.is_some_and(|last| last != months) {
             return parser.expected("a unit of the same kind", parser.peek_token());
         }
         last = Some(months);
         parser.advance_token();
-        drop(numbers(parser)?);
+        drop(numbers(parser, 2)?);
         if !eat(parser, "TO") {
             return Ok(if months { LogicalType::IntervalMonth } else { LogicalType::IntervalSecond });
         }

@@ -3,7 +3,7 @@
 //! words that are no values become named arguments.
 
 use sqlparser::ast::{
-    CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentList,
+    BinaryOperator, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, UnaryOperator, Value,
 };
 use sqlparser::dialect::{Dialect, Precedence};
@@ -86,11 +86,13 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Option<Read> {
     let read: fn(&mut Parser<'_>, Span, &str) -> Read = match (word.as_str(), next) {
         ("CAST" | "TRY_CAST", Token::LParen) => cast,
         ("MAP", Token::LBracket) => map,
+        ("ARRAY" | "MAP" | "MULTISET", Token::LParen) if !opens_query(parser) => no_query,
         ("JSON_VALUE" | "JSON_QUERY" | "JSON_EXISTS", Token::LParen) => json_path,
         ("JSON_OBJECT" | "JSON_ARRAY", Token::LParen) => json_made,
         ("POSITION", Token::LParen) => position,
         ("TIMESTAMPADD" | "TIMESTAMPDIFF", Token::LParen) => with_unit,
         ("INTERVAL", Token::SingleQuotedString(_) | Token::Minus | Token::Plus) => interval,
+        ("INTERVAL", Token::Number(..) | Token::LParen | Token::Word(_)) => interval,
         (_, Token::SingleQuotedString(_)) if word.starts_with("_UTF") || word.starts_with("_LATIN") => introduced,
         _ => return None,
     };
@@ -98,11 +100,30 @@ pub(super) fn prefix(parser: &mut Parser<'_>) -> Option<Read> {
     Some(read(parser, span, &word))
 }
 
+/// Whether a query, or nothing at all, stands in the parentheses behind this word.
+fn opens_query(parser: &Parser<'_>) -> bool {
+    let inside = word_at(parser, 2);
+    parser.peek_nth_token_ref(2).token == Token::RParen
+        || inside.is_some_and(|word| matches!(word.as_str(), "SELECT" | "VALUES" | "WITH"))
+}
+
+/// `ARRAY(1)`: in parentheses Flink wants a query there.
+fn no_query(_: &mut Parser<'_>, span: Span, word: &str) -> Read {
+    let at = span.start;
+    let message = format!("Non-query expression encountered in illegal context; write {word}[…]");
+    Err(ParserError::ParserError(format!("{message} at Line: {}, Column: {}", at.line, at.column)))
+}
+
 fn cast(parser: &mut Parser<'_>, _: Span, word: &str) -> Read {
     parser.expect_token(&Token::LParen)?;
     let expr = Box::new(parser.parse_expr()?);
     expect(parser, &["AS"])?;
-    let data_type = data_type::written(parser)?;
+    // The units of an interval count where a number becomes one.
+    let data_type = if eat(parser, &["INTERVAL"]) {
+        data_type::named(&format!("INTERVAL {}", qualifier(parser)?))
+    } else {
+        data_type::written(parser)?
+    };
     parser.expect_token(&Token::RParen)?;
     let kind = if word == "CAST" { CastKind::Cast } else { CastKind::TryCast };
     Ok(Expr::Cast { kind, expr, data_type, array: false, format: None })
@@ -138,8 +159,10 @@ fn position(parser: &mut Parser<'_>, span: Span, _: &str) -> Read {
 fn with_unit(parser: &mut Parser<'_>, span: Span, word: &str) -> Read {
     parser.expect_token(&Token::LParen)?;
     const UNITS: &[&str] = &["SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"];
+    const PARTS: &[&str] = &["MICROSECOND", "NANOSECOND", "FRAC_SECOND"];
     let unit = word_at(parser, 0).map(|unit| unit.strip_prefix("SQL_TSI_").map_or(unit.clone(), str::to_owned));
-    let Some(unit) = unit.filter(|unit| UNITS.contains(&unit.as_str())) else {
+    let known = |unit: &str| UNITS.contains(&unit) || word == "TIMESTAMPDIFF" && PARTS.contains(&unit);
+    let Some(unit) = unit.filter(|unit| known(unit)) else {
         return parser.expected(&format!("one of {}", UNITS.join(", ")), parser.peek_token());
     };
     parser.advance_token();
@@ -151,16 +174,36 @@ fn with_unit(parser: &mut Parser<'_>, span: Span, word: &str) -> Read {
     Ok(call(word, span, arguments))
 }
 
+/// Units of an interval's qualifier. Each may stand in the plural.
+const UNITS: &[&str] = &["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"];
+
+/// The unit that a word names.
+pub(super) fn unit_of(word: &str) -> Option<&'static str> {
+    UNITS.iter().copied().find(|unit| word.strip_prefix(*unit).is_some_and(|rest| matches!(rest, "" | "S")))
+}
+
+/// The unit that stands here, taken.
+fn unit(parser: &mut Parser<'_>) -> Result<&'static str, ParserError> {
+    let Some(unit) = word_at(parser, 0).and_then(|word| unit_of(&word)) else {
+        return parser.expected(&format!("one of {}", UNITS.join(", ")), parser.peek_token());
+    };
+    parser.advance_token();
+    Ok(unit)
+}
+
 /// Units with their precisions: `DAY(3) TO SECOND(3)`, as text.
 fn qualifier(parser: &mut Parser<'_>) -> Result<String, ParserError> {
-    const UNITS: &[&str] = &["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"];
     let mut out = String::new();
+    let mut last = None;
     loop {
-        let Some(unit) = word_at(parser, 0).filter(|unit| UNITS.contains(&unit.as_str())) else {
-            return parser.expected(&format!("one of {}", UNITS.join(", ")), parser.peek_token());
-        };
-        out.push_str(&unit);
-        parser.advance_token();
+        let place = parser.peek_token();
+        let unit = unit(parser)?;
+        let position = UNITS.iter().position(|known| *known == unit);
+        if last >= position {
+            return parser.expected("a smaller unit", place);
+        }
+        last = position;
+        out.push_str(unit);
         if parser.consume_token(&Token::LParen) {
             out.push('(');
             while !parser.consume_token(&Token::RParen) {
@@ -178,17 +221,38 @@ fn qualifier(parser: &mut Parser<'_>) -> Result<String, ParserError> {
     }
 }
 
-/// `INTERVAL [-]'text' UNIT [TO UNIT]`
+/// `INTERVAL [-]'text' UNIT [TO UNIT]`, `INTERVAL [-]number UNIT`: so many times one unit.
 fn interval(parser: &mut Parser<'_>, span: Span, _: &str) -> Read {
     let negative = parser.consume_token(&Token::Minus);
     let _ = !negative && parser.consume_token(&Token::Plus);
-    let found = parser.next_token();
-    let Token::SingleQuotedString(value) = &found.token else {
-        return parser.expected("a text in single quotes", found);
+    let of = |value: &str, units: &str| call("$INTERVAL", span, vec![plain(text(value)), plain(text(units))]);
+    let found = parser.peek_token();
+    let interval = if let Token::SingleQuotedString(value) = &found.token {
+        parser.advance_token();
+        of(value, &qualifier(parser)?)
+    } else {
+        let count = match &found.token {
+            Token::Number(..) => Expr::Value(parser.parse_value()?),
+            Token::LParen => {
+                parser.advance_token();
+                let inner = parser.parse_expr()?;
+                parser.expect_token(&Token::RParen)?;
+                Expr::Nested(Box::new(inner))
+            }
+            Token::Word(_) => {
+                let mut parts = vec![parser.parse_identifier()?];
+                while parser.consume_token(&Token::Period) {
+                    parts.push(parser.parse_identifier()?);
+                }
+                Expr::CompoundIdentifier(parts)
+            }
+            _ => return parser.expected("a number, or a text in single quotes", found),
+        };
+        let one = of("1", unit(parser)?);
+        let product = Expr::BinaryOp { left: Box::new(count), op: BinaryOperator::Multiply, right: Box::new(one) };
+        Expr::Nested(Box::new(product))
     };
-    let units = qualifier(parser)?;
-    let literal = call("$INTERVAL", span, vec![plain(text(value)), plain(text(&units))]);
-    Ok(if negative { Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(literal) } } else { literal })
+    Ok(if negative { Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(interval) } } else { interval })
 }
 
 /// `JSON_VALUE(text, path [RETURNING type] [… ON EMPTY] [… ON ERROR])` and its like.
@@ -295,8 +359,7 @@ fn json_made(parser: &mut Parser<'_>, span: Span, word: &str) -> Read {
 /// How tightly a form behind an expression binds; `None` leaves it to sqlparser.
 pub(super) fn precedence(parser: &Parser<'_>) -> Option<u8> {
     let is = word_at(parser, 0)?;
-    let unit = matches!(is.as_str(), "YEAR" | "MONTH" | "DAY" | "HOUR" | "MINUTE" | "SECOND");
-    if unit && parser.get_current_token().token == Token::RParen {
+    if unit_of(&is).is_some() && parser.get_current_token().token == Token::RParen {
         return Some(FlinkDialect.prec_value(Precedence::Period));
     }
     None
@@ -317,7 +380,7 @@ pub(super) fn infix(parser: &mut Parser<'_>, left: &Expr) -> Option<Read> {
             let found = call("IS JSON", span, vec![plain(left.clone()), plain(text(kind))]);
             Some(Ok(negate(found, negated)))
         }
-        "YEAR" | "MONTH" | "DAY" | "HOUR" | "MINUTE" | "SECOND" => Some(
+        word if unit_of(word).is_some() => Some(
             qualifier(parser).map(|units| call("$DIFFERENCE", span, vec![plain(left.clone()), plain(text(&units))])),
         ),
         "BETWEEN" | "NOT" => between(parser, left, span),

@@ -18,6 +18,7 @@ mod values;
 use std::sync::Arc;
 
 use sqlparser::ast::{DataType, Query};
+use sqlparser::dialect::Dialect as _;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
@@ -84,7 +85,11 @@ fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
     let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut hints = Hints::default();
     let mut in_statement = 0;
+    let mut taken: Option<Location> = None;
     for mut token in tokens {
+        if taken.is_some_and(|end| token.span.start < end) {
+            continue;
+        }
         if let Some(comment) = hints::comment(&token.token) {
             let anchor = kept.last().map_or(token.span.start, |before| before.span.start);
             hints.read(comment, token.span, anchor)?;
@@ -116,9 +121,31 @@ fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
             return Err(SqlDiagnostic::new(token.span, "the statement has more than 8000 words")
                 .with_hint("Split it into several statements."));
         }
-        kept.push(token);
+        taken = number_and_word(text, token, &mut kept).or(taken);
     }
-    Ok((values::rows(local_time_zone(data_type::split_shifts(kept))), hints))
+    Ok((values::quantified(values::rows(local_time_zone(data_type::split_shifts(kept)))), hints))
+}
+
+/// A number that letters follow is the number and a word: `1L` and `0x10` are 1 and 0 with an alias, as in Flink.
+/// Gives the end of the word, which later tokens may be part of.
+fn number_and_word(text: &str, token: TokenWithSpan, kept: &mut Vec<TokenWithSpan>) -> Option<Location> {
+    let source = text.get(crate::error::byte_of(text, token.span.start)..).unwrap_or_default();
+    let digits = match &token.token {
+        Token::Number(digits, true) => digits.clone(),
+        Token::HexStringLiteral(_) if source.starts_with('0') => "0".to_owned(),
+        _ => {
+            kept.push(token);
+            return None;
+        }
+    };
+    let rest = source.get(digits.len()..).unwrap_or_default().chars();
+    let word: String = rest.take_while(|letter| FlinkDialect.is_identifier_part(*letter)).collect();
+    let start = token.span.start;
+    let middle = Location::new(start.line, start.column + digits.len() as u64);
+    let end = Location::new(start.line, middle.column + word.chars().count() as u64);
+    kept.push(TokenWithSpan::new(Token::Number(digits, false), Span::new(start, middle)));
+    kept.push(TokenWithSpan::new(Token::make_word(&word, None), Span::new(middle, end)));
+    Some(end)
 }
 
 /// `TIMESTAMP(p) WITH LOCAL TIME ZONE` is `TIMESTAMP_LTZ(p)`, which sqlparser can read.

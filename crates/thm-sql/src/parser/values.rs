@@ -46,6 +46,47 @@ pub(super) fn rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out
 }
 
+/// `ANY (1, 2)` → `ANY ((1, 2))`: behind a comparison a list may stand where sqlparser wants one value.
+pub(super) fn quantified(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is = |at: usize, words: &[&str]| {
+        tokens.get(at).is_some_and(|token| words.iter().any(|word| is_word(&token.token, word)))
+    };
+    let opens = |at: usize| {
+        let compares = at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|before| {
+            matches!(before.token, Token::Eq | Token::Neq | Token::Lt | Token::LtEq | Token::Gt | Token::GtEq)
+        });
+        let list = tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen);
+        is(at, &["ANY", "SOME", "ALL"]) && compares && list && !is(at + 2, &["SELECT", "VALUES", "WITH"])
+    };
+    if !(0..tokens.len()).any(opens) {
+        return tokens;
+    }
+    let mut out = Vec::with_capacity(tokens.len() + 8);
+    // How many parentheses are open where a list was opened twice.
+    let (mut depth, mut doubled) = (0_usize, Vec::new());
+    for (at, token) in tokens.iter().enumerate() {
+        match token.token {
+            Token::LParen => {
+                depth += 1;
+                if at.checked_sub(1).is_some_and(opens) {
+                    doubled.push(depth);
+                    out.push(token.clone());
+                }
+            }
+            Token::RParen => {
+                if doubled.last() == Some(&depth) {
+                    doubled.pop();
+                    out.push(token.clone());
+                }
+                depth = depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+        out.push(token.clone());
+    }
+    out
+}
+
 /// Where the row that begins here ends.
 fn element_end(tokens: &[TokenWithSpan], from: usize) -> usize {
     let mut depth = 0_usize;

@@ -8,6 +8,7 @@ use super::graph::{
     TopicSource,
 };
 use super::{CompileContext, sink};
+use crate::analyzer::call;
 use crate::analyzer::query::{Binder, Lookup, Query, Step};
 use crate::catalog::{Catalog, PhysicalColumn, Table};
 use crate::connector::Connector;
@@ -51,7 +52,7 @@ pub(super) fn graph(
     sink.drop_nulls = options.drop_nulls;
     let mut graph = Graph { branches: Vec::new(), lookups: Vec::new(), sink, errors: options.errors };
     for line in flatten::lines(query)? {
-        let values = values(&graph.sink, &targets, &line, insert.span)?;
+        let values = values(&graph.sink, &targets, &line);
         add_branch(&mut graph, line, values, insert.span, context)?;
     }
     sink::check_changes(&mut graph, insert.table.span)?;
@@ -75,7 +76,7 @@ pub(super) fn select(query: Query, collected: Collected, context: &CompileContex
     };
     let mut graph = Graph { branches: Vec::new(), lookups: Vec::new(), sink, errors: ErrorPolicy::default() };
     for line in flatten::lines(query)? {
-        let values = values(&graph.sink, &targets, &line, Span::empty())?;
+        let values = values(&graph.sink, &targets, &line);
         add_branch(&mut graph, line, values, Span::empty(), context)?;
     }
     sink::check_changes(&mut graph, Span::empty())?;
@@ -124,18 +125,15 @@ fn targets(table: &Table, insert: &Insert, query: &Query) -> SqlResult<Vec<usize
 }
 
 /// A branch's columns in the order and types of the sink's.
-fn values(sink: &SinkNode, targets: &[usize], line: &Line, span: Span) -> SqlResult<Vec<Expr>> {
+fn values(sink: &SinkNode, targets: &[usize], line: &Line) -> Vec<Expr> {
     let mut values: Vec<Option<Expr>> = vec![None; sink.columns.len()];
-    for (target, (name, value)) in targets.iter().zip(&line.columns) {
-        let value = value.clone().ok_or_else(|| {
-            SqlDiagnostic::new(span, format!("'{name}' is PROCTIME(), which differs with every run"))
-                .with_hint("Leave it out of the SELECT.")
-        })?;
+    for (target, (_, value)) in targets.iter().zip(&line.columns) {
+        let value = call::now_where_none(value.clone());
         let place = sink::place_of(sink, *target);
         values[place] = Some(value.cast(sink.columns[place].data_type.kind));
     }
     let filled = values.into_iter().zip(&sink.columns);
-    Ok(filled.map(|(value, column)| value.unwrap_or_else(|| Expr::null(column.data_type.kind))).collect())
+    filled.map(|(value, column)| value.unwrap_or_else(|| Expr::null(column.data_type.kind))).collect()
 }
 
 fn add_branch(graph: &mut Graph, line: Line, values: Vec<Expr>, span: Span, context: &CompileContext) -> SqlResult<()> {

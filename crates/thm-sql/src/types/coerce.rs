@@ -125,9 +125,9 @@ pub fn explicit_cast(from: LogicalType, to: LogicalType) -> bool {
     match (from, to) {
         (T::Null, _) => true,
         _ if from == to => true,
-        (T::Char(_) | T::VarChar(_), _) => !to.is_nested(),
+        (T::Char(_) | T::VarChar(_), _) => !to.is_nested() && !to.is_interval(),
         (T::IntervalMonth | T::IntervalSecond, _) => to.is_text() || to.is_integer() || matches!(to, T::Decimal { .. }),
-        (_, T::IntervalMonth | T::IntervalSecond) => from.is_integer(),
+        (_, T::IntervalMonth | T::IntervalSecond) => from.is_integer() || matches!(from, T::Decimal { .. }),
         _ if from.is_nested() || to.is_nested() => coerce_nested::explicit(from, to),
         (T::Boolean, _) => to.is_text() || to.is_numeric(),
         _ if from.is_numeric() => to.is_text() || to.is_numeric() || to == T::Boolean,
@@ -147,6 +147,9 @@ pub fn cast_refusal(from: LogicalType, to: LogicalType) -> (String, &'static str
     if from.is_numeric() && to.is_timestamp() || from.is_timestamp() && to.is_numeric() {
         let message = format!("The cast from {} type to {} type is not allowed.", root(from), root(to));
         return (message, "Convert it in the database, or declare the column with the type it has there.");
+    }
+    if from.is_text() && to.is_interval() {
+        return (format!("Unsupported cast from '{from}' to '{to}'."), "Cast it to a number first.");
     }
     (
         format!("Cast function cannot convert value of type {from} to type {to}"),

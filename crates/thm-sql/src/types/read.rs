@@ -44,11 +44,11 @@ pub fn logical_type(written: &Written, span: Span) -> SqlResult<LogicalType> {
         }
         Written::Date => LogicalType::Date,
         Written::Time(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            LogicalType::Time(fraction(precision.unwrap_or(0), "TIME", span)?)
+            LogicalType::Time(fraction(precision.unwrap_or(0)))
         }
         Written::Timestamp(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
             let precision = precision.unwrap_or(DEFAULT_TIMESTAMP_PRECISION);
-            LogicalType::Timestamp(fraction(precision, "TIMESTAMP", span)?)
+            LogicalType::Timestamp(fraction(precision))
         }
         Written::Custom(name, arguments) => custom(&name.to_string(), arguments, written, span)?,
         _ => return Err(unknown(written, span)),
@@ -78,7 +78,7 @@ fn custom(name: &str, arguments: &[String], written: &Written, span: Span) -> Sq
         ("TIMESTAMP_LTZ", []) => Ok(LogicalType::TimestampLtz(6)),
         ("TIMESTAMP_LTZ", [precision]) => {
             let precision = precision.parse().map_err(|_| unknown(written, span))?;
-            Ok(LogicalType::TimestampLtz(fraction(precision, "TIMESTAMP_LTZ", span)?))
+            Ok(LogicalType::TimestampLtz(fraction(precision)))
         }
         _ => Err(unknown(written, span)),
     }
@@ -91,7 +91,9 @@ fn decimal(info: ExactNumberInfo, span: Span) -> SqlResult<LogicalType> {
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
     };
     let scale = u64::try_from(scale).unwrap_or(u64::MAX);
-    if precision == 0 || precision > 38 {
+    // A higher precision is the highest, as in Calcite.
+    let precision = precision.min(38);
+    if precision == 0 {
         return Err(SqlDiagnostic::new(span, "Decimal precision must be between 1 and 38 (both inclusive)."));
     }
     if scale > precision {
@@ -117,8 +119,7 @@ fn length_of(length: u64, span: Span) -> SqlResult<u32> {
     narrow.ok_or_else(|| SqlDiagnostic::new(span, format!("the length must be between 1 and {MAX_LENGTH}")))
 }
 
-fn fraction(precision: u64, name: &str, span: Span) -> SqlResult<u8> {
-    let narrow = u8::try_from(precision).ok().filter(|precision| *precision <= 9);
-    narrow
-        .ok_or_else(|| SqlDiagnostic::new(span, format!("{name} precision must be between 0 and 9 (both inclusive).")))
+/// Digits of a second; more than nine are nine, as in Calcite.
+fn fraction(precision: u64) -> u8 {
+    u8::try_from(precision.min(9)).unwrap_or(9)
 }

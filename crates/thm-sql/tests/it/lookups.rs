@@ -155,8 +155,8 @@ async fn end(manager: &JobManager, id: &str) {
 }
 
 const BY_ID: &str = "SELECT CONCAT_WS('|', CAST(c.id AS STRING), t.name, t.code, CAST(t.score AS STRING), CAST(t.seen AS STRING), \
-     CAST(t.active AS STRING), CAST(t.raw AS STRING), CAST(t.marks[2] AS STRING)) FROM clicks c LEFT JOIN t FOR SYSTEM_TIME AS OF c.pt ON t.id = c.user_id";
-const COLUMNS: &str = "id STRING, name STRING, code STRING, score DECIMAL(8, 2), seen TIMESTAMP(3), active BOOLEAN, raw BYTES, marks ARRAY<TIMESTAMP(1)>, \
+     CAST(t.active AS STRING), CAST(t.`raw` AS STRING), CAST(t.marks[2] AS STRING)) FROM clicks c LEFT JOIN t FOR SYSTEM_TIME AS OF c.pt ON t.id = c.user_id";
+const COLUMNS: &str = "id STRING, name STRING, code STRING, score DECIMAL(8, 2), seen TIMESTAMP(3), active BOOLEAN, `raw` BYTES, marks ARRAY<TIMESTAMP(1)>, \
      PRIMARY KEY (id) NOT ENFORCED) WITH ('table-name' = 'users'";
 
 #[tokio::test(flavor = "multi_thread")]
