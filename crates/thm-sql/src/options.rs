@@ -19,6 +19,17 @@ pub enum Usage {
     Lookup,
 }
 
+/// What the value of an option is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number.
+    Number,
+    /// A duration.
+    Duration,
+    /// true or false.
+    Boolean,
+}
+
 /// An option as it is written.
 #[derive(Clone, Debug)]
 pub struct Given {
@@ -115,6 +126,20 @@ impl<'a> Options<'a> {
                 self.without_effect.push((*key).to_owned());
             }
         }
+    }
+
+    /// Takes options that cannot change the result here, if their values can be read, and says so once.
+    pub fn readable_without_effect(&mut self, keys: &[(&str, Kind)]) -> SqlResult<()> {
+        for (key, kind) in keys {
+            let Some(given) = self.take(key) else { continue };
+            match kind {
+                Kind::Number => drop(Self::number::<i64>(Some(&given))?),
+                Kind::Duration => drop(Self::duration(Some(&given))?),
+                Kind::Boolean => drop(Self::boolean(Some(given))?),
+            }
+            self.note((*key).to_owned());
+        }
+        Ok(())
     }
 
     /// Says once that an option, which has been taken, cannot change the result here.

@@ -87,7 +87,8 @@ fn main() {
         // The engine is a C library that wants the process for itself: no runtime around it.
         Command::ClickhouseEngine(args) => finish(thm_dev::run_clickhouse_engine(args)),
         command => {
-            telemetry::start_logging();
+            // A shell answers with the error itself.
+            telemetry::start_logging(if matches!(command, Command::Sql(_)) { "off" } else { "info" });
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             match runtime {
                 Ok(runtime) => finish(runtime.block_on(run(command))),

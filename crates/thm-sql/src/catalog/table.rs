@@ -173,12 +173,14 @@ fn no_such_metadata(path: &Path, (column, key): (&str, &str), connector: &Connec
     let (kind, interface) = if sink { ("Sink", "Writing") } else { ("Source", "Reading") };
     let use_of = interface.to_lowercase();
     let Some(class) = connector.class(usage) else {
-        let (verb, place) = if sink { ("written", "into") } else { ("read", "from") };
+        let (persistable, advice) = if sink {
+            ("persistable ", "If the column should not be persisted, it can be declared with the VIRTUAL keyword.")
+        } else {
+            ("", "Therefore, metadata cannot be read from the given source.")
+        };
         return format!(
-            "Table '{path}' declares {}metadata columns, but the underlying DynamicTable{kind} doesn't implement the \
-             Supports{interface}Metadata interface. Therefore, metadata cannot be {verb} {place} the given {}.",
-            if sink { "persistable " } else { "" },
-            kind.to_lowercase()
+            "Table '{path}' declares {persistable}metadata columns, but the underlying DynamicTable{kind} doesn't implement the \
+             Supports{interface}Metadata interface. {advice}"
         );
     };
     format!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::format::{Format, ValueFormat, options as format_options};
-use crate::options::{Options, Usage};
+use crate::options::{Kind, Options, Usage};
 
 /// A `filesystem` table.
 #[derive(Clone, Debug)]
@@ -18,14 +18,9 @@ pub struct FilesystemTable {
 
 /// Rows are appended to one file at once, and there are no partitions: what says when files and partitions are done does
 /// nothing.
-const WITHOUT_EFFECT: [&str; 20] = [
+const WITHOUT_EFFECT: [&str; 14] = [
     "sink.rolling-policy.file-size",
-    "sink.rolling-policy.rollover-interval",
-    "sink.rolling-policy.check-interval",
-    "sink.rolling-policy.inactivity-interval",
-    "sink.shuffle-by-partition.enable",
     "sink.partition-commit.trigger",
-    "sink.partition-commit.delay",
     "sink.partition-commit.watermark-time-zone",
     "sink.partition-commit.policy.kind",
     "sink.partition-commit.policy.class",
@@ -36,9 +31,18 @@ const WITHOUT_EFFECT: [&str; 20] = [
     "partition.time-extractor.class",
     "partition.time-extractor.timestamp-pattern",
     "partition.time-extractor.timestamp-formatter",
-    "auto-compaction",
     "compaction.file-size",
     "source.report-statistics",
+];
+
+/// The same, of values that are read.
+const READ_WITHOUT_EFFECT: [(&str, Kind); 6] = [
+    ("sink.rolling-policy.rollover-interval", Kind::Duration),
+    ("sink.rolling-policy.check-interval", Kind::Duration),
+    ("sink.rolling-policy.inactivity-interval", Kind::Duration),
+    ("sink.partition-commit.delay", Kind::Duration),
+    ("sink.shuffle-by-partition.enable", Kind::Boolean),
+    ("auto-compaction", Kind::Boolean),
 ];
 
 /// Reads `filesystem` options.
@@ -52,6 +56,7 @@ pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn], usage:
             .with_hint("Declare one column of type STRING."));
     }
     options.without_effect(&WITHOUT_EFFECT);
+    options.readable_without_effect(&READ_WITHOUT_EFFECT)?;
     options.parallelism("sink.parallelism")?;
     let written = path.value.strip_prefix("file://").unwrap_or(&path.value);
     if written.contains("://") {

@@ -103,6 +103,11 @@ impl Session {
         &self.context
     }
 
+    /// Forgets the names of the jobs so far, for those who do not keep the jobs.
+    pub fn forget_jobs(&mut self) {
+        self.names.clear();
+    }
+
     /// Refuses tables that nothing has used and nothing could use.
     pub fn check_unused(&self) -> SqlResult<()> {
         self.catalog.check_unused()

@@ -7,11 +7,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::form;
-use super::graph::{Branch, Feed, Graph, SinkKind, StepNode};
+use super::graph::{Branch, Feed, Graph, SinkKind, SourceKind, StepNode};
 use crate::analyzer::LookupHint;
 use crate::catalog::PhysicalColumn;
 use crate::connector::jdbc::{Cache, JdbcTable};
-use crate::connector::kafka::Topics;
+use crate::connector::kafka::{Startup, Stop, Topics};
 
 /// Flink SQL's prefix of a job that one INSERT makes.
 pub(super) const NAME_PREFIX: &str = "insert-into_";
@@ -43,7 +43,8 @@ impl JobPlan {
         hex::encode(&Sha256::digest(format!("{:?}", self.graph))[..16])
     }
 
-    /// The same job with an end where its topics end now, its rows collected instead of written.
+    /// The same job with an end where its topics end now, its rows collected instead of written. It begins at the start of
+    /// its topics; a time at which it shall begin or end counts.
     #[must_use]
     pub fn preview(self) -> (Self, super::Collected, Vec<(String, crate::types::DataType)>) {
         let collected = super::Collected::default();
@@ -52,13 +53,30 @@ impl JobPlan {
         if let Some(graph) = Arc::get_mut(&mut plan.graph) {
             graph.sink.kind = SinkKind::Collect(collected.clone());
             for branch in &mut graph.branches {
-                if let super::graph::SourceKind::Topics(topics) = &mut branch.source.kind {
-                    topics.stop = crate::connector::kafka::Stop::Latest;
-                    topics.startup = crate::connector::kafka::Startup::Earliest;
+                if let SourceKind::Topics(topics) = &mut branch.source.kind {
+                    if !matches!(topics.stop, Stop::Timestamp(_)) {
+                        topics.stop = Stop::Latest;
+                    }
+                    if !matches!(topics.startup, Startup::Timestamp(_)) {
+                        topics.startup = Startup::Earliest;
+                    }
                 }
             }
         }
         (plan, collected, columns)
+    }
+
+    /// Whether it begins or ends at offsets, which a preview does not know.
+    #[must_use]
+    pub fn has_offsets(&self) -> bool {
+        let by_offset = |branch: &Branch| match &branch.source.kind {
+            SourceKind::Topics(topics) => {
+                matches!(topics.startup, Startup::Offsets(..))
+                    || matches!(topics.stop, Stop::Offsets(_) | Stop::Group(_))
+            }
+            _ => false,
+        };
+        self.graph.branches.iter().any(by_offset)
     }
 
     /// Changes when a look-up's state no longer fits. Kept in checkpoints.
@@ -102,7 +120,7 @@ impl JobPlan {
     #[must_use]
     pub fn finds(&self, topic: &str) -> bool {
         let of_branch = |branch: &Branch| match &branch.source.kind {
-            super::graph::SourceKind::Topics(topics) => topics.topics.pattern.is_some() && topics.topics.has(topic),
+            SourceKind::Topics(topics) => topics.topics.pattern.is_some() && topics.topics.has(topic),
             _ => false,
         };
         self.graph.branches.iter().any(of_branch)
@@ -200,7 +218,7 @@ impl JobPlan {
         }
         let source = &branch.source;
         let detail = match &source.kind {
-            super::graph::SourceKind::Topics(topics) => format!(
+            SourceKind::Topics(topics) => format!(
                 "topic=[{}], format=[{}], startup=[{:?}], bounded=[{:?}]",
                 source.place(),
                 topics.value.kind.as_str(),

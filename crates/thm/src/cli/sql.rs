@@ -8,6 +8,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -23,7 +24,7 @@ use thm_sql::planner::bounded::{self, NoTables};
 use thm_sql::planner::{Outcome, Selection, Session};
 use thm_sql::{CompileContext, JobManager, JobManagerOptions, JobPlan, JobState, SqlDiagnostic};
 
-use super::output::{line, note};
+use super::output::{Output, line, note};
 use super::run::SqlFailure;
 use super::sql_table::Shown;
 use crate::config::Config;
@@ -51,6 +52,9 @@ pub struct SqlArgs {
     /// Show the first rows that its jobs would write, from what the topics hold now.
     #[arg(long, value_name = "N", requires = "file")]
     dry_run: Option<usize>,
+    /// How rows are printed; `json` is one object a line.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
     /// Configuration of the project: where its engine is, and, while none answers, which tables its connectors capture.
     /// Without it thm.toml, if there is one here.
     #[arg(long, short, env = "THM_CONFIG")]
@@ -61,6 +65,14 @@ pub struct SqlArgs {
     /// Connect REST API of the engine: its sources say which tables are captured; http://127.0.0.1:8083 likewise.
     #[arg(long, env = "THM_CONNECT")]
     connect: Option<String>,
+}
+
+/// How queries are answered.
+pub(super) struct Asking {
+    bootstrap: String,
+    json: bool,
+    /// Set to end the query that runs: what it has given so far is its answer.
+    pub cancelled: AtomicBool,
 }
 
 /// Where the configuration is, unless an option says so.
@@ -101,13 +113,14 @@ impl SqlArgs {
 /// Runs the subcommand.
 pub async fn run(args: SqlArgs) -> Result<ExitCode> {
     let Known { context, from, bootstrap } = args.known().await?;
-    let Some(file) = &args.file else { return super::sql_shell::run(context, &bootstrap).await };
+    let asking = Asking { bootstrap, json: args.output == Output::Json, cancelled: AtomicBool::new(false) };
+    let Some(file) = &args.file else { return super::sql_shell::run(context, &asking).await };
     let text = crate::config::read_text(file)
         .with_context(|| format!("reading {}: name an existing UTF-8 file, or none for a shell", file.display()))?;
     let name = file.display().to_string();
     if !args.check && !args.explain && args.dry_run.is_none() {
         let mut session = Session::new(context);
-        return statements(&mut session, &name, &text, &bootstrap).await;
+        return statements(&mut session, &name, &text, &asking).await;
     }
     let script = thm_sql::compile(&name, &text, &context).map_err(SqlFailure)?;
     script.notices.iter().for_each(|notice| note(&format!("note: {notice}")));
@@ -130,8 +143,10 @@ pub async fn run(args: SqlArgs) -> Result<ExitCode> {
             line(job.explain().trim_end());
         }
         if let Some(rows) = args.dry_run {
-            line(&format!("{}:", job.name));
-            preview(job, rows, &bootstrap).await?;
+            if !asking.json {
+                line(&format!("{}:", job.name));
+            }
+            preview(job, rows, &asking).await?;
         }
     }
     Ok(ExitCode::Ok)
@@ -148,33 +163,35 @@ fn lookups(job: &JobPlan) {
 }
 
 /// The rows that a job would write.
-async fn preview(job: JobPlan, rows: usize, bootstrap: &str) -> Result<()> {
+async fn preview(job: JobPlan, rows: usize, asking: &Asking) -> Result<()> {
+    tell_of_offsets(&job);
     let (job, collected, columns) = job.preview();
-    let log = copied(&job, bootstrap).await?;
-    finish(&log, job).await?;
-    let mut shown = Shown::new(columns, true);
+    let log = copied(&job, &asking.bootstrap).await?;
+    finish(&log, job, asking).await?;
+    let mut shown = Shown::new(columns, true).in_json(asking.json);
     collected.take().iter().for_each(|part| shown.add(&part.kinds, &part.columns));
     shown.truncate(rows);
-    line(&shown.text());
+    print(&shown);
     Ok(())
 }
 
 /// Statements of a file or of a shell's input, one after the other; ends at the first error.
-pub(super) async fn statements(session: &mut Session, name: &str, text: &str, bootstrap: &str) -> Result<ExitCode> {
+pub(super) async fn statements(session: &mut Session, name: &str, text: &str, asking: &Asking) -> Result<ExitCode> {
     let source = Arc::new(text.to_owned());
     let wrong = |error: SqlDiagnostic| SqlFailure(error.in_text(name, &source));
     for parsed in parse_script(text).map_err(wrong)? {
         let outcome = session.execute(&parsed, Some((name, &source))).map_err(wrong)?;
         session.take_notices().iter().for_each(|notice| note(&format!("note: {notice}")));
         match outcome {
+            Outcome::Done if asking.json => {}
             Outcome::Done => line("[INFO] Execute statement succeeded."),
-            Outcome::Table(table) => line(&Shown::of_table(&table).text()),
-            Outcome::Select(selection) => select(session, &selection, bootstrap).await.map_err(|error| {
-                match error.downcast::<SqlDiagnostic>() {
+            Outcome::Table(table) => print(&Shown::of_table(&table, asking.json)),
+            Outcome::Select(selection) => {
+                select(session, &selection, asking).await.map_err(|error| match error.downcast::<SqlDiagnostic>() {
                     Ok(error) => anyhow::Error::from(wrong(error)),
                     Err(error) => error,
-                }
-            })?,
+                })?
+            }
             Outcome::Jobs(jobs) => {
                 for job in jobs {
                     note(&format!("note: {} is planned, not run; `thm job submit FILE` runs it", job.name));
@@ -185,18 +202,32 @@ pub(super) async fn statements(session: &mut Session, name: &str, text: &str, bo
     Ok(ExitCode::Ok)
 }
 
-async fn select(session: &Session, selection: &Selection, bootstrap: &str) -> Result<()> {
+/// Says what a query on copies leaves aside.
+fn tell_of_offsets(job: &JobPlan) {
+    if job.has_offsets() {
+        note("note: here all of the topics is read, whatever offsets the table's options give; a job goes by them");
+    }
+}
+
+/// Prints rows, if there is anything to print.
+fn print(shown: &Shown) {
+    let text = shown.text();
+    if !text.is_empty() {
+        line(&text);
+    }
+}
+
+async fn select(session: &Session, selection: &Selection, asking: &Asking) -> Result<()> {
     let set = |key: &str, value: &str| session.option(key).is_some_and(|set| set.eq_ignore_ascii_case(value));
     let tableau = set(RESULT_MODE, "tableau") && !set("execution.runtime-mode", "batch");
     let mut shown = Shown::new(selection.schema(), tableau || set(RESULT_MODE, "changelog"));
-    if tableau {
-        shown = shown.of_a_stream();
-    }
+    shown = if tableau { shown.of_a_stream() } else { shown }.in_json(asking.json);
     match selection.job("thm sql", session.context()) {
         Ok((job, _)) => {
+            tell_of_offsets(&job);
             let (job, collected, _) = job.preview();
-            let log = copied(&job, bootstrap).await?;
-            finish(&log, job).await?;
+            let log = copied(&job, &asking.bootstrap).await?;
+            finish(&log, job, asking).await?;
             collected.take().iter().for_each(|part| shown.add(&part.kinds, &part.columns));
         }
         // What keeps state runs over constants alone so far.
@@ -206,7 +237,7 @@ async fn select(session: &Session, selection: &Selection, bootstrap: &str) -> Re
             Err(error) => return Err(error.into()),
         },
     }
-    line(&shown.text());
+    print(&shown);
     Ok(())
 }
 
@@ -268,7 +299,7 @@ async fn copy(client: &mut KafkaClient, log: &MemoryLog, topic: &str, partition:
 }
 
 /// Runs a job to its end.
-async fn finish(log: &Arc<MemoryLog>, job: JobPlan) -> Result<()> {
+async fn finish(log: &Arc<MemoryLog>, job: JobPlan, asking: &Asking) -> Result<()> {
     let folder = Scratch(std::env::temp_dir().join(format!("thm-sql-{}", std::process::id())));
     let state: Arc<dyn StateStore> = Arc::new(FileStateStore::open(&folder.0)?);
     let manager = JobManager::new(JobManagerOptions {
@@ -280,7 +311,7 @@ async fn finish(log: &Arc<MemoryLog>, job: JobPlan) -> Result<()> {
         groups: None,
         hosts: thm_api::Hosts::default(),
     });
-    wait(&manager, job).await
+    wait(&manager, job, &asking.cancelled).await
 }
 
 /// A folder that is removed also when its query is cancelled.
@@ -292,7 +323,7 @@ impl Drop for Scratch {
     }
 }
 
-async fn wait(manager: &JobManager, job: JobPlan) -> Result<()> {
+async fn wait(manager: &JobManager, job: JobPlan, cancelled: &AtomicBool) -> Result<()> {
     let id = manager.submit(job)?;
     let begun = Instant::now();
     while let Some(status) = manager.job(&id) {
@@ -302,6 +333,11 @@ async fn wait(manager: &JobManager, job: JobPlan) -> Result<()> {
                 let error = thm_api::Error::new(ErrorKind::Evaluation, "answering a query", "thm sql");
                 let error = error.with_source(status.exception.unwrap_or_default());
                 return Err(error.with_hint(status.hint.unwrap_or_default()).into());
+            }
+            _ if cancelled.load(Ordering::Relaxed) => {
+                manager.cancel(&id)?;
+                note("Query has been cancelled; these are the rows so far.");
+                break;
             }
             _ if begun.elapsed() > DEFAULT_QUERY_TIME => {
                 manager.cancel(&id)?;

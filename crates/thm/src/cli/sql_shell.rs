@@ -4,10 +4,13 @@
 //!   terminal ─▶ line editor (history file, completion, several lines) ─┐
 //!   pipe ─▶ lines ─────────────────────────────────────────────────────┴─▶ statement ─▶ rows │ Ctrl-C cancels
 //! ```
-//! An error ends its statement, not the shell; Ctrl-C at the prompt empties the line, Ctrl-D or `QUIT;` leaves.
+//! An error ends its statement, not the shell; Ctrl-C at the prompt empties the line, Ctrl-D or `QUIT` leaves. Jobs of
+//! INSERTs are planned and not kept: the same INSERT, corrected, is the same job.
 
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::Result;
 use rustyline::completion::Completer;
@@ -23,7 +26,7 @@ use thm_sql::parser::{parse_script, reserved};
 use thm_sql::planner::{Outcome, Session};
 
 use super::output::{line, note};
-use super::sql::statements;
+use super::sql::{Asking, statements};
 
 /// Statements that are remembered: more than anybody scrolls through.
 const DEFAULT_HISTORY_LENGTH: usize = 1_000;
@@ -31,18 +34,24 @@ const DEFAULT_HISTORY_LENGTH: usize = 1_000;
 const HISTORY_FILE: &str = ".thm-sql-history";
 /// What the shell itself understands.
 const HELP: &str = "\
-QUIT; or EXIT;   leaves (also Ctrl-D)
-CLEAR;           clears the screen
+QUIT or EXIT     leaves (also Ctrl-D)
+CLEAR            clears the screen
 SET 'sql-client.execution.result-mode' = 'table' | 'changelog' | 'tableau';   final rows, each change, as Flink's client
-Statements end with a semicolon and may have several lines. Tab completes words and tables, Ctrl-C cancels a query.";
+Statements end with a semicolon and may have several lines. Tab completes words and tables, the arrows bring
+statements back, Ctrl-C ends a query and shows its rows so far. INSERT shows that it can be planned; to run it, put it into a
+file with its tables: thm job submit FILE.";
+/// Words that need no semicolon when they stand alone.
+const COMMANDS: [&str; 4] = ["QUIT", "EXIT", "HELP", "CLEAR"];
+/// How long a cancelled query may take to show what it has.
+const DEFAULT_CANCEL_PAUSE: Duration = Duration::from_secs(2);
 
 /// Runs until the input ends.
-pub async fn run(context: CompileContext, bootstrap: &str) -> Result<ExitCode> {
+pub async fn run(context: CompileContext, asking: &Asking) -> Result<ExitCode> {
     let mut session = Session::new(context);
     if !std::io::stdin().is_terminal() {
-        return piped(&mut session, bootstrap).await;
+        return piped(&mut session, asking).await;
     }
-    note("Flink SQL on what the topics hold now. End statements with a semicolon; HELP; says more.");
+    note("Flink SQL on what the topics hold now. End statements with a semicolon; HELP says more.");
     let config = Config::builder().max_history_size(DEFAULT_HISTORY_LENGTH)?.auto_add_history(true).build();
     let mut editor: Editor<Words, FileHistory> = Editor::with_config(config)?;
     let history = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(HISTORY_FILE));
@@ -57,7 +66,7 @@ pub async fn run(context: CompileContext, bootstrap: &str) -> Result<ExitCode> {
                 if let Some(history) = &history {
                     let _ = editor.append_history(history);
                 }
-                if one(&mut session, &text, bootstrap).await.is_none() {
+                if one(&mut session, &text, asking).await.is_none() {
                     break;
                 }
             }
@@ -70,7 +79,7 @@ pub async fn run(context: CompileContext, bootstrap: &str) -> Result<ExitCode> {
 }
 
 /// Statements of a script: it goes on behind one that failed, and ends with the code of the first that did.
-async fn piped(session: &mut Session, bootstrap: &str) -> Result<ExitCode> {
+async fn piped(session: &mut Session, asking: &Asking) -> Result<ExitCode> {
     let mut pending = String::new();
     let mut failed = ExitCode::Ok;
     let mut lines = std::io::stdin().lock().lines();
@@ -84,7 +93,7 @@ async fn piped(session: &mut Session, bootstrap: &str) -> Result<ExitCode> {
         if !over && !ended(&pending) {
             continue;
         }
-        match one(session, &std::mem::take(&mut pending), bootstrap).await {
+        match one(session, &std::mem::take(&mut pending), asking).await {
             Some(code) if failed == ExitCode::Ok => failed = code,
             Some(_) => {}
             None => return Ok(failed),
@@ -93,26 +102,38 @@ async fn piped(session: &mut Session, bootstrap: &str) -> Result<ExitCode> {
 }
 
 /// Runs what was entered and says how it went; nothing if it was to leave.
-async fn one(session: &mut Session, text: &str, bootstrap: &str) -> Option<ExitCode> {
+async fn one(session: &mut Session, text: &str, asking: &Asking) -> Option<ExitCode> {
     match text.trim().trim_end_matches(';').trim().to_ascii_uppercase().as_str() {
         "QUIT" | "EXIT" => return None,
         "HELP" => line(HELP),
         "CLEAR" => line("\u{1b}[H\u{1b}[2J"),
         _ => {
-            let run = statements(session, "shell", text, bootstrap);
-            tokio::select! {
-                ended = run => if let Err(error) = ended {
-                    return Some(crate::show_error(error));
-                },
-                _ = tokio::signal::ctrl_c() => note("Query has been cancelled."),
+            session.forget_jobs();
+            asking.cancelled.store(false, Ordering::Relaxed);
+            let mut run = std::pin::pin!(statements(session, "shell", text, asking));
+            let ended = tokio::select! {
+                ended = &mut run => ended,
+                _ = tokio::signal::ctrl_c() => {
+                    asking.cancelled.store(true, Ordering::Relaxed);
+                    tokio::time::timeout(DEFAULT_CANCEL_PAUSE, run).await.unwrap_or_else(|_| {
+                        note("Query has been cancelled.");
+                        Ok(ExitCode::Ok)
+                    })
+                }
+            };
+            if let Err(error) = ended {
+                return Some(crate::show_error(error));
             }
         }
     }
     Some(ExitCode::Ok)
 }
 
-/// Whether the text ends with a semicolon that stands neither in quotes nor in a comment.
+/// Whether the text ends with a semicolon that stands neither in quotes nor in a comment, or is a word of the shell's own.
 fn ended(text: &str) -> bool {
+    if COMMANDS.iter().any(|word| text.trim().eq_ignore_ascii_case(word)) {
+        return true;
+    }
     let (mut quote, mut comment, mut last) = (None, None, ' ');
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
@@ -202,10 +223,20 @@ mod tests {
 
     #[test]
     fn a_semicolon_in_quotes_or_comments_ends_nothing() {
-        for text in [";", "SELECT 1;", "SELECT ';';\n", "SELECT 1; -- done;", "/* ; */ SELECT 1;", "SELECT 'it''s';"] {
+        for text in [
+            ";",
+            "SELECT 1;",
+            "SELECT ';';\n",
+            "quit",
+            " Help\n",
+            "SELECT 1; -- done;",
+            "/* ; */ SELECT 1;",
+            "SELECT 'it''s';",
+        ] {
             assert!(ended(text), "{text}");
         }
-        for text in ["SELECT 1", "SELECT 'a;", "SELECT 1 -- ;", "SELECT 1; /* ;", "SELECT `a;", "SELECT ';'"] {
+        for text in ["help me", "SELECT 1", "SELECT 'a;", "SELECT 1 -- ;", "SELECT 1; /* ;", "SELECT `a;", "SELECT ';'"]
+        {
             assert!(!ended(text), "{text}");
         }
     }

@@ -20,12 +20,14 @@ pub struct Shown {
     cut: bool,
     /// Columns as wide as their types may need, for rows come when they come.
     stream: bool,
+    /// Each row as a JSON object.
+    json: bool,
 }
 
 impl Shown {
     /// Without rows; a changelog says what each row means.
     pub fn new(columns: Vec<(String, DataType)>, changelog: bool) -> Self {
-        Self { columns, rows: Vec::new(), changelog, cut: true, stream: false }
+        Self { columns, rows: Vec::new(), changelog, cut: true, stream: false, json: false }
     }
 
     /// As Flink's client shows a stream in its mode `tableau`.
@@ -33,22 +35,32 @@ impl Shown {
         Self { stream: true, ..self }
     }
 
+    /// As one JSON object a row, if that is wanted.
+    pub fn in_json(self, json: bool) -> Self {
+        Self { json, ..self }
+    }
+
     /// What a statement shows.
-    pub fn of_table(table: &TableResult) -> Self {
-        let cell = |value: &Value| match value {
+    pub fn of_table(table: &TableResult, json: bool) -> Self {
+        let cell = |value: &Value| if json { value.to_string() } else { Self::shown_value(value) };
+        let rows = table.rows.iter().map(|row| (RowKind::Insert, row.iter().map(cell).collect())).collect();
+        Self { columns: table.columns.clone(), rows, changelog: false, cut: false, stream: false, json }
+    }
+
+    fn shown_value(value: &Value) -> String {
+        match value {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
             Value::Bool(yes) => yes.to_string().to_uppercase(),
             other => other.to_string(),
-        };
-        let rows = table.rows.iter().map(|row| (RowKind::Insert, row.iter().map(cell).collect())).collect();
-        Self { columns: table.columns.clone(), rows, changelog: false, cut: false, stream: false }
+        }
     }
 
     /// Adds rows.
     pub fn add(&mut self, kinds: &[RowKind], columns: &[ArrayRef]) {
         for (row, kind) in kinds.iter().enumerate() {
-            let cell = |((_, data_type), array): (&(String, DataType), &ArrayRef)| cell(array, row, data_type.kind);
+            let of = if self.json { json_cell } else { cell };
+            let cell = |((_, data_type), array): (&(String, DataType), &ArrayRef)| of(array, row, data_type.kind);
             let cells: Vec<String> = self.columns.iter().zip(columns).map(cell).collect();
             match kind {
                 _ if self.changelog => self.rows.push((*kind, cells)),
@@ -67,8 +79,22 @@ impl Shown {
         self.rows.truncate(rows);
     }
 
-    /// The table.
+    /// One line a row; of a changelog with what it means under `op`.
+    fn json_lines(&self) -> String {
+        let quoted = |text: &str| Value::from(text).to_string();
+        let of_row = |(kind, cells): &(RowKind, Vec<String>)| {
+            let op = self.changelog.then(|| format!("\"op\":{}", quoted(kind.as_str())));
+            let cells = self.columns.iter().zip(cells).map(|((name, _), cell)| format!("{}:{cell}", quoted(name)));
+            format!("{{{}}}", op.into_iter().chain(cells).collect::<Vec<_>>().join(","))
+        };
+        self.rows.iter().map(of_row).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The table, or JSON.
     pub fn text(&self) -> String {
+        if self.json {
+            return self.json_lines();
+        }
         if self.rows.is_empty() {
             return "Empty set".to_owned();
         }
@@ -160,6 +186,20 @@ fn cell(array: &ArrayRef, row: usize, kind: LogicalType) -> String {
     }
 }
 
+/// A value as JSON: numbers and booleans as they are, anything else as the text of a cast.
+fn json_cell(array: &ArrayRef, row: usize, kind: LogicalType) -> String {
+    if text::is_null(array, row, kind) || array.is_null(row) {
+        return "null".to_owned();
+    }
+    let shown = cell(array, row, kind);
+    let is_number = kind.is_numeric() && shown.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    match kind {
+        LogicalType::Boolean => shown.to_lowercase(),
+        _ if is_number && !shown.ends_with('y') => shown,
+        _ => Value::from(shown).to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -189,5 +229,24 @@ mod tests {
 +----+--------------------------------+----------------------+
 Received a total of 3 rows";
         assert_eq!(shown.text(), wanted);
+    }
+
+    #[test]
+    fn a_program_gets_numbers_as_numbers_and_nulls_as_nulls() {
+        let column = |name: &str, kind: LogicalType| (name.to_owned(), kind.nullable(true));
+        let columns = vec![column("a \"b\"", LogicalType::STRING), column("n", LogicalType::Double)];
+        let mut shown = Shown::new(columns, true).in_json(true);
+        let values: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![Some("x\"\n"), None, Some("")])),
+            Arc::new(arrow::array::Float64Array::from(vec![Some(1.5), Some(f64::NEG_INFINITY), None])),
+        ];
+        shown.add(&[RowKind::Insert, RowKind::UpdateAfter, RowKind::Delete], &values);
+        let wanted = [
+            r#"{"op":"+I","a \"b\"":"x\"\n","n":1.5}"#,
+            r#"{"op":"+U","a \"b\"":null,"n":"-Infinity"}"#,
+            r#"{"op":"-D","a \"b\"":"","n":null}"#,
+        ];
+        assert_eq!(shown.text().lines().collect::<Vec<_>>(), wanted);
+        shown.text().lines().for_each(|line| assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}"));
     }
 }

@@ -91,3 +91,22 @@ fn a_project_says_which_look_ups_are_fed_by_its_source() {
     assert!(thm(&["sql", "job.sql", "--check"]).0.contains("look-up d asks its database"));
     assert!(thm(&["run", "--check"]).0.contains("1 SQL jobs and 1 connectors are in order"));
 }
+
+#[test]
+fn a_shell_needs_no_semicolon_to_help_or_leave_and_gives_programs_json() {
+    let (ok, out, errors) = thm(&[], "help\nSELECT 1 AS a,\n 'x' AS b;\nquit\nSELECT 2;\n");
+    assert!(
+        ok && out.contains("QUIT or EXIT") && out.contains("| 1 | x |") && !out.contains("| 2 |"),
+        "{out} {errors}"
+    );
+    let input = "CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'number-of-rows' = '1', 'fields.a.min' = '7',\n\
+        'fields.a.max' = '7');\nSELECT a, 'x' AS b, a = 7 AS c, CAST(NULL AS INT) AS d FROM t;\nSHOW TABLES;\n";
+    let (ok, out, errors) = thm(&["--output", "json"], input);
+    assert!(ok, "{errors}");
+    let wanted = [r#"{"a":7,"b":"x","c":true,"d":null}"#, r#"{"table name":"t"}"#];
+    assert_eq!(out.lines().collect::<Vec<_>>(), wanted);
+    // The same INSERT again is the same job.
+    let insert = "CREATE TABLE o (a INT) WITH ('connector' = 'blackhole');\nINSERT INTO o VALUES (1);\nINSERT INTO o VALUES (2);\n";
+    let (_, _, notes) = thm(&[], insert);
+    assert!(notes.contains("is planned, not run") && !notes.contains("o-2"), "{notes}");
+}

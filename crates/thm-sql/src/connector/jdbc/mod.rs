@@ -8,7 +8,7 @@ use thm_api::Secret;
 
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
-use crate::options::{Options, Usage};
+use crate::options::{Given, Kind, Options, Usage};
 use crate::types::LogicalType;
 
 mod address;
@@ -81,8 +81,15 @@ pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn], usage:
         SqlDiagnostic::new(retries.as_ref().map_or(options.span(), |text| text.span), message)
     })?;
     let connect_timeout = connect_timeout(options)?;
-    options.without_effect(&["sink.buffer-flush.max-rows", "sink.buffer-flush.interval", "sink.max-retries"]);
-    options.without_effect(&["filter.handling.policy", "compatible-mode"]);
+    options.readable_without_effect(&[
+        ("sink.buffer-flush.max-rows", Kind::Number),
+        ("sink.buffer-flush.interval", Kind::Duration),
+        ("sink.max-retries", Kind::Number),
+    ])?;
+    if let Some(policy) = options.take("filter.handling.policy") {
+        Options::choice(Some(&policy), &[("always", ()), ("never", ())])?;
+        options.note(policy.key);
+    }
     options.parallelism("sink.parallelism")?;
     let source = table_name::read(&name)?;
     let inside = columns.iter().map(|column| source.column(&column.name, &name)).collect::<SqlResult<_>>()?;
@@ -141,32 +148,36 @@ fn check_types(options: &Options<'_>, columns: &[PhysicalColumn]) -> SqlResult<(
 fn scan(options: &mut Options<'_>, usage: Usage) -> SqlResult<()> {
     const PARTITION: [&str; 4] =
         ["scan.partition.column", "scan.partition.num", "scan.partition.lower-bound", "scan.partition.upper-bound"];
-    let given: Vec<_> = PARTITION.iter().filter_map(|key| options.take(key)).collect();
+    let [column, num, lower, upper] = PARTITION.map(|key| options.take(key));
+    let number = |given: &Option<Given>| Options::number::<i64>(given.as_ref());
+    let (_, lower_bound, upper_bound) = (number(&num)?, number(&lower)?, number(&upper)?);
+    let upper_span = upper.as_ref().map(|upper| upper.span);
+    let given: Vec<_> = [column, num, lower, upper].into_iter().flatten().collect();
     if let Some(first) = given.first().filter(|_| given.len() < PARTITION.len()) {
         let message =
             format!("Either all or none of the following options should be provided:\n{}", PARTITION.join("\n"));
         return Err(SqlDiagnostic::new(first.span, message).with_hint("Give all four, or none."));
     }
-    if usage != Usage::Source {
-        options.without_effect(&["scan.fetch-size", "scan.auto-commit"]);
+    if let (Some(lower), Some(upper), Some(span)) = (lower_bound, upper_bound, upper_span)
+        && lower > upper
+    {
+        let message = format!(
+            "'scan.partition.lower-bound'='{lower}' must not be larger than 'scan.partition.upper-bound'='{upper}'."
+        );
+        return Err(SqlDiagnostic::new(span, message).with_hint("Exchange them."));
     }
-    Ok(())
+    if usage == Usage::Source {
+        return Ok(());
+    }
+    options.readable_without_effect(&[("scan.fetch-size", Kind::Number), ("scan.auto-commit", Kind::Boolean)])
 }
 
 fn cache(options: &mut Options<'_>) -> SqlResult<Option<Cache>> {
     let kind = options.take("lookup.cache");
     let span = kind.as_ref().map_or(options.span(), |kind| kind.span);
-    let (partial, full) = match kind.as_ref().map(|kind| kind.value.to_ascii_uppercase()).as_deref() {
-        None | Some("NONE") => (false, false),
-        Some("PARTIAL") => (true, false),
-        Some("FULL") => (false, true),
-        Some(other) => {
-            let message = format!(
-                "Could not parse value '{other}' for key 'lookup.cache'. Expected one of: [[NONE, PARTIAL, FULL]]"
-            );
-            return Err(SqlDiagnostic::new(span, message).with_hint("Write 'NONE' or 'PARTIAL'."));
-        }
-    };
+    const KINDS: [(&str, (bool, bool)); 3] =
+        [("NONE", (false, false)), ("PARTIAL", (true, false)), ("FULL", (false, true))];
+    let (partial, full) = Options::choice(kind.as_ref(), &KINDS)?.unwrap_or_default();
     if full {
         // Flink's connector takes the word, has none of the options of a full cache, and asks for every key.
         options.refuse("jdbc", "lookup.full-cache.")?;
@@ -190,7 +201,8 @@ fn cache(options: &mut Options<'_>) -> SqlResult<Option<Cache>> {
     let (rows, written) = (rows.or(old_rows), written.or(old_written));
     let missing = missing.or(other_missing).or(old_missing);
     let cache = Cache {
-        max_rows: Options::number(rows.as_ref())?,
+        // As in Flink nothing is kept by a number below one.
+        max_rows: Options::number::<i64>(rows.as_ref())?.map(|rows| rows.max(0).unsigned_abs()),
         after_write: Options::duration(written.as_ref())?,
         after_access: Options::duration(access.as_ref())?,
         missing: missing.map_or(Ok(true), |text| Options::boolean(Some(text)))?,
