@@ -51,6 +51,13 @@ impl SqlDiagnostic {
         Self::new(place, format!("Encountered \"{found}\" at line {line}, column {column}. Was expecting {wanted}"))
     }
 
+    /// The same in other words.
+    #[must_use]
+    pub(crate) fn reworded(mut self, message: String) -> Self {
+        self.0.message = message;
+        self
+    }
+
     /// With what to write instead; sentences.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

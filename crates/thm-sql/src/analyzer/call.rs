@@ -280,7 +280,9 @@ fn conditional(arguments: Vec<Expr>, span: Span) -> SqlResult<Expr> {
     }
     // Of two TIMESTAMPs, with or without a zone, the first one's type is taken.
     let no = if first.is_timestamp() && second.is_timestamp() { no.cast(first) } else { no };
-    searched_case(vec![(condition, yes)], no, span)
+    let unknown = condition.data_type.nullable;
+    let out = searched_case(vec![(condition, yes)], no, span)?;
+    Ok(Expr { data_type: out.data_type.with_nullable(out.data_type.nullable || unknown), ..out })
 }
 
 #[cfg(test)]

@@ -218,7 +218,9 @@ impl<'a> Typer<'a> {
 
     pub(super) fn subqueries(&mut self, ast: &Ast) -> SqlResult<&mut (dyn Subqueries + 'a)> {
         let hint = "A subquery may stand in WHERE and behind SELECT.";
-        self.subqueries.as_deref_mut().ok_or_else(|| refused(ast, ast.span(), hint))
+        self.subqueries.as_deref_mut().ok_or_else(|| {
+            SqlDiagnostic::new(ast.span(), "Query expression encountered in illegal context").with_hint(hint)
+        })
     }
 
     /// LIKE and SIMILAR TO.

@@ -380,7 +380,7 @@ impl<'a> Binder<'a> {
 }
 
 /// The first name that was there before.
-pub(super) fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut seen = Vec::new();
     for name in names {
         if seen.contains(&name) {

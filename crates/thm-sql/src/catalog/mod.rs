@@ -3,6 +3,8 @@
 //! A table is kept as it was written and becomes a [`Table`] when something reads or writes it: only then is it known
 //! whether its options have to do for a source, a sink or a look-up, and hints may have changed them. So Flink does it.
 
+mod alter;
+mod like;
 pub mod show;
 pub mod table;
 
@@ -243,8 +245,9 @@ impl Catalog {
                     SqlDiagnostic::new(like.source.span, "LIKE of a view is not supported").with_hint("Name a table.")
                 );
             };
-            table::like(&mut written, other, &like);
+            like::apply(&mut written, other, &like)?;
         }
+        needs_connector(&written)?;
         table::check(&path, &written)?;
         let temporary = written.temporary;
         self.put(path, temporary, Entry { object: Object::Table(Box::new(written)), source });
@@ -298,6 +301,10 @@ impl Catalog {
     pub fn alter(&mut self, alter: &Alter) -> SqlResult<()> {
         let path = self.path(&alter.name)?;
         let matches = |entry: &Entry| matches!(entry.object, Object::View(_)) == alter.view;
+        if !alter.view && self.find(&path).is_some_and(|entry| matches!(entry.object, Object::View(_))) {
+            return Err(SqlDiagnostic::new(alter.name.span, "ALTER TABLE for a view is not allowed")
+                .with_hint("Write ALTER VIEW … AS and the query."));
+        }
         if !self.objects.get(&path).is_some_and(matches) {
             if alter.if_exists {
                 return Ok(());
@@ -320,7 +327,20 @@ impl Catalog {
         let Some(Entry { object: Object::Table(written), .. }) = self.objects.get_mut(&path) else { return Ok(()) };
         match &alter.change {
             Change::Set(options) => merge_options(&mut written.options, options),
+            Change::Schema(change) => {
+                let mut changed = written.clone();
+                alter::apply(&mut changed, change)?;
+                table::check(&path, &changed)?;
+                *written = changed;
+            }
             Change::Reset(keys) => {
+                if let Some(key) = keys.iter().find(|key| key.value == "connector") {
+                    return Err(SqlDiagnostic::new(
+                        key.span,
+                        "ALTER TABLE RESET does not support changing 'connector'",
+                    )
+                    .with_hint("Set it to another one."));
+                }
                 written.options.retain(|(known, _)| !keys.iter().any(|key| key.value == known.value));
             }
             Change::Rename(_) | Change::Query(_) => {}
@@ -342,6 +362,10 @@ impl Catalog {
     /// `DROP DATABASE`.
     pub fn drop_database(&mut self, name: &Name, if_exists: bool, cascade: bool) -> SqlResult<()> {
         let (catalog, database) = self.database_of(name)?;
+        if self.current == (catalog.clone(), database.clone()) {
+            return Err(SqlDiagnostic::new(name.span, "Cannot drop a database which is currently in use.")
+                .with_hint("USE another one before."));
+        }
         let inside = |path: &Path| path.catalog == catalog && path.database == database;
         if !cascade && self.objects.keys().any(inside) {
             let message = format!("Database {database} in catalog {catalog} is not empty.");
@@ -392,6 +416,15 @@ impl Catalog {
 fn no_catalog(name: &str, span: Span) -> SqlDiagnostic {
     SqlDiagnostic::new(span, format!("A catalog with name [{name}] does not exist."))
         .with_hint("There is one catalog, default_catalog.")
+}
+
+/// A table of the catalog is kept by a connector.
+fn needs_connector(written: &CreateTable) -> SqlResult<()> {
+    if written.temporary || written.options.iter().any(|(key, _)| key.value == "connector") {
+        return Ok(());
+    }
+    let message = "Table options do not contain an option key 'connector' for discovering a connector.";
+    Err(SqlDiagnostic::new(written.name.span, message).with_hint("Write WITH ('connector' = '…', …)."))
 }
 
 /// Later options win.

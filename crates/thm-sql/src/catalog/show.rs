@@ -8,7 +8,8 @@ use sqlparser::tokenizer::Span;
 use super::{Catalog, ColumnKind, Object, Path, table};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::parser::ast::{ColumnKind as WrittenKind, CreateTable, Name, Pattern, Show, Shown};
-use crate::types::{DataType, LogicalType, MAX_LENGTH};
+use crate::types::nested::RowField;
+use crate::types::{DataType, LogicalType, MAX_LENGTH, read};
 
 /// Rows that a statement shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,7 +92,9 @@ pub fn show(catalog: &Catalog, show: &Show) -> SqlResult<TableResult> {
             match catalog.find(&path).map(|entry| &entry.object) {
                 Some(Object::View(view)) => {
                     let columns: Vec<String> = view.schema.iter().map(|(name, _)| format!("`{name}`")).collect();
-                    let text = format!("CREATE VIEW {}({}) as\n{}", path.quoted(), columns.join(", "), view.query);
+                    let temporary = if catalog.temporary.contains_key(&path) { "TEMPORARY " } else { "" };
+                    let text =
+                        format!("CREATE {temporary}VIEW {}({}) as\n{}", path.quoted(), columns.join(", "), view.query);
                     Ok(TableResult::texts("result", [text]))
                 }
                 Some(Object::Table(_)) => Err(SqlDiagnostic::new(
@@ -148,7 +151,17 @@ pub fn describe(catalog: &Catalog, name: &Name) -> SqlResult<TableResult> {
         Object::View(view) => {
             view.schema.iter().map(|(name, data_type)| row(name, *data_type, "", None, None, None)).collect()
         }
-        Object::Table(written) => describe_table(&path, written)?,
+        Object::Table(written) => {
+            let mut rows = describe_table(&path, written)?;
+            // Comments have a column only where there is one.
+            if written.columns.iter().any(|column| column.comment.is_some()) {
+                columns.push(text("comment"));
+                for (row, column) in rows.iter_mut().zip(&written.columns) {
+                    row.push(column.comment.clone().into());
+                }
+            }
+            rows
+        }
     };
     Ok(TableResult { columns, rows })
 }
@@ -193,8 +206,8 @@ fn describe_table(path: &Path, written: &CreateTable) -> SqlResult<Vec<Vec<Value
 }
 
 /// An expression with its column names in backticks, as Flink keeps it.
-fn quoted(expr: &sqlparser::ast::Expr) -> String {
-    use sqlparser::ast::Expr as Ast;
+pub(super) fn quoted(expr: &sqlparser::ast::Expr) -> String {
+    use sqlparser::ast::{Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments};
     match expr {
         Ast::Identifier(name) => format!("`{}`", name.value),
         Ast::CompoundIdentifier(parts) => {
@@ -213,6 +226,20 @@ fn quoted(expr: &sqlparser::ast::Expr) -> String {
                 _ => expr.to_string(),
             }
         }
+        Ast::Cast { expr, data_type, .. } => {
+            let shown = read::any_type(data_type, Span::empty())
+                .map_or_else(|_| data_type.to_string(), |kind| kind.to_string());
+            format!("CAST({} AS {shown})", quoted(expr))
+        }
+        Ast::Function(call) if !call.name.to_string().starts_with('$') => {
+            let FunctionArguments::List(list) = &call.args else { return expr.to_string() };
+            let value = |argument: &FunctionArg| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => quoted(value),
+                other => other.to_string(),
+            };
+            let arguments: Vec<String> = list.args.iter().map(value).collect();
+            format!("{}({})", call.name.to_string().to_ascii_uppercase(), arguments.join(", "))
+        }
         other => other.to_string(),
     }
 }
@@ -224,6 +251,13 @@ fn written_type(data_type: DataType) -> String {
         LogicalType::VarChar(MAX_LENGTH) => format!("VARCHAR({MAX_LENGTH}){null}"),
         LogicalType::VarBinary(MAX_LENGTH) => format!("VARBINARY({MAX_LENGTH}){null}"),
         LogicalType::TimestampLtz(p) => format!("TIMESTAMP({p}) WITH LOCAL TIME ZONE{null}"),
+        LogicalType::Array(of) => format!("ARRAY<{}>{null}", written_type(*of)),
+        LogicalType::Multiset(of) => format!("MULTISET<{}>{null}", written_type(*of)),
+        LogicalType::Map(entry) => format!("MAP<{}, {}>{null}", written_type(entry.key), written_type(entry.value)),
+        LogicalType::Row(fields) => {
+            let field = |field: &RowField| format!("`{}` {}", field.name, written_type(field.data_type));
+            format!("ROW<{}>{null}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
         kind => format!("{kind}{null}"),
     }
 }
@@ -252,13 +286,15 @@ fn create_table(path: &Path, written: &CreateTable) -> SqlResult<String> {
     }
     if !written.primary_key.is_empty() {
         let names: Vec<&str> = written.primary_key.iter().map(|column| column.value.as_str()).collect();
-        let name = written.constraint.clone().unwrap_or_else(|| format!("PK_{}", names.join("_")));
+        let name = super::alter::constraint_of(written);
         lines.push(format!("  CONSTRAINT `{name}` PRIMARY KEY (`{}`) NOT ENFORCED", names.join("`, `")));
     }
     let mut out = format!("CREATE {temporary}TABLE {} (\n{}\n)", path.quoted(), lines.join(",\n"));
     if let Some(comment) = &written.comment {
         // Writing to a String never fails.
-        let _ = write!(out, "\nCOMMENT '{}'", comment.replace('\'', "''"));
+        let _ = writeln!(out, " COMMENT '{}'", comment.replace('\'', "''"));
+    } else {
+        out.push(' ');
     }
     let mut options: Vec<(&str, &str)> =
         written.options.iter().map(|(key, value)| (key.value.as_str(), value.value.as_str())).collect();
@@ -270,7 +306,7 @@ fn create_table(path: &Path, written: &CreateTable) -> SqlResult<String> {
         format!("  '{key}' = '{}'", value.replace('\'', "''"))
     };
     let shown: Vec<String> = options.iter().map(shown).collect();
-    let _ = write!(out, " WITH (\n{}\n)\n", shown.join(",\n"));
+    let _ = write!(out, "WITH (\n{}\n)\n", shown.join(",\n"));
     Ok(out)
 }
 

@@ -9,7 +9,7 @@ use crate::connector::{self, Connector};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::Expr;
 use crate::options::Usage;
-use crate::parser::ast::{ColumnKind as WrittenKind, CreateTable, Like, WrittenType};
+use crate::parser::ast::{ColumnKind as WrittenKind, CreateTable, WrittenType};
 use crate::types::{DataType, LogicalType, coerce, read};
 
 /// A column that the connector reads or writes.
@@ -257,6 +257,14 @@ fn primary_key(written: &CreateTable, physical: &mut [PhysicalColumn]) -> SqlRes
             let message = format!("Primary key column '{}' is not defined in the schema", column.value);
             SqlDiagnostic::new(column.span, message).with_hint("A primary key names columns with a type.")
         })?;
+        if key.contains(&found) {
+            let message = format!(
+                "Invalid primary key '{}'. A primary key must not contain duplicate columns. Found: [{}]",
+                super::alter::constraint_of(written),
+                column.value
+            );
+            return Err(SqlDiagnostic::new(column.span, message));
+        }
         physical[found].data_type.nullable = false;
         key.push(found);
     }
@@ -268,20 +276,7 @@ fn declared_columns(
     physical: &[PhysicalColumn],
     metadata: &[MetadataColumn],
 ) -> SqlResult<Vec<Column>> {
-    let plain = |name: &str, value: Expr| ScopeColumn {
-        table: None,
-        name: name.to_owned(),
-        value: Some(value),
-        named: Named::Both,
-    };
-    let mut scope = Scope::default();
-    scope.columns.extend(
-        physical.iter().enumerate().map(|(index, column)| plain(&column.name, Expr::column(index, column.data_type))),
-    );
-    scope.columns.extend(metadata.iter().enumerate().map(|(index, column)| {
-        let natural = Expr::column(physical.len() + index, column.natural);
-        plain(&column.name, declared(natural, column.declared))
-    }));
+    let scope = Scope { columns: columns_in_scope(physical, metadata) };
     let (mut next, mut next_metadata) = (0, 0);
     let mut out = Vec::with_capacity(written.columns.len());
     for column in &written.columns {
@@ -295,11 +290,40 @@ fn declared_columns(
                 ColumnKind::Metadata(next_metadata - 1)
             }
             WrittenKind::Computed(ast) if is_proctime(ast) => ColumnKind::ProcTime,
-            WrittenKind::Computed(ast) => ColumnKind::Computed(Typer::new(&scope).value(ast)?),
+            WrittenKind::Computed(ast) => {
+                ColumnKind::Computed(Typer::new(&scope).value(ast).map_err(unknown_identifier)?)
+            }
         };
         out.push(Column { name: column.name.value.clone(), kind });
     }
     Ok(out)
+}
+
+/// Physical and metadata columns by name, as expressions over what a scan gives.
+fn columns_in_scope(physical: &[PhysicalColumn], metadata: &[MetadataColumn]) -> Vec<ScopeColumn> {
+    let mut out: Vec<ScopeColumn> = physical
+        .iter()
+        .enumerate()
+        .map(|(index, column)| named(&column.name, Expr::column(index, column.data_type)))
+        .collect();
+    out.extend(metadata.iter().enumerate().map(|(index, column)| {
+        let natural = Expr::column(physical.len() + index, column.natural);
+        named(&column.name, declared(natural, column.declared))
+    }));
+    out
+}
+
+fn named(name: &str, value: Expr) -> ScopeColumn {
+    ScopeColumn { table: None, name: name.to_owned(), value: Some(value), named: Named::Both }
+}
+
+/// A column that is not there is an identifier that is not known, where no table is read.
+fn unknown_identifier(error: SqlDiagnostic) -> SqlDiagnostic {
+    let unknown = error.message().strip_prefix("Column ").and_then(|rest| rest.strip_suffix(" not found in any table"));
+    match unknown.map(|name| format!("Unknown identifier {name}")) {
+        Some(message) => error.reworded(message),
+        None => error,
+    }
 }
 
 /// Whether an expression is `PROCTIME()`.
@@ -326,7 +350,10 @@ fn watermark(
         ColumnKind::Physical(index) => physical[*index].data_type.kind,
         ColumnKind::Metadata(index) => metadata[*index].declared.kind,
         ColumnKind::Computed(expr) => expr.data_type.kind,
-        ColumnKind::ProcTime => LogicalType::TimestampLtz(3),
+        ColumnKind::ProcTime => {
+            let message = "A watermark can not be defined for a processing-time attribute.";
+            return Err(SqlDiagnostic::new(name.span, message).with_hint("Leave the WATERMARK out."));
+        }
     };
     let is_time = |kind: LogicalType| matches!(kind, LogicalType::Timestamp(0..=3) | LogicalType::TimestampLtz(0..=3));
     let rule = "must be of type TIMESTAMP(p) or TIMESTAMP_LTZ(p), the supported precision 'p' is from 0 to 3, but the";
@@ -336,58 +363,18 @@ fn watermark(
         );
         return Err(SqlDiagnostic::new(name.span, message));
     }
-    // A column alone is typed here; `ts - INTERVAL …` keeps the column's type.
-    if let Ast::Identifier(other) = strategy {
-        let found = columns.iter().find(|column| column.name == other.value);
-        let kind = match found.map(|column| &column.kind) {
-            Some(ColumnKind::Physical(index)) => physical[*index].data_type.kind,
-            Some(ColumnKind::Computed(expr)) => expr.data_type.kind,
-            Some(ColumnKind::Metadata(index)) => metadata[*index].declared.kind,
-            _ => kind,
-        };
-        if !is_time(kind) {
-            let message = format!(
-                "Invalid data type of expression for watermark definition. The field {rule} watermark expression type is {kind}"
-            );
-            return Err(SqlDiagnostic::new(strategy.span(), message));
+    let mut scope = Scope { columns: columns_in_scope(physical, metadata) };
+    for column in columns {
+        if let ColumnKind::Computed(value) = &column.kind {
+            scope.columns.push(named(&column.name, value.clone()));
         }
     }
+    let typed = Typer::new(&scope).value(strategy).map_err(unknown_identifier)?.data_type.kind;
+    if !is_time(typed) {
+        let message = format!(
+            "Invalid data type of expression for watermark definition. The field {rule} watermark expression type is {typed}"
+        );
+        return Err(SqlDiagnostic::new(strategy.span(), message));
+    }
     Ok(())
-}
-
-/// `LIKE other`: takes over what the rules say; what the table itself says wins or is a conflict, as in Flink.
-pub fn like(table: &mut CreateTable, other: &CreateTable, like: &Like) {
-    let rule = |what: &str, default: &str| {
-        let said = |name: &str| like.rules.iter().rev().find(|(_, known)| known == name).map(|(how, _)| how.as_str());
-        said(what).or_else(|| said("ALL")).unwrap_or(default).to_owned()
-    };
-    let takes = |how: &str| how != "EXCLUDING";
-    let (options, generated, metadata) =
-        (rule("OPTIONS", "OVERWRITING"), rule("GENERATED", "INCLUDING"), rule("METADATA", "INCLUDING"));
-    let mut columns: Vec<crate::parser::ast::Column> = other
-        .columns
-        .iter()
-        .filter(|column| match column.kind {
-            WrittenKind::Physical(_) => true,
-            WrittenKind::Computed(_) => takes(&generated),
-            WrittenKind::Metadata { .. } => takes(&metadata),
-        })
-        .cloned()
-        .collect();
-    columns.retain(|column| {
-        let own = table.columns.iter().any(|own| own.name.value == column.name.value);
-        !(own && (generated == "OVERWRITING" || metadata == "OVERWRITING"))
-    });
-    columns.append(&mut table.columns);
-    table.columns = columns;
-    if table.primary_key.is_empty() && takes(&rule("CONSTRAINTS", "INCLUDING")) {
-        table.primary_key.clone_from(&other.primary_key);
-    }
-    if table.watermark.is_none() && takes(&rule("WATERMARKS", "INCLUDING")) {
-        table.watermark.clone_from(&other.watermark);
-    }
-    if takes(&options) {
-        let own = std::mem::replace(&mut table.options, other.options.clone());
-        super::merge_options(&mut table.options, &own);
-    }
 }

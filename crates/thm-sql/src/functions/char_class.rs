@@ -32,8 +32,13 @@ fn holds(call: &Call<'_>, test: fn(&str) -> bool) -> Result<Vector, EvalError> {
     })
 }
 
-/// A sign, digits, a point and digits.
+/// A sign, digits, a point and digits, and an exponent.
 fn decimal(text: &str) -> bool {
+    let (text, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    if exponent.is_empty() || !exponent.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());

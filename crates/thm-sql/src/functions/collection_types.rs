@@ -112,10 +112,12 @@ pub(super) fn with_value(arguments: Vec<Expr>) -> Bound {
 }
 
 pub(super) fn adding(arguments: Vec<Expr>) -> Bound {
-    let (mut arguments, of) = value_cast(arguments)?;
-    let kind = LogicalType::array(of);
-    let array = arguments.remove(0).cast(kind);
-    arguments.insert(0, array);
+    let of = arguments.first()?.data_type.kind.element()?;
+    value_cast(arguments.clone())?;
+    let [array, value] = <[Expr; 2]>::try_from(arguments).ok()?;
+    // The value becomes what the array holds, cut or rounded if it has to be.
+    let kind = LogicalType::array(of.with_nullable(of.nullable || value.data_type.nullable));
+    let arguments = vec![array.cast(kind), value.cast(of.kind)];
     // Beside a value that may be NULL the whole array is said to be one that may.
     let nullable = arguments.iter().any(|argument| argument.data_type.nullable);
     Some((arguments, kind.nullable(nullable)))

@@ -255,6 +255,52 @@ pub enum Change {
     Reset(Vec<Spanned<String>>),
     /// `AS query` of a view
     Query(Box<Query>),
+    /// Columns, key or watermark of a table.
+    Schema(Box<SchemaChange>),
+}
+
+/// What `ALTER TABLE` changes of a schema.
+#[derive(Clone, Debug)]
+pub enum SchemaChange {
+    /// `ADD …`
+    Add(Fragment),
+    /// `MODIFY …`
+    Modify(Fragment),
+    /// `DROP column` or `DROP (column, …)`
+    Drop(Vec<Ident>),
+    /// `DROP PRIMARY KEY` or `DROP CONSTRAINT name`
+    DropKey {
+        /// Name of the constraint.
+        constraint: Option<Ident>,
+        /// Where it stands.
+        span: Span,
+    },
+    /// `DROP WATERMARK`
+    DropWatermark(Span),
+    /// `RENAME column TO name`
+    Rename(Ident, Ident),
+}
+
+/// Parts of a schema behind `ADD` and `MODIFY`.
+#[derive(Clone, Debug)]
+pub struct Fragment {
+    /// Columns, and where to put them.
+    pub columns: Vec<(Column, Option<Position>)>,
+    /// `PRIMARY KEY (…) NOT ENFORCED`
+    pub primary_key: Vec<Ident>,
+    /// `CONSTRAINT name` of the key.
+    pub constraint: Option<String>,
+    /// `WATERMARK FOR column AS expression`
+    pub watermark: Option<(Ident, Expr)>,
+}
+
+/// Where a column goes.
+#[derive(Clone, Debug)]
+pub enum Position {
+    /// `FIRST`
+    First,
+    /// `AFTER column`
+    After(Ident),
 }
 
 /// `SHOW`.

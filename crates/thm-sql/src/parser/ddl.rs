@@ -5,7 +5,8 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Span, Token};
 
 use super::ast::{
-    Alter, Change, Column, ColumnKind, CreateTable, CreateTableAs, CreateView, Drop, Like, Statement, WrittenType,
+    Alter, Change, Column, ColumnKind, CreateTable, CreateTableAs, CreateView, Drop, Fragment, Like, Name, Position,
+    SchemaChange, Statement, WrittenType,
 };
 use super::statement::{identifiers, name, options, query};
 use super::{Cursor, data_type, reserved};
@@ -74,17 +75,111 @@ fn alter(cursor: &mut Cursor, view: bool) -> SqlResult<Statement> {
         Change::Set(options(cursor)?)
     } else if cursor.eat_words(&["RESET"]) {
         cursor.expect(&Token::LParen)?;
+        if cursor.peek().token == Token::RParen {
+            return Err(SqlDiagnostic::new(cursor.span(), "ALTER TABLE RESET does not support empty key")
+                .with_hint("Name the options to take away."));
+        }
         let mut keys = vec![cursor.text("an option's name")?];
         while cursor.eat(&Token::Comma) {
             keys.push(cursor.text("an option's name")?);
         }
         cursor.expect(&Token::RParen)?;
         Change::Reset(keys)
+    } else if let Some(change) = schema_change(cursor)?.filter(|_| !view) {
+        Change::Schema(Box::new(change))
     } else {
-        return Err(SqlDiagnostic::new(cursor.span(), "this change of a table is not supported")
-            .with_hint("ALTER TABLE takes RENAME TO, SET and RESET; for columns write a new CREATE TABLE."));
+        return Err(cursor.expected("ADD, MODIFY, DROP, RENAME, SET or RESET"));
     };
     Ok(Statement::Alter(Box::new(Alter { name: which, if_exists, view, change })))
+}
+
+/// `ADD`, `MODIFY`, `DROP` and `RENAME` of columns, key and watermark.
+fn schema_change(cursor: &mut Cursor) -> SqlResult<Option<SchemaChange>> {
+    let span = cursor.span();
+    for (words, modifies) in [("ADD", false), ("MODIFY", true)] {
+        if cursor.eat_words(&[words]) {
+            let fragment = fragment(cursor)?;
+            return Ok(Some(if modifies { SchemaChange::Modify(fragment) } else { SchemaChange::Add(fragment) }));
+        }
+    }
+    if cursor.eat_words(&["RENAME"]) {
+        let from = cursor.grammar(|parser| parser.parse_identifier())?;
+        cursor.expect_words(&["TO"])?;
+        let to = cursor.grammar(|parser| parser.parse_identifier())?;
+        reserved::check_name(&to)?;
+        return Ok(Some(SchemaChange::Rename(from, to)));
+    }
+    if !cursor.eat_words(&["DROP"]) {
+        return Ok(None);
+    }
+    no_partitions(cursor)?;
+    Ok(Some(if cursor.eat_words(&["PRIMARY", "KEY"]) {
+        SchemaChange::DropKey { constraint: None, span }
+    } else if cursor.eat_words(&["CONSTRAINT"]) {
+        SchemaChange::DropKey { constraint: Some(cursor.grammar(|parser| parser.parse_identifier())?), span }
+    } else if cursor.eat_words(&["WATERMARK"]) {
+        SchemaChange::DropWatermark(span)
+    } else if cursor.peek().token == Token::LParen {
+        SchemaChange::Drop(identifiers(cursor)?)
+    } else {
+        SchemaChange::Drop(vec![cursor.grammar(|parser| parser.parse_identifier())?])
+    }))
+}
+
+fn no_partitions(cursor: &mut Cursor) -> SqlResult<()> {
+    if cursor.peek_word("PARTITION") {
+        return Err(SqlDiagnostic::new(cursor.span(), "PARTITION is not supported")
+            .with_hint("Tables are not partitioned; a topic's partitions follow from the key."));
+    }
+    Ok(())
+}
+
+/// One part of a schema, or several in brackets.
+fn fragment(cursor: &mut Cursor) -> SqlResult<Fragment> {
+    no_partitions(cursor)?;
+    let none = Name { parts: Vec::new(), span: cursor.span() };
+    let mut parts = empty_table(none, false, false);
+    let mut positions = Vec::new();
+    let several = cursor.eat(&Token::LParen);
+    loop {
+        element(cursor, &mut parts)?;
+        if parts.columns.len() > positions.len() {
+            positions.push(position(cursor)?);
+        }
+        if !several || !cursor.eat(&Token::Comma) {
+            break;
+        }
+    }
+    if several {
+        cursor.expect(&Token::RParen)?;
+    }
+    let CreateTable { columns, primary_key, constraint, watermark, .. } = parts;
+    Ok(Fragment { columns: columns.into_iter().zip(positions).collect(), primary_key, constraint, watermark })
+}
+
+fn position(cursor: &mut Cursor) -> SqlResult<Option<Position>> {
+    if cursor.eat_words(&["FIRST"]) {
+        return Ok(Some(Position::First));
+    }
+    if cursor.eat_words(&["AFTER"]) {
+        return cursor.grammar(|parser| parser.parse_identifier()).map(|name| Some(Position::After(name)));
+    }
+    Ok(None)
+}
+
+const fn empty_table(name: Name, temporary: bool, if_not_exists: bool) -> CreateTable {
+    CreateTable {
+        name,
+        temporary,
+        if_not_exists,
+        columns: Vec::new(),
+        primary_key: Vec::new(),
+        constraint: None,
+        watermark: None,
+        comment: None,
+        options: Vec::new(),
+        like: None,
+    }
 }
 
 fn create_view(cursor: &mut Cursor, temporary: bool) -> SqlResult<Statement> {
@@ -100,18 +195,7 @@ fn create_view(cursor: &mut Cursor, temporary: bool) -> SqlResult<Statement> {
 fn create_table(cursor: &mut Cursor, temporary: bool) -> SqlResult<Statement> {
     let span = cursor.span();
     let if_not_exists = cursor.eat_words(&["IF", "NOT", "EXISTS"]);
-    let mut table = CreateTable {
-        name: name(cursor)?,
-        temporary,
-        if_not_exists,
-        columns: Vec::new(),
-        primary_key: Vec::new(),
-        constraint: None,
-        watermark: None,
-        comment: None,
-        options: Vec::new(),
-        like: None,
-    };
+    let mut table = empty_table(name(cursor)?, temporary, if_not_exists);
     if cursor.eat(&Token::LParen) {
         loop {
             element(cursor, &mut table)?;
@@ -177,7 +261,6 @@ fn like(cursor: &mut Cursor) -> SqlResult<Like> {
             let what =
                 ["ALL", "CONSTRAINTS", "DISTRIBUTION", "GENERATED", "METADATA", "OPTIONS", "PARTITIONS", "WATERMARKS"];
             rules.push((how, word(cursor, &what)?));
-            let _ = cursor.eat(&Token::Comma);
         }
     }
     Ok(Like { source, rules })
@@ -203,7 +286,7 @@ fn element(cursor: &mut Cursor, table: &mut CreateTable) -> SqlResult<()> {
         return primary_key(cursor, table);
     }
     if cursor.peek_word("UNIQUE") {
-        return Err(SqlDiagnostic::new(cursor.span(), "UNIQUE constraint is not supported yet")
+        return Err(SqlDiagnostic::new(cursor.span(), "UNIQUE constraint is not supported")
             .with_hint("Write PRIMARY KEY (…) NOT ENFORCED."));
     }
     column(cursor, table)

@@ -36,7 +36,9 @@ pub(super) fn parse(cursor: &mut Cursor) -> SqlResult<Option<Statement>> {
         return Ok(None);
     }
     let what = shown(cursor)?;
-    let like = like(cursor)?;
+    // Views and catalogs are listed whole.
+    let whole = matches!(what, Shown::Views | Shown::Catalogs);
+    let like = if whole { None } else { like(cursor)? };
     Ok(Some(Statement::Show(Show { what, like })))
 }
 

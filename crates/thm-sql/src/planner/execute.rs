@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
-use sqlparser::ast::Query as AstQuery;
+use sqlparser::ast::{Query as AstQuery, SelectItem, SetExpr};
 
 use super::graph::{Collected, Graph};
 use super::insert::{self, JobOptions};
 use super::session::Settings;
 use super::{CompileContext, JobPlan, plan};
-use crate::analyzer::query::{Binder, Query};
+use crate::analyzer::query::{Binder, Query, twice};
 use crate::catalog::show::{self, TableResult};
 use crate::catalog::{Catalog, Source, View};
 use crate::error::{SqlDiagnostic, SqlResult};
@@ -164,6 +164,10 @@ impl Session {
     }
 
     fn create_view(&mut self, view: &CreateView, hints: &Arc<Hints>, source: Option<Source>) -> SqlResult<()> {
+        if let Some(name) = twice(names_of(view).into_iter()) {
+            let message = format!("A column with the same name `{name}` has been defined");
+            return Err(SqlDiagnostic::new(view.name.span, message).with_hint("Give every column its own name."));
+        }
         let mut query = Binder::new(&self.catalog, hints).query(&view.query)?;
         query.unique_names();
         let mut schema = query.schema();
@@ -322,4 +326,20 @@ fn written_column(name: &str, data_type: DataType, span: sqlparser::tokenizer::S
     let data_type = crate::parser::parse_type(&data_type.kind.to_string())?;
     let written = WrittenType { data_type, span, nullable };
     Ok(Column { name, kind: ColumnKind::Physical(written), comment: None })
+}
+
+/// Names that a view gives its columns: those behind its own name, or else those behind AS.
+fn names_of(view: &CreateView) -> Vec<&str> {
+    if !view.columns.is_empty() {
+        return view.columns.iter().map(|column| column.value.as_str()).collect();
+    }
+    let SetExpr::Select(select) = &*view.query.body else { return Vec::new() };
+    select
+        .projection
+        .iter()
+        .filter_map(|item| match item {
+            SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.as_str()),
+            _ => None,
+        })
+        .collect()
 }

@@ -119,4 +119,6 @@ mod language_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
