@@ -334,3 +334,57 @@ async fn constants_and_made_up_rows_that_change_places_come_once() {
     reach(&again, &id, JobState::Finished).await;
     assert_eq!(values(&bench, "out", 23).await[21..], ["3,few", "4,few"]);
 }
+
+/// How a job over five records ends that starts and stops where these options say, and what it wrote.
+async fn between(start: &str, stop: &str) -> Result<Vec<String>, String> {
+    let bench = Bench::new().await;
+    create(&bench, &["in"]).await;
+    put(&bench, "in", 0..5).await;
+    let source = format!(
+        "'connector' = 'kafka', 'topic' = 'in', 'format' = 'json', 'properties.group.id' = 'g', 'scan.startup.mode' = {start},
+         'scan.bounded.mode' = {stop}"
+    );
+    let text = format!(
+        "{RARELY}{}{}INSERT INTO o SELECT v FROM i;",
+        table("i", "v INT", &source),
+        table("o", "v INT", "'connector' = 'kafka', 'topic' = 'out', 'format' = 'csv'")
+    );
+    let manager = bench.manager();
+    let id = manager.submit(plan(&text)).unwrap();
+    let begun = Instant::now();
+    loop {
+        let status = manager.job(&id).unwrap();
+        match status.state {
+            JobState::Finished => return Ok(values(&bench, "out", 0).await),
+            JobState::Failed => return Err(status.exception.unwrap()),
+            _ => assert!(begun.elapsed() < Duration::from_secs(120), "{status:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_starts_and_stops_at_the_offsets_that_are_given() {
+    let at = |end: &str, offset: i64| {
+        format!("'specific-offsets', 'scan.{end}.specific-offsets' = 'partition:0,offset:{offset}'")
+    };
+    let (earliest, latest) = ("'earliest-offset'", "'latest-offset'");
+    for (offset, wanted) in [(2, vec!["2", "3", "4"]), (-2, vec!["0", "1", "2", "3", "4"]), (-1, vec![]), (99, vec![])]
+    {
+        assert_eq!(between(&at("startup", offset), latest).await.unwrap(), wanted, "from {offset}");
+    }
+    assert_eq!(between(earliest, &at("bounded", 2)).await.unwrap(), ["0", "1"]);
+    assert_eq!(between(earliest, &at("bounded", -1)).await.unwrap().len(), 5);
+    // A partition that is not named, of a group that has committed nothing.
+    let other = "'specific-offsets', 'scan.startup.specific-offsets' = 'partition:7,offset:1'";
+    assert_eq!(between(other, latest).await.unwrap().len(), 5);
+    for (start, stop, words) in [
+        (earliest, at("bounded", -5), "Illegal stopping offset -5 is specified for partition in-0."),
+        (earliest, "'group-offsets'".to_owned(), "there is no committed offset of this partition for group g"),
+        (&at("startup", -3), latest.to_owned(), "there is no committed offset of this partition for group g"),
+        ("'group-offsets'", latest.to_owned(), "Undefined offset with no reset policy for partitions: [in-0]"),
+    ] {
+        let found = between(start, &stop).await.unwrap_err();
+        assert!(found.contains(words), "{found}");
+    }
+}
