@@ -32,11 +32,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Whether the next value is an object.
+    #[inline]
     pub fn is_object(&mut self) -> bool {
         self.peek() == Some(b'{')
     }
 
     /// Goes into the object that is the next value.
+    #[inline]
     pub fn open(&mut self) -> Result<(), Odd> {
         self.take(b'{')?;
         self.first = true;
@@ -44,6 +46,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The name of the next member, whose value must be taken next; `None` behind the last one.
+    #[inline]
     pub fn name(&mut self) -> Result<Option<&'a str>, Odd> {
         let first = std::mem::take(&mut self.first);
         match self.peek().ok_or(Odd)? {
@@ -68,6 +71,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The text of the next value.
+    #[inline]
     pub fn value(&mut self) -> Result<&'a str, Odd> {
         self.peek();
         let start = self.at;
@@ -86,8 +90,15 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at..end.at).unwrap_or_default()
     }
 
-    /// The next byte that is no blank.
+    /// The next byte that is no blank. Records have none between their tokens.
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
+        let byte = self.text.as_bytes().get(self.at).copied();
+        if byte > Some(b' ') { byte } else { self.peek_behind_blanks() }
+    }
+
+    #[cold]
+    fn peek_behind_blanks(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(self.at) {
             self.at += 1;
@@ -95,6 +106,7 @@ impl<'a> Cursor<'a> {
         bytes.get(self.at).copied()
     }
 
+    #[inline]
     fn take(&mut self, wanted: u8) -> Result<(), Odd> {
         if self.peek() != Some(wanted) {
             return Err(Odd);
@@ -103,9 +115,20 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    #[inline]
     fn skip(&mut self, depth: u8) -> Result<(), Odd> {
         match self.peek().ok_or(Odd)? {
             b'"' => self.string().map(drop),
+            b'n' => self.word("null"),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            open => self.nested(open, depth),
+        }
+    }
+
+    fn nested(&mut self, open: u8, depth: u8) -> Result<(), Odd> {
+        match open {
             b'{' | b'[' if depth == MAX_DEPTH => Err(Odd),
             b'{' => {
                 self.open()?;
@@ -115,10 +138,7 @@ impl<'a> Cursor<'a> {
                 Ok(())
             }
             b'[' => self.items(depth + 1),
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
-            b'n' => self.word("null"),
-            _ => self.number(),
+            _ => Err(Odd),
         }
     }
 
@@ -151,7 +171,7 @@ impl<'a> Cursor<'a> {
 
     fn number(&mut self) -> Result<(), Odd> {
         let rest = &self.text.as_bytes()[self.at..];
-        let digits = |from: usize| rest[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = |from: usize| leading_digits(&rest[from..]);
         let mut end = usize::from(rest.first() == Some(&b'-'));
         let whole = digits(end);
         if whole == 0 || whole > 1 && rest[end] == b'0' {
@@ -178,28 +198,75 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes behind the string that begins here; whether it has escapes.
+    #[inline]
     fn string(&mut self) -> Result<bool, Odd> {
         let bytes = self.text.as_bytes();
         if bytes.get(self.at) != Some(&b'"') {
             return Err(Odd);
         }
-        self.at += 1;
+        let mut at = self.at + 1;
         let mut escaped = false;
         loop {
-            self.at += plain_bytes(&bytes[self.at..]);
-            match bytes.get(self.at) {
+            at += plain_bytes(&bytes[at..]);
+            match bytes.get(at) {
                 Some(b'"') => {
-                    self.at += 1;
+                    self.at = at + 1;
                     return Ok(escaped);
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    self.at += escape_length(&bytes[self.at + 1..])?;
+                    at += escape_length(&bytes[at + 1..])?;
                 }
                 _ => return Err(Odd),
             }
         }
     }
+}
+
+/// Appends what a string stands for, given with its quotes. What `serde_json` takes it takes alike, but for pairs of
+/// surrogates that are none: these are odd, as is all that is no string.
+pub fn unescape(out: &mut String, string: &str) -> Result<(), Odd> {
+    let mut rest = string.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or(Odd)?;
+    loop {
+        let (plain, special) = rest.split_at(plain_bytes(rest.as_bytes()));
+        out.push_str(plain);
+        let length = match special.as_bytes() {
+            [] => return Ok(()),
+            [b'\\', escape @ ..] => escape_length(escape)?,
+            _ => return Err(Odd),
+        };
+        let (escape, behind) = special.split_at(length);
+        rest = behind;
+        match escape.as_bytes()[1] {
+            b'b' => out.push('\u{8}'),
+            b'f' => out.push('\u{c}'),
+            b'n' => out.push('\n'),
+            b'r' => out.push('\r'),
+            b't' => out.push('\t'),
+            b'u' => {
+                let low = rest.get(..length).filter(|next| next.starts_with("\\u"));
+                let (character, of_two) = by_number(escape, low)?;
+                out.push(character);
+                rest = if of_two { &rest[length..] } else { rest };
+            }
+            same => out.push(char::from(same)),
+        }
+    }
+}
+
+/// The character of `\uXXXX`, or of it and the one behind it: whether that belongs to it.
+fn by_number(escape: &str, next: Option<&str>) -> Result<(char, bool), Odd> {
+    let unit = |escape: &str| u32::from_str_radix(&escape[2..], 16).map_err(|_| Odd);
+    let high = unit(escape)?;
+    if let Some(character) = char::from_u32(high) {
+        return Ok((character, false));
+    }
+    let low = unit(next.ok_or(Odd)?)?;
+    if !(0xD800..0xDC00).contains(&high) || !(0xDC00..0xE000).contains(&low) {
+        return Err(Odd);
+    }
+    let both = 0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+    char::from_u32(both).map(|character| (character, true)).ok_or(Odd)
 }
 
 /// Bytes of an escape with its backslash; of what follows the backslash.
@@ -211,25 +278,44 @@ fn escape_length(rest: &[u8]) -> Result<usize, Odd> {
     }
 }
 
+const ONES: u64 = 0x0101_0101_0101_0101;
+
 /// How many bytes stand before the next quote, backslash or control character: eight at a time, for that is where the
 /// time goes in a record.
+#[inline]
 fn plain_bytes(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let (words, _) = bytes.as_chunks::<8>();
-    for (index, chunk) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*chunk);
+    let special = |word: u64| {
         let below_blank = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | below_blank;
+        zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | below_blank
+    };
+    // Borrows only reach bytes behind the first one found.
+    before_first(bytes, special, |byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))
+}
+
+/// How many digits stand before anything else: a record has many times of 13 to 19 of them.
+#[inline]
+fn leading_digits(bytes: &[u8]) -> usize {
+    const UPPER: u64 = ONES * 0xF0;
+    const DIGITS: u64 = ONES * 0x30;
+    // Both a digit and the byte six above it are 0x3?; carries only reach bytes behind the first one found.
+    let other = |word: u64| (word & UPPER ^ DIGITS) | (word.wrapping_add(ONES * 6) & UPPER ^ DIGITS);
+    before_first(bytes, other, |byte| !byte.is_ascii_digit())
+}
+
+/// How many bytes stand before the first one that is marked: in eight of them, by any of its bits, and one by one.
+#[inline]
+fn before_first(bytes: &[u8], marks: impl Fn(u64) -> u64, is_marked: impl Fn(u8) -> bool) -> usize {
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk::<8>() {
+        let found = marks(u64::from_le_bytes(*eight));
         if found != 0 {
-            // Borrows only reach bytes behind the first one found.
-            return index * 8 + (found.trailing_zeros() / 8) as usize;
+            return at + (found.trailing_zeros() / 8) as usize;
         }
+        at += 8;
     }
-    let from = words.len() * 8;
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
-    from + bytes[from..].iter().position(special).unwrap_or(bytes.len() - from)
+    at + bytes[at..].iter().position(|byte| is_marked(*byte)).unwrap_or(bytes.len() - at)
 }
 
 #[cfg(test)]
@@ -345,7 +431,46 @@ mod tests {
         )
     }
 
+    /// Numbers of many lengths, whole and damaged.
+    fn number() -> impl Strategy<Value = String> {
+        "-?[0-9]{0,25}(\\.[0-9]{0,12})?([eE][+-]?[0-9]{0,9})?[ -|~é]?"
+    }
+
     proptest! {
+        #[test]
+        fn numbers_are_those_of_serde(number in number()) {
+            let text = format!("{{\"a\":{number},\"b\":1}}");
+            let wanted = serde_json::from_str::<BTreeMap<&str, &RawValue>>(&text);
+            match members(&text) {
+                Ok(found) => {
+                    let wanted = wanted.unwrap();
+                    prop_assert_eq!(found[0].1, wanted["a"].get());
+                }
+                Err(Odd) => prop_assert!(wanted.is_err()),
+            }
+        }
+
+        #[test]
+        fn what_a_string_stands_for_is_what_serde_says(
+            pieces in prop::collection::vec(
+                prop_oneof![
+                    "[ -~é😀\u{7f}\u{80}]{0,12}".prop_map(|text| serde_json::to_string(&text).unwrap().trim_matches('"').to_owned()),
+                    prop::sample::select(vec![
+                        "\\\"", "\\\\", "\\/", "\\b", "\\f", "\\n", "\\r", "\\t", "\\u00e9", "\\uD83D\\uDE00", "\\uDBFF\\uDFFF",
+                        "\\u0000", "\\ud83d", "\\ude00", "\\uD7FF", "\\uE000", "\\u12g4", "\\x", "\\u+123", "\"", "\u{1}", "\\",
+                    ]).prop_map(str::to_owned),
+                ],
+                0..6,
+            ),
+        ) {
+            let text = format!("\"{}\"", pieces.concat());
+            let mut out = "before".to_owned();
+            match (unescape(&mut out, &text), serde_json::from_str::<String>(&text)) {
+                (Ok(()), wanted) => prop_assert_eq!(out.strip_prefix("before").unwrap(), wanted.unwrap()),
+                (Err(Odd), wanted) => prop_assert!(wanted.is_err(), "{}", text),
+            }
+        }
+
         #[test]
         fn it_shows_what_serde_shows(text in json()) {
             let text = format!("{{\"m\":{text},\"n\":{text}}}");

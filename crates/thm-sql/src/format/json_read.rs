@@ -9,12 +9,12 @@ use std::fmt;
 use base64::Engine;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use thm_codec::json_cursor::{Cursor, Odd};
+use thm_codec::json_cursor::{Cursor, Odd, unescape};
 
 use super::cells::Cell;
 use super::java_text;
 use super::{Field, JsonOptions, Place, ReadError, TimestampFormat};
-use crate::types::time::{self, Width};
+use crate::types::time;
 use crate::types::{LogicalType, decimal, java_double};
 
 /// Texts of the fields of one object, by column; a field that comes twice has its last value.
@@ -346,7 +346,8 @@ fn text(raw: &str, dialect: Dialect) -> Result<Cow<'_, str>, Unreadable> {
 
 /// A string's text. Half of a character beyond the basic plane is a question mark, as Java encodes it.
 fn unescaped(raw: &str) -> Result<Cow<'_, str>, Unreadable> {
-    if let Ok(text) = serde_json::from_str::<String>(raw) {
+    let mut text = String::with_capacity(raw.len());
+    if unescape(&mut text, raw) == Ok(()) {
         return Ok(Cow::Owned(text));
     }
     let whole = java_text::with_whole_characters(raw).ok_or(Unreadable)?;
@@ -417,8 +418,7 @@ fn moment(word: &str, timestamps: TimestampFormat) -> Result<time::Moment, Unrea
         TimestampFormat::Sql => b" ",
         TimestampFormat::Iso => b"T",
     };
-    let plain = time::parse_timestamp(word, separator, Width::Full);
-    plain.or_else(|| time::parse_zoned(word, separator)).ok_or(Unreadable)
+    time::parse_zoned(word, separator).ok_or(Unreadable)
 }
 
 #[cfg(test)]

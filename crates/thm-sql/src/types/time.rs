@@ -205,11 +205,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn number(&mut self, at_least: usize, at_most: usize) -> Option<i64> {
-        let count = self.rest.iter().take(at_most).take_while(|byte| byte.is_ascii_digit()).count();
+        let (mut number, mut count) = (0, 0);
+        while let Some(digit @ b'0'..=b'9') = self.rest.get(count).filter(|_| count < at_most) {
+            number = number * 10 + i64::from(digit - b'0');
+            count += 1;
+        }
         if count < at_least.max(1) {
             return None;
         }
-        let number = self.rest[..count].iter().fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0'));
         self.rest = &self.rest[count..];
         Some(number)
     }
@@ -302,12 +305,12 @@ pub fn parse_timestamp(text: &str, separators: &[u8], width: Width) -> Option<Mo
     read_timestamp(text, separators, width).filter(|(_, rest)| *rest == 0).map(|(moment, _)| moment)
 }
 
-/// Reads a timestamp with `Z` or an offset such as `+03:00` behind it, as UTC.
+/// Reads a timestamp without zone, or with `Z` or an offset such as `+03:00` behind it, as UTC.
 #[must_use]
 pub fn parse_zoned(text: &str, separators: &[u8]) -> Option<Moment> {
     let (moment, rest) = read_timestamp(text, separators, Width::Full)?;
     let zone = &text[text.len() - rest..];
-    if zone == "Z" {
+    if matches!(zone, "" | "Z") {
         return Some(moment);
     }
     let mut reader = Reader { rest: zone.as_bytes() };
