@@ -2,8 +2,6 @@
 //!
 //! A record without all of the first three is foreign.
 
-use std::fmt::Write as _;
-
 use thm_api::{Op, Origin, Position};
 
 use crate::record_batch::{HeaderBlock, Headers};
@@ -24,13 +22,9 @@ pub const REPLAY: &str = "thm.replay";
 
 /// Appends the headers of one record to `block`.
 pub fn push_headers(block: &mut HeaderBlock, op: Op, position: Position, commit_us: i64, old: Option<&[u8]>) {
-    let mut text = FixedText::EMPTY;
     block.push(OP, Some(op.as_str().as_bytes()));
-    let _ = write!(text, "{position}");
-    block.push(POSITION, Some(text.bytes()));
-    text = FixedText::EMPTY;
-    let _ = write!(text, "{commit_us}");
-    block.push(COMMIT_US, Some(text.bytes()));
+    block.push(POSITION, Some(PositionText::of(position).bytes()));
+    block.push(COMMIT_US, Some(itoa::Buffer::new().format(commit_us).as_bytes()));
     if let Some(old) = old {
         block.push(OLD, Some(old));
     }
@@ -61,32 +55,47 @@ pub fn are_plain(headers: &Headers, op: Op) -> bool {
     headers.len() == 3 && name.is_some_and(|rest| rest.starts_with(op.as_str().as_bytes()))
 }
 
-/// Text on the stack: the longest position is 38 characters.
-struct FixedText {
+/// A position as its `Display` shows it, on the stack: it is written for every record. The longest has 38 characters.
+struct PositionText {
     text: [u8; 48],
     used: usize,
 }
 
-impl FixedText {
-    const EMPTY: Self = Self { text: [0; 48], used: 0 };
+impl PositionText {
+    fn of(position: Position) -> Self {
+        let mut out = Self { text: [0; 48], used: 0 };
+        let lsn = position.commit_end.0;
+        out.hexadecimal((lsn >> 32) as u32);
+        out.add(b"/");
+        out.hexadecimal(lsn as u32);
+        out.add(b":");
+        out.add(itoa::Buffer::new().format(position.ordinal).as_bytes());
+        out
+    }
+
+    /// Without zeros before it.
+    fn hexadecimal(&mut self, number: u32) {
+        let digits = (35 - (number | 1).leading_zeros()) / 4;
+        for digit in (0..digits).rev() {
+            let value = (number >> (4 * digit)) & 0xF;
+            self.add(&[b"0123456789ABCDEF"[value as usize]]);
+        }
+    }
+
+    fn add(&mut self, part: &[u8]) {
+        self.text[self.used..self.used + part.len()].copy_from_slice(part);
+        self.used += part.len();
+    }
 
     fn bytes(&self) -> &[u8] {
         &self.text[..self.used]
     }
 }
 
-impl std::fmt::Write for FixedText {
-    fn write_str(&mut self, part: &str) -> std::fmt::Result {
-        let end = self.used + part.len();
-        self.text.get_mut(self.used..end).ok_or(std::fmt::Error)?.copy_from_slice(part.as_bytes());
-        self.used = end;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
     use thm_api::Lsn;
 
     use super::*;
@@ -125,5 +134,14 @@ mod tests {
         assert!(!are_plain(&headers(Op::Create, None, true), Op::Create));
         assert!(!are_plain(&headers(Op::Update, Some(b"{}"), false), Op::Update));
         assert!(!are_plain(&Headers::default(), Op::Create));
+    }
+    proptest! {
+        #[test]
+        fn a_position_is_written_as_it_is_shown(lsn in any::<u64>(), shift in 0..64_u32, ordinal in any::<u64>()) {
+            let position = Position::new(Lsn(lsn >> shift), ordinal >> shift);
+            let written = PositionText::of(position);
+            let shown = position.to_string();
+            prop_assert_eq!(written.bytes(), shown.as_bytes());
+        }
     }
 }

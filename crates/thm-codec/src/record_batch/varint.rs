@@ -32,6 +32,7 @@ pub(super) const fn varint_len(value: i32) -> usize {
 }
 
 /// Reads a signed 32-bit number at `*at` and moves on.
+#[inline]
 pub fn read_varint(bytes: &[u8], at: &mut usize) -> Result<i32, CodecError> {
     let raw = read_unsigned(bytes, at)?;
     let raw = u32::try_from(raw).map_err(|_| CodecError::Malformed("varint beyond 32 bits"))?;
@@ -39,12 +40,25 @@ pub fn read_varint(bytes: &[u8], at: &mut usize) -> Result<i32, CodecError> {
 }
 
 /// Reads a signed 64-bit number at `*at` and moves on.
+#[inline]
 pub fn read_varlong(bytes: &[u8], at: &mut usize) -> Result<i64, CodecError> {
     let raw = read_unsigned(bytes, at)?;
     Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
 }
 
+/// Most numbers of a record are lengths and distances of one byte.
+#[inline]
 fn read_unsigned(bytes: &[u8], at: &mut usize) -> Result<u64, CodecError> {
+    match bytes.get(*at) {
+        Some(byte) if *byte < 0x80 => {
+            *at += 1;
+            Ok(u64::from(*byte))
+        }
+        _ => read_long(bytes, at),
+    }
+}
+
+fn read_long(bytes: &[u8], at: &mut usize) -> Result<u64, CodecError> {
     let mut value = 0_u64;
     for shift in (0..70).step_by(7) {
         let byte = *bytes.get(*at).ok_or(CodecError::Truncated { have: bytes.len(), need: *at + 1 })?;

@@ -216,8 +216,7 @@ impl Output {
     async fn encode(&mut self, evaluated: &Evaluated) -> Result<()> {
         let graph = Arc::clone(&self.graph);
         let topic = Self::topic(&graph);
-        let (mut key, mut value) = (Vec::with_capacity(64), Vec::with_capacity(512));
-        let mut before_key = Vec::with_capacity(64);
+        let (mut key, mut before_key) = (Vec::with_capacity(64), Vec::with_capacity(64));
         let (key_writer, value_writer) = (self.key.clone(), Arc::clone(&self.value));
         let keys = key_writer.as_ref().map(|writer| writer.rows(&evaluated.columns));
         let values = value_writer.rows(&evaluated.columns);
@@ -254,14 +253,12 @@ impl Output {
                     before.map_or(here, |before| Progress { position: before.position, offset: before.offset, ..here });
                 self.flush(index, evaluated, before).await?;
             }
-            value.clear();
             let gone = matches!(meta.kind, RowKind::Delete | RowKind::UpdateBefore);
             let tombstone = gone && !value_writer.writes_deletes();
             let failed = |error: EvalError| {
                 let at = format!("{}, offset {}", graph.sink.path, meta.offset);
                 Error::new(ErrorKind::Evaluation, "writing a row", at).with_source(error)
             };
-            let has_value = !tombstone && values.write(&mut value, row, gone).map_err(failed)?;
             headers.clear();
             if let Some(column) = topic.headers {
                 record_headers(&mut headers, &evaluated.columns[column], row);
@@ -276,7 +273,12 @@ impl Output {
             });
             let partition = &mut self.targets.partitions[index];
             let key = has_key.then_some(key.as_slice());
-            partition.writer.push(timestamp_ms, key, has_value.then_some(value.as_slice()), &headers);
+            let mut record = partition.writer.open();
+            if !tombstone && values.write(record.value(), row, gone).map_err(failed)? {
+                record.close(timestamp_ms, key, &headers);
+            } else {
+                partition.writer.push(timestamp_ms, key, None, &headers);
+            }
             partition.rows.push(u32::try_from(row).unwrap_or(u32::MAX));
         }
         Ok(())

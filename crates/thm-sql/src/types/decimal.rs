@@ -141,7 +141,9 @@ fn divide_half_up(value: i128, by: i128) -> i128 {
     {
         return i128::from(narrow_divide_half_up(value, by));
     }
-    let (quotient, rest) = (value / by, value % by);
+    // Of 128 bits a remainder is a division of its own.
+    let quotient = value / by;
+    let rest = value - quotient * by;
     // |rest| < |by| ≤ 10^38, so doubling fits 128 bits.
     if rest.unsigned_abs() * 2 >= by.unsigned_abs() {
         quotient + if (value < 0) == (by < 0) { 1 } else { -1 }
