@@ -43,10 +43,10 @@ impl Segment {
         let mut found = Vec::new();
         while position < end {
             let length = usize::try_from(end - position).unwrap_or(usize::MAX).min(window);
-            let mut buffer = vec![0; length];
-            let read = file.read_at(position, &mut buffer).map_err(|error| self.failed(error))?;
-            if read < length {
-                return Err(corrupt(&self.path, position + read as u64, "the file ends before its durable bytes do"));
+            let buffer = file.read_new(position, length).map_err(|error| self.failed(error))?;
+            if buffer.len() < length {
+                let end = position + buffer.len() as u64;
+                return Err(corrupt(&self.path, end, "the file ends before its durable bytes do"));
             }
             let buffer = Bytes::from(buffer);
             match walk(&buffer, want, &mut found) {

@@ -234,6 +234,11 @@ impl LogFile for FaultFile {
         self.file.read_at(position, buffer)
     }
 
+    fn read_new(&self, position: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.shared.alive()?;
+        self.file.read_new(position, length)
+    }
+
     fn truncate(&self, length: u64) -> io::Result<()> {
         self.shared.alive()?;
         self.held.lock().clear();

@@ -60,6 +60,8 @@ pub trait LogFile: Debug + Send + Sync {
     fn forget(&self, _bytes: Range<u64>) {}
     /// Fills `buffer` from `position` on; fewer bytes at the end of the file.
     fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// `length` bytes from `position` on, fewer at the end of the file: in memory that was not set to zero before.
+    fn read_new(&self, position: u64, length: usize) -> io::Result<Vec<u8>>;
     /// Cuts the file at `length` bytes; durable after [`LogFile::sync`].
     fn truncate(&self, length: u64) -> io::Result<()>;
     /// Length in bytes.

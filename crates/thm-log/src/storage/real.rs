@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::Advice;
+use rustix::io::Errno;
 
 use super::{LogFile, Storage, parent};
 
@@ -127,6 +129,20 @@ impl LogFile for RealFile {
             }
         }
         Ok(filled)
+    }
+
+    fn read_new(&self, position: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = position + bytes.len() as u64;
+            match rustix::io::pread(&self.0, spare_capacity(&mut bytes), at) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes)
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
