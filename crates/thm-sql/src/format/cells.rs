@@ -84,6 +84,12 @@ impl Cells {
     /// For a type, with room for `rows`.
     #[must_use]
     pub fn new(kind: LogicalType, needed: bool, rows: usize) -> Self {
+        Self::with_text_bytes(kind, needed, rows, rows * 16)
+    }
+
+    /// The same with room for so many bytes of texts: a column that outgrows its memory is copied.
+    #[must_use]
+    pub fn with_text_bytes(kind: LogicalType, needed: bool, rows: usize, text_bytes: usize) -> Self {
         if !needed {
             return Self::Unneeded(kind, 0);
         }
@@ -103,9 +109,11 @@ impl Cells {
             LogicalType::Decimal { .. } => {
                 Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(kind.to_arrow()))
             }
-            LogicalType::Char(_) | LogicalType::VarChar(_) => Self::Text(StringBuilder::with_capacity(rows, rows * 16)),
+            LogicalType::Char(_) | LogicalType::VarChar(_) => {
+                Self::Text(StringBuilder::with_capacity(rows, text_bytes))
+            }
             LogicalType::Binary(_) | LogicalType::VarBinary(_) => {
-                Self::Bytes(BinaryBuilder::with_capacity(rows, rows * 16))
+                Self::Bytes(BinaryBuilder::with_capacity(rows, text_bytes))
             }
             LogicalType::Date => Self::Date(Date32Builder::with_capacity(rows)),
             LogicalType::Time(_) => Self::Time(Time32MillisecondBuilder::with_capacity(rows)),

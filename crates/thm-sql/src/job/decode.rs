@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::{Array, ArrayRef, AsArray};
 use bytes::Bytes;
 use thm_api::{Error, ErrorKind, FetchedBatch, Op, Position, Result, RowKind, TopicPartition};
 use thm_codec::record_batch::{self, BatchHeader, Compression};
@@ -22,6 +23,8 @@ use crate::operator::Rows;
 const MAX_DECOMPRESSED_BYTES: usize = 256 << 20;
 /// How often a burst of records that cannot be read is logged.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
+/// Room for the texts of a row's column before any row is known.
+const DEFAULT_TEXT_BYTES: usize = 16;
 
 /// How records become rows.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +53,8 @@ pub(super) struct Decoder {
     logged: Option<Instant>,
     pub(super) trust: Trust,
     pub(super) shapes: Shapes,
+    /// By field, the bytes of texts that a row had in the last batch: those of the next will be alike.
+    text_bytes: Vec<usize>,
 }
 
 /// A row as it was read.
@@ -85,6 +90,7 @@ impl Decoder {
             logged: None,
             trust: Trust::default(),
             shapes: Shapes::default(),
+            text_bytes: Vec::new(),
         }
     }
 
@@ -146,8 +152,7 @@ impl Decoder {
     ) -> Result<Chunk> {
         let records = record_batch::records(bytes).map_err(|error| broken(partition, fetched, error))?;
         let capacity = usize::try_from(fetched.batch.records).unwrap_or(0);
-        let mut cells: Vec<Cells> =
-            self.fields.iter().map(|field| Cells::new(field.kind, field.needed, capacity)).collect();
+        let mut cells = self.new_cells(capacity);
         let mut meta = Vec::with_capacity(capacity);
         let mut keys = Vec::new();
         // A batch of the source is of one table.
@@ -210,7 +215,8 @@ impl Decoder {
                 meta.push(of_row);
             }
         }
-        let columns = cells.iter_mut().map(Cells::finish).collect();
+        let columns: Vec<ArrayRef> = cells.iter_mut().map(Cells::finish).collect();
+        self.text_bytes = columns.iter().map(text_bytes).collect();
         Ok(Chunk { rows: Rows { columns, meta }, keys, at: 0, next_offset: fetched.next_offset().0 })
     }
 
@@ -236,6 +242,15 @@ impl Decoder {
             return row;
         }
         self.record(mended.0.as_deref().or(key), mended.1.as_deref().or(value), at, old_rows)
+    }
+
+    fn new_cells(&self, rows: usize) -> Vec<Cells> {
+        let known = self.text_bytes.iter().copied().chain(std::iter::repeat(DEFAULT_TEXT_BYTES));
+        let of = |(field, bytes): (&Field, usize)| {
+            // An eighth more, for rows differ.
+            Cells::with_text_bytes(field.kind, field.needed, rows, rows * (bytes + bytes / 8 + 1))
+        };
+        self.fields.iter().zip(known).map(of).collect()
     }
 
     /// One record's row, if it has one.
@@ -445,6 +460,14 @@ impl Decoder {
             let field = if let ReadError::Field(name) = error { name.as_str() } else { "" };
             tracing::warn!(job = %self.job, %partition, offset, field, "skipped a record that cannot be read");
         }
+    }
+}
+
+/// Bytes of text that a row of the column has.
+fn text_bytes(column: &ArrayRef) -> usize {
+    match column.as_string_opt::<i32>() {
+        Some(texts) if !texts.is_empty() => texts.value_data().len().div_ceil(texts.len()),
+        _ => DEFAULT_TEXT_BYTES,
     }
 }
 
