@@ -79,6 +79,21 @@ impl<'a> Cursor<'a> {
         Ok(&self.text[start..self.at])
     }
 
+    /// Goes behind the next value if it is `known`, the text of an object: nothing of it needs to be looked at again. An
+    /// object ends where its brace closes, so a text that begins with another's is that object.
+    pub fn take_known(&mut self, known: &str) -> bool {
+        self.peek();
+        let same = known.starts_with('{') && self.text.as_bytes()[self.at..].starts_with(known.as_bytes());
+        self.at += if same { known.len() } else { 0 };
+        same
+    }
+
+    /// Where it is, in bytes from the text's beginning.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.at
+    }
+
     /// Whether nothing follows.
     pub fn is_at_end(&mut self) -> bool {
         self.peek().is_none()
@@ -357,6 +372,20 @@ mod tests {
         cursor.open().unwrap();
         assert_eq!((cursor.name(), cursor.value(), cursor.name()), (Ok(Some("b")), Ok("1"), Ok(None)));
         assert_eq!((cursor.name(), cursor.value(), cursor.name()), (Ok(Some("c")), Ok("2"), Ok(None)));
+    }
+
+    #[test]
+    fn a_known_object_is_taken_at_once() {
+        let known = r#"{"b":"}","c":{}}"#;
+        let mut cursor = Cursor::new(r#"{"a": {"b":"}","c":{}},"d":{"b":"}","c":{},"e":1}}"#);
+        cursor.open().unwrap();
+        assert_eq!(cursor.name(), Ok(Some("a")));
+        assert!(!cursor.take_known(""));
+        assert!(cursor.take_known(known));
+        assert_eq!(cursor.name(), Ok(Some("d")));
+        assert!(!cursor.take_known(known), "it goes on");
+        assert_eq!((cursor.value(), cursor.name()), (Ok(r#"{"b":"}","c":{},"e":1}"#), Ok(None)));
+        assert!(!cursor.take_known(known));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use thm_api::{Op, RowKind};
 use thm_codec::json_cursor::{Cursor, Odd};
 
 use super::cells::Cell;
+pub use super::envelope::LastSource;
 use super::envelope::{Envelope, corrupt};
 use super::json_read::{self, Dialect, Marks};
 use super::{Field, JsonOptions, ReadError};
@@ -53,16 +54,17 @@ pub enum OldRows {
 }
 
 /// Reads a record; a tombstone is no change. An unreadable record is an error also with `ignore-parse-errors`, for the
-/// caller counts what it skips.
+/// caller counts what it skips. `last` is kept from record to record.
 pub fn read<'a>(
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
     fields: &[Field],
     options: &JsonOptions,
     old_rows: OldRows,
+    last: &mut LastSource,
 ) -> Result<Option<Change<'a>>, ReadError> {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
-    let envelope = Envelope::read(value, fields, options.schema_include)?;
+    let envelope = Envelope::read(value, fields, options.schema_include, last)?;
     let Envelope { op, before, source, commit_us, table, ingestion_ms, schema, .. } = envelope;
     let no_before = |what: &str| {
         corrupt(format!(
@@ -143,7 +145,8 @@ mod tests {
             r#"{"op":"c","after":{},"source":{"ts_ms":"text","ts_us":1.5}}"#,
             "\u{feff}{\"op\":\"c\",\"after\":{}}",
         ] {
-            let change = read(None, Some(value.as_bytes()), &[], &options, OldRows::Unread).unwrap().unwrap();
+            let change = read(None, Some(value.as_bytes()), &[], &options, OldRows::Unread, &mut LastSource::default());
+            let change = change.unwrap().unwrap();
             assert_eq!((change.op, change.commit_us), (Op::Create, None), "{value}");
         }
     }

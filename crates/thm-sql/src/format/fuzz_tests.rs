@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::debezium_json::{self, OldRows};
+use super::debezium_json::{self, LastSource, OldRows};
 use super::json_read::{self, Dialect};
 use super::{Field, JsonOptions, Place, TimestampFormat};
 use crate::types::LogicalType as T;
@@ -29,12 +29,13 @@ fn fields() -> Vec<Field> {
 /// Reads a text in every way.
 fn try_all(bytes: &[u8]) {
     let fields = fields();
+    let mut last = LastSource::default();
     for timestamps in [TimestampFormat::Sql, TimestampFormat::Iso] {
         for ignore_parse_errors in [false, true] {
             for schema_include in [false, true] {
                 let options = JsonOptions { timestamps, ignore_parse_errors, schema_include, ..JsonOptions::default() };
                 for old_rows in [OldRows::Unread, OldRows::IfThere, OldRows::Needed] {
-                    let _ = debezium_json::read(Some(bytes), Some(bytes), &fields, &options, old_rows);
+                    let _ = debezium_json::read(Some(bytes), Some(bytes), &fields, &options, old_rows, &mut last);
                 }
                 if let Ok(found) = json_read::object(bytes, &fields) {
                     let _ = json_read::row(&found, &fields, &options, Dialect::Json);
@@ -47,7 +48,14 @@ fn try_all(bytes: &[u8]) {
 #[test]
 fn the_envelope_itself_is_read() {
     let options = JsonOptions { ignore_parse_errors: true, ..JsonOptions::default() };
-    let change = debezium_json::read(None, Some(ENVELOPE.as_bytes()), &fields(), &options, OldRows::Needed);
+    let change = debezium_json::read(
+        None,
+        Some(ENVELOPE.as_bytes()),
+        &fields(),
+        &options,
+        OldRows::Needed,
+        &mut LastSource::default(),
+    );
     assert_eq!(change.unwrap().unwrap().table, ("\"public\"", "\"t\""));
 }
 

@@ -124,7 +124,10 @@ impl Marks {
     /// nothing of the column's type.
     fn note_form(&mut self, raw: &str, bit: u64) {
         match raw.as_bytes() {
-            [b'"', ..] if !is_no_number(raw.trim_matches('"')) && !raw.starts_with(PLACEHOLDER) => self.texts |= bit,
+            // Their first letters tell nearly all other texts from them.
+            [b'"', b'N' | b'I' | b'i' | b'-' | b'_', ..]
+                if is_no_number(raw.trim_matches('"')) || raw.starts_with(PLACEHOLDER) => {}
+            [b'"', ..] => self.texts |= bit,
             [b'-' | b'0'..=b'9' | b't' | b'f', ..] => self.bare |= bit,
             _ => {}
         }

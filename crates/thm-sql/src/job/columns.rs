@@ -15,7 +15,7 @@ use super::chunk::Chunk;
 use super::decode::{Decoder, Read, broken};
 use super::record::RecordPlace;
 use crate::format::cells::Cell;
-use crate::format::debezium_json::OldRows;
+use crate::format::debezium_json::{LastSource, OldRows};
 use crate::format::{Field, Meta, Place, ValueFormat, decoded, json_read};
 use crate::operator::Rows;
 
@@ -118,9 +118,13 @@ impl Decoder {
             timestamp_ms: record.timestamp_ms,
             headers: &record.headers,
         };
-        let Ok(Some(Read { cells, .. })) =
-            self.record(record.key.as_deref(), record.value.as_deref(), &origin, OldRows::Unread)
-        else {
+        let Ok(Some(Read { cells, .. })) = self.record(
+            record.key.as_deref(),
+            record.value.as_deref(),
+            &origin,
+            OldRows::Unread,
+            &mut LastSource::default(),
+        ) else {
             return Ok(false);
         };
         let same = |field: usize| match &cells[field] {

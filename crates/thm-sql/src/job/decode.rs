@@ -14,7 +14,7 @@ use super::last_values::LastValues;
 use super::record::{self, RecordPlace};
 use super::shape::{self, Shapes, TableShape};
 use crate::format::cells::{Cell, Cells};
-use crate::format::debezium_json::OldRows;
+use crate::format::debezium_json::{LastSource, OldRows};
 use crate::format::json_read::Marks;
 use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat, debezium_json, java_text};
 use crate::operator::Rows;
@@ -155,6 +155,7 @@ impl Decoder {
         let mut cells = self.new_cells(capacity);
         let mut meta = Vec::with_capacity(capacity);
         let mut keys = Vec::new();
+        let mut last = LastSource::default();
         // A batch of the source is of one table.
         let mut types = fetched.batch.decoded.as_ref().map(|batch| self.types_of(batch));
         for (index, record) in records.enumerate() {
@@ -170,7 +171,7 @@ impl Decoder {
             let keeps = self.remembers();
             let before = if keeps { self.last.get(key) } else { None };
             let mut mended = (None, None);
-            let row = self.record_or_mended((key, value), &mut mended, &at, old_rows);
+            let row = self.record_or_mended((key, value), &mut mended, &at, old_rows, &mut last);
             let row = if keeps { self.normalized(row, key, before.as_deref(), &at) } else { row };
             if keeps && row.is_ok() {
                 self.last
@@ -228,8 +229,9 @@ impl Decoder {
         mended: &'a mut (Option<Vec<u8>>, Option<Vec<u8>>),
         at: &RecordPlace<'_>,
         old_rows: OldRows,
+        last: &mut LastSource,
     ) -> Result<Option<Read<'a>>, ReadError> {
-        let row = self.record(key, value, at, old_rows);
+        let row = self.record(key, value, at, old_rows, last);
         if row.is_ok() {
             return row;
         }
@@ -241,7 +243,7 @@ impl Decoder {
         if mended.0.is_none() && mended.1.is_none() {
             return row;
         }
-        self.record(mended.0.as_deref().or(key), mended.1.as_deref().or(value), at, old_rows)
+        self.record(mended.0.as_deref().or(key), mended.1.as_deref().or(value), at, old_rows, last)
     }
 
     fn new_cells(&self, rows: usize) -> Vec<Cells> {
@@ -260,10 +262,11 @@ impl Decoder {
         value: Option<&'a [u8]>,
         at: &RecordPlace<'_>,
         old_rows: OldRows,
+        last: &mut LastSource,
     ) -> Result<Option<Read<'a>>, ReadError> {
         let mut read = match self.spec.value.kind {
             ValueFormat::DebeziumJson => {
-                let change = debezium_json::read(key, value, &self.fields, &self.spec.value.json, old_rows)?;
+                let change = debezium_json::read(key, value, &self.fields, &self.spec.value.json, old_rows, last)?;
                 let Some(change) = change else { return Ok(None) };
                 Read {
                     cells: change.cells,
@@ -344,7 +347,7 @@ impl Decoder {
     ) -> Result<Option<Read<'a>>, ReadError> {
         let Some(row) = row? else { return Ok(None) };
         let old = match before {
-            Some(before) => self.record(key, Some(before), at, OldRows::Unread)?,
+            Some(before) => self.record(key, Some(before), at, OldRows::Unread, &mut LastSource::default())?,
             None => None,
         };
         Ok(match (row.kind, old) {

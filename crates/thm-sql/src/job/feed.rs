@@ -12,7 +12,7 @@ use thm_api::{Error, ErrorKind, Op, Position, Result, RowKind, TopicPartition};
 use super::record;
 use crate::connector::datagen::{DatagenTable, Generator};
 use crate::format::cells::{Cell, Cells};
-use crate::format::debezium_json::{self, OldRows};
+use crate::format::debezium_json::{self, LastSource, OldRows};
 use crate::format::{Field, Format, Meta, Place, ReadError, ValueFormat};
 use crate::operator::Rows;
 use crate::planner::{SourceKind, SourceNode, bounded, form};
@@ -148,7 +148,8 @@ impl Files {
         if line.is_empty() {
             return Ok(Vec::new());
         }
-        let change = debezium_json::read(None, Some(line), &self.fields, &self.format.json, OldRows::Needed)?;
+        let last = &mut LastSource::default();
+        let change = debezium_json::read(None, Some(line), &self.fields, &self.format.json, OldRows::Needed, last)?;
         let Some(change) = change else { return Ok(Vec::new()) };
         let old = change.before.map(|before| (RowKind::UpdateBefore, before));
         Ok(old.into_iter().chain([(change.kind, change.cells)]).collect())

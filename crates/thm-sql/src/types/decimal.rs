@@ -227,15 +227,13 @@ pub fn multiply(a: i128, s1: u8, b: i128, s2: u8, (p, s): (u8, u8)) -> Option<i1
 pub fn divide(a: i128, s1: u8, b: i128, s2: u8, (p, s): (u8, u8)) -> Option<i128> {
     // a·10^(s - s1 + s2) / b is the quotient in units of the result.
     let shift = i32::from(s) - i32::from(s1) + i32::from(s2);
-    const SMALL: u128 = 1_000_000_000_000_000_000;
-    if (0..=38).contains(&shift) && b.unsigned_abs() < SMALL {
+    // Rounding twice cannot differ from rounding once where the digits of divisor and quotient together are fewer than 38: a
+    // quotient of d digits lies at least 1/(2b) beside a half, and the first rounding moves it by less than 10^(d - 38).
+    let small = |value: i128| value.unsigned_abs() < power(35).unsigned_abs();
+    if (0..=38).contains(&shift) && small(b) {
         let scaled = u8::try_from(shift).ok().and_then(|shift| a.checked_mul(power(shift)));
-        if let Some(scaled) = scaled {
-            let quotient = divide_half_up(scaled, b);
-            // Below this size rounding twice cannot differ from rounding once.
-            if quotient.unsigned_abs() < SMALL {
-                return fits(quotient, p);
-            }
+        if let Some(scaled) = scaled.filter(|scaled| small(*scaled)) {
+            return fits(divide_half_up(scaled, b), p);
         }
     }
     divide_wide(a, b, shift).and_then(|quotient| narrow(quotient, p))
@@ -462,6 +460,10 @@ mod tests {
                 let long = wide_divide_half_up(i256::from_i128(a), i256::from_i128(b));
                 assert_eq!(i256::from_i128(divide_half_up(a, b)), long, "{a} / {b}");
                 assert_eq!(compare(a, 2, b, 0), wide(a, 0).cmp(&wide(b, 2)), "{a} and {b}");
+                for scale in [0, 6, 19, 38] {
+                    let long = divide_wide(a, b, i32::from(scale)).and_then(|quotient| narrow(quotient, 38));
+                    assert_eq!(divide(a, 0, b, 0, (38, scale)), long, "{a} / {b} with scale {scale}");
+                }
                 let rest = narrow(wide(a, 0).wrapping_rem(wide(b, 2)), 38);
                 assert_eq!(remainder(a, 2, b, 0, (38, 2)), rest, "{a} % {b}");
             }
