@@ -36,7 +36,8 @@ pub(super) fn of(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr>
     compare(op, a, b, span)
 }
 
-/// A text ordered beside TRUE, than which nothing is greater, or FALSE: where that decides, nobody reads the text.
+/// A text ordered beside TRUE, than which nothing is greater, or FALSE: where that decides, nobody reads the text, unless
+/// it may be NULL.
 fn beside_bound(op: CompareOp, a: &Expr, b: &Expr) -> Option<Expr> {
     let bound = |side: &Expr| match &side.kind {
         ExprKind::Literal(array) if side.data_type.kind == LogicalType::Boolean && array.is_valid(0) => {
@@ -56,8 +57,8 @@ fn beside_bound(op: CompareOp, a: &Expr, b: &Expr) -> Option<Expr> {
         (true, CompareOp::GreaterOrEqual) | (false, CompareOp::LessOrEqual) => true,
         _ => return None,
     };
-    let data_type = LogicalType::Boolean.nullable(other.data_type.nullable);
-    Some(constant_beside(answer, is_null(other.clone()), data_type))
+    let answer = Expr::literal(BooleanArray::from(vec![answer]), LogicalType::Boolean.nullable(false));
+    (!other.data_type.nullable).then_some(answer)
 }
 
 /// IS NOT DISTINCT FROM: equal, or both NULL.
@@ -218,6 +219,11 @@ fn constant_beside(answer: bool, missing: Expr, data_type: DataType) -> Expr {
     Expr { kind: ExprKind::Case { branches, otherwise: Box::new(answer) }, data_type }
 }
 
+/// Whether it is a constant NULL.
+fn is_missing(value: &Expr) -> bool {
+    matches!(&value.kind, ExprKind::Literal(array) if array.is_null(0))
+}
+
 /// Whether one is a text and the other a number.
 const fn converts(x: LogicalType, y: LogicalType) -> bool {
     x.is_text() && y.is_numeric() || x.is_numeric() && y.is_text()
@@ -226,11 +232,10 @@ const fn converts(x: LogicalType, y: LogicalType) -> bool {
 /// The comparison of two that are never equal: NULL if one of them is, else what the operator says of two that differ.
 fn never_equal(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<Expr> {
     let (x, y) = (a.data_type.kind, b.data_type.kind);
+    if is_missing(&a) || is_missing(&b) {
+        return Ok(Expr::null(LogicalType::Boolean));
+    }
     if !matches!(op, CompareOp::Equal | CompareOp::NotEqual) {
-        let null = |side: &Expr| matches!(&side.kind, ExprKind::Literal(array) if array.is_null(0));
-        if null(&a) || null(&b) {
-            return Ok(Expr::null(LogicalType::Boolean));
-        }
         let (text, other) = if x.is_text() { (a.data_type, y) } else { (b.data_type, x) };
         let to = other.nullable(text.nullable);
         return Err(SqlDiagnostic::new(span, format!("Unsupported cast from '{text}' to '{to}'."))
@@ -285,10 +290,9 @@ pub(super) fn compare(op: CompareOp, a: Expr, b: Expr, span: Span) -> SqlResult<
     if apart(a.data_type.kind, b.data_type.kind) {
         return never_equal(op, a, b, span);
     }
-    let missing = |side: &Expr| matches!(&side.kind, ExprKind::Literal(array) if array.is_null(0));
     let common = coerce::comparison_type(a.data_type, b.data_type);
     // Between a text and a number nothing is converted, but what is NULL is found before that.
-    if common.is_none() && converts(a.data_type.kind, b.data_type.kind) && (missing(&a) || missing(&b)) {
+    if common.is_none() && converts(a.data_type.kind, b.data_type.kind) && (is_missing(&a) || is_missing(&b)) {
         return Ok(Expr::null(LogicalType::Boolean));
     }
     let common = common.ok_or_else(|| {
