@@ -247,3 +247,18 @@ fn a_tables_row_column_is_reached_into_by_its_name_alone() {
     let said = message("INSERT INTO o SELECT q.i, 'x' FROM (SELECT CAST(ROW(1) AS ROW<i INT>) AS q) AS t");
     assert_eq!(said, "Table 'q' not found");
 }
+
+#[test]
+fn proctime_may_be_read_and_written() {
+    let times = "CREATE TABLE times (t TIMESTAMP_LTZ(3)) WITH ('connector' = 'blackhole'); INSERT INTO times";
+    for query in [
+        "SELECT pt FROM e",
+        "SELECT pt FROM (SELECT pt FROM e) AS x WHERE pt > TIMESTAMP '2020-01-01 00:00:00'",
+        "SELECT pt FROM e UNION ALL SELECT NOW()",
+    ] {
+        let jobs = script(&format!("{times} {query}")).unwrap_or_else(|error| panic!("{query}: {error:?}")).jobs;
+        assert_eq!(jobs.len(), 1, "{query}");
+    }
+    let found = rows("SELECT YEAR(p) > 2000 FROM (SELECT PROCTIME() AS p) AS t");
+    assert!(found.columns[0].as_any().downcast_ref::<arrow::array::BooleanArray>().unwrap().value(0));
+}
