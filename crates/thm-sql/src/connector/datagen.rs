@@ -5,10 +5,12 @@ use sqlparser::tokenizer::Span;
 use crate::catalog::PhysicalColumn;
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::options::{Given, Options};
-use crate::types::LogicalType;
+use crate::types::{DataType, LogicalType};
 
 /// Flink's `rows-per-second`.
 const DEFAULT_ROWS_PER_SECOND: u64 = 10_000;
+/// Flink's length of random collections.
+const DEFAULT_ELEMENTS: usize = 3;
 /// Flink's length of random texts.
 const DEFAULT_LENGTH: usize = 100;
 
@@ -48,6 +50,33 @@ pub enum Generator {
         /// For times: how long ago at most, milliseconds.
         max_past_ms: i64,
     },
+    /// An ARRAY.
+    List {
+        /// How each element is made up.
+        element: Box<Generator>,
+        /// How many there are.
+        length: usize,
+        /// Share of NULLs.
+        null_rate: f64,
+    },
+    /// A MAP or MULTISET.
+    Entries {
+        /// How each key or element is made up; those that come twice are there once.
+        key: Box<Generator>,
+        /// How each value is made up; of a MULTISET every element is there once.
+        value: Option<Box<Generator>>,
+        /// How many are made up.
+        length: usize,
+        /// Share of NULLs.
+        null_rate: f64,
+    },
+    /// A ROW.
+    Row {
+        /// How each field is made up.
+        fields: Vec<Generator>,
+        /// Share of NULLs.
+        null_rate: f64,
+    },
 }
 
 /// Reads `datagen` options.
@@ -68,23 +97,30 @@ pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn]) -> Sql
 
 /// Takes those options of a column that its kind and type have; the others are refused with all that are left.
 fn field(options: &mut Options<'_>, column: &PhysicalColumn) -> SqlResult<Generator> {
-    let PhysicalColumn { name, data_type } = column;
-    let kind = data_type.kind;
-    let mut take = |what: &str| options.take(&format!("fields.{name}.{what}"));
-    let how = take("kind");
-    if kind.is_nested() {
-        return Err(SqlDiagnostic::new(options.span(), format!("datagen cannot make up a {kind}"))
-            .with_hint("Declare columns of plain types."));
-    }
+    let how = options.take(&format!("fields.{}.kind", column.name));
     match how.as_ref().map_or("random", |how| how.value.as_str()) {
-        "sequence" => return sequence(options, column),
-        "random" => {}
+        "sequence" => sequence(options, column),
+        "random" => random(options, column),
         other => {
             let at = how.as_ref().map_or(options.span(), |how| how.span);
-            return Err(SqlDiagnostic::new(at, format!("Unsupported generator kind: {other}"))
-                .with_hint("Write 'random' or 'sequence'."));
+            Err(SqlDiagnostic::new(at, format!("Unsupported generator kind: {other}"))
+                .with_hint("Write 'random' or 'sequence'."))
         }
     }
+}
+
+/// A part of a column, whose options stand behind its name.
+fn part(column: &PhysicalColumn, name: &str, data_type: DataType) -> PhysicalColumn {
+    PhysicalColumn { name: format!("{}.{name}", column.name), data_type }
+}
+
+fn random(options: &mut Options<'_>, column: &PhysicalColumn) -> SqlResult<Generator> {
+    let PhysicalColumn { name, data_type } = column;
+    let kind = data_type.kind;
+    if kind.is_nested() {
+        return nested(options, column);
+    }
+    let mut take = |what: &str| options.take(&format!("fields.{name}.{what}"));
     let sized = kind.is_text() || kind.is_binary();
     let moment = kind.is_timestamp();
     let (min, max) = if kind.is_numeric() { (take("min"), take("max")) } else { (None, None) };
@@ -103,6 +139,33 @@ fn field(options: &mut Options<'_>, column: &PhysicalColumn) -> SqlResult<Genera
             .map_or(0, |past| i64::try_from(past.as_millis()).unwrap_or(i64::MAX)),
     })
     .and_then(|made| in_order(made, min.or(max).map_or(options.span(), |given| given.span)))
+}
+
+/// Collections and rows, each part of which has options of its own.
+fn nested(options: &mut Options<'_>, column: &PhysicalColumn) -> SqlResult<Generator> {
+    let mut take = |what: &str| options.take(&format!("fields.{}.{what}", column.name));
+    let kind = column.data_type.kind;
+    let null_rate = Options::number(take("null-rate").as_ref())?.unwrap_or(0.0);
+    let length = if matches!(kind, LogicalType::Row(_)) { None } else { take("length") };
+    let length = Options::number(length.as_ref())?.unwrap_or(DEFAULT_ELEMENTS);
+    let mut of = |name: &str, data_type: DataType| random(options, &part(column, name, data_type));
+    Ok(match kind {
+        LogicalType::Array(element) => {
+            Generator::List { element: Box::new(of("element", *element)?), length, null_rate }
+        }
+        LogicalType::Map(entry) => {
+            let (key, value) = (of("key", entry.key)?, of("value", entry.value)?);
+            Generator::Entries { key: Box::new(key), value: Some(Box::new(value)), length, null_rate }
+        }
+        LogicalType::Multiset(element) => {
+            Generator::Entries { key: Box::new(of("element", *element)?), value: None, length, null_rate }
+        }
+        LogicalType::Row(fields) => {
+            let fields: SqlResult<_> = fields.iter().map(|field| of(&field.name, field.data_type)).collect();
+            Generator::Row { fields: fields?, null_rate }
+        }
+        _ => return Err(SqlDiagnostic::new(options.span(), format!("Unsupported type: {kind}"))),
+    })
 }
 
 /// The least or the greatest value of a number's type.

@@ -229,7 +229,7 @@ impl Datagen {
         let limit = self.table.number_of_rows.and_then(|rows| i64::try_from(rows).ok());
         let sequence = self.table.fields.iter().filter_map(|field| match field {
             Generator::Sequence { start, end } => Some(end.saturating_sub(*start).saturating_add(1)),
-            Generator::Random { .. } => None,
+            _ => None,
         });
         let end = limit.into_iter().chain(sequence).min();
         let left = end.map_or(i64::MAX, |end| end - from);
@@ -263,9 +263,58 @@ fn mixed(row: i64, column: usize, salt: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
+/// A number for a part of a column, so that each has values of its own.
+fn inner(column: usize, at: usize) -> usize {
+    (column + 1).wrapping_mul(1_009).wrapping_add(at)
+}
+
+/// Whether the value of a row is one of the NULLs that are wanted.
+fn is_gone(null_rate: f64, row: i64, column: usize) -> bool {
+    (mixed(row, column, 1) >> 11) as f64 / (1_u64 << 53) as f64 <= null_rate && null_rate > 0.0
+}
+
+/// A collection or a row.
+fn nested<'a>(how: &Generator, kind: LogicalType, row: i64, column: usize) -> Option<Cell<'a>> {
+    use LogicalType as T;
+    let of = |how: &Generator, kind: LogicalType, at: usize| value(how, kind, row, inner(column, at));
+    match (how, kind) {
+        (
+            Generator::List { null_rate, .. } | Generator::Entries { null_rate, .. } | Generator::Row { null_rate, .. },
+            _,
+        ) if is_gone(*null_rate, row, column) => None,
+        (Generator::List { element, length, .. }, T::Array(item)) => {
+            Some(Cell::List((0..*length).map(|at| of(element, item.kind, at)).collect()))
+        }
+        (Generator::Row { fields, .. }, T::Row(types)) => {
+            let made = fields.iter().zip(types.iter()).enumerate();
+            Some(Cell::Row(made.map(|(at, (how, field))| of(how, field.data_type.kind, at)).collect()))
+        }
+        (Generator::Entries { key, value, length, .. }, _) => {
+            let (keys, values) = match kind {
+                T::Map(entry) => (entry.key.kind, entry.value.kind),
+                T::Multiset(item) => (item.kind, T::Int),
+                _ => return None,
+            };
+            let mut entries: Vec<(Option<Cell<'a>>, Option<Cell<'a>>)> = Vec::with_capacity(*length);
+            for at in 0..*length {
+                let key = of(key, keys, 2 * at);
+                if entries.iter().all(|(known, _)| *known != key) {
+                    let value = value.as_ref().map_or(Some(Cell::Integer(1)), |value| of(value, values, 2 * at + 1));
+                    entries.push((key, value));
+                }
+            }
+            Some(Cell::Entries(entries))
+        }
+        _ => None,
+    }
+}
+
 fn value<'a>(how: &Generator, kind: LogicalType, row: i64, column: usize) -> Option<Cell<'a>> {
     use LogicalType as T;
     let (min, max, length, past) = match how {
+        Generator::List { .. } | Generator::Entries { .. } | Generator::Row { .. } => {
+            return nested(how, kind, row, column);
+        }
         Generator::Sequence { start, .. } => {
             let number = start.saturating_add(row);
             return Some(match kind {
@@ -277,7 +326,7 @@ fn value<'a>(how: &Generator, kind: LogicalType, row: i64, column: usize) -> Opt
             });
         }
         Generator::Random { min, max, length, varies, null_rate, max_past_ms } => {
-            if (mixed(row, column, 1) >> 11) as f64 / (1_u64 << 53) as f64 <= *null_rate && *null_rate > 0.0 {
+            if is_gone(*null_rate, row, column) {
                 return None;
             }
             let most = (*length).max(1) as u64;

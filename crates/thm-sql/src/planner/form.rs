@@ -111,6 +111,15 @@ fn generator(how: &Generator) -> String {
         Generator::Random { min, max, length, varies, null_rate, max_past_ms } => {
             format!("random {min:?} {max:?} {length} {varies} {null_rate} {max_past_ms}")
         }
+        Generator::List { element, length, null_rate } => format!("list {length} {null_rate} ({})", generator(element)),
+        Generator::Entries { key, value, length, null_rate } => {
+            let value = value.as_ref().map_or_else(String::new, |value| generator(value));
+            format!("entries {length} {null_rate} ({}) ({value})", generator(key))
+        }
+        Generator::Row { fields, null_rate } => {
+            let fields: Vec<String> = fields.iter().map(generator).collect();
+            format!("row {null_rate} ({})", fields.join(") ("))
+        }
     }
 }
 

@@ -176,6 +176,10 @@ fn datagen_takes_the_options_of_a_kind_and_type_alone() {
             "lower bound (5) must be strictly less than upper bound (3)",
         ),
         ("STRING", "'fields.a.length' = '0'", "length (0)"),
+        ("ARRAY<INT>", "'fields.a.min' = '1'", "Unsupported options found for 'datagen'."),
+        ("ARRAY<INT>", "'fields.a.kind' = 'sequence'", "Unsupported type: ARRAY<INT>"),
+        ("ROW<x INT>", "'fields.a.length' = '1'", "Unsupported options found for 'datagen'."),
+        ("MAP<STRING, INT>", "'fields.a.value.min' = 'x'", "Could not parse value 'x' for key 'fields.a.value.min'."),
         ("INT", "'number-of-rows' = 'x'", "Could not parse value 'x' for key 'number-of-rows'."),
         ("TIMESTAMP(3)", "'fields.a.max-past' = 'x'", "Could not parse value 'x' for key 'fields.a.max-past'."),
         (

@@ -388,3 +388,25 @@ async fn a_job_starts_and_stops_at_the_offsets_that_are_given() {
         assert!(found.contains(words), "{found}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn collections_and_rows_are_made_up_part_by_part() {
+    let bench = Bench::new().await;
+    let text = format!(
+        "{RARELY}CREATE TABLE i (a ARRAY<INT>, m MAP<STRING, INT>, r ROW<x INT, y STRING>, s MULTISET<INT>, n ARRAY<ROW<z TINYINT>>)
+           WITH ('connector' = 'datagen', 'number-of-rows' = '20', 'fields.a.element.min' = '1', 'fields.a.element.max' = '3',
+           'fields.a.length' = '2', 'fields.m.key.length' = '4', 'fields.r.y.length' = '5', 'fields.s.length' = '1',
+           'fields.n.null-rate' = '1');
+         {}INSERT INTO o SELECT CARDINALITY(a), a[1] BETWEEN 1 AND 3 AND a[2] BETWEEN 1 AND 3, CARDINALITY(m), CHAR_LENGTH(r.y),
+           r.x IS NOT NULL, CASE WHEN s IS NULL THEN 0 ELSE 1 END, n IS NULL FROM i;",
+        table(
+            "o",
+            "a INT, b BOOLEAN, m INT, r INT, x BOOLEAN, s INT, n BOOLEAN",
+            "'connector' = 'kafka', 'topic' = 'out', 'format' = 'csv'"
+        )
+    );
+    let manager = bench.manager();
+    let id = manager.submit(plan(&text)).unwrap();
+    reach(&manager, &id, JobState::Finished).await;
+    assert_eq!(values(&bench, "out", 20).await, ["2,true,3,5,true,1,true"; 20]);
+}
