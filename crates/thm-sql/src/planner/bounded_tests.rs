@@ -88,3 +88,16 @@ fn rows_that_are_written_out_are_equal_field_by_field() {
     assert_eq!(row("ROW(1, a)", "(1, a)"), None);
     assert_eq!(row("ROW(1, a)", "(2, a)"), Some(false));
 }
+
+#[test]
+fn a_default_of_another_type_and_a_padding_without_end_are_refused() {
+    let default = |to: &str, value: &str| {
+        refusal(&format!("SELECT JSON_VALUE('{{}}', 'lax $.a' RETURNING {to} DEFAULT {value} ON EMPTY)"))
+    };
+    assert_eq!(default("BOOLEAN", "DATE '2020-01-01'"), "a DEFAULT of type DATE is no BOOLEAN");
+    assert_eq!(default("INTEGER", "TIMESTAMP '2020-01-01 00:00:00'"), "a DEFAULT of type TIMESTAMP(0) is no INT");
+    for kind in ["CHAR", "BINARY"] {
+        let said = refusal(&format!("SELECT CAST('a' AS {kind}(2147483647))"));
+        assert_eq!(said, format!("Required length exceeds implementation limit: {kind}(2147483647)"));
+    }
+}
