@@ -13,8 +13,8 @@ use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
 use crate::functions;
 use crate::types::{DataType, LogicalType, coerce};
 
-/// Names that are expressions here, for suggestions.
-const REWRITTEN: &[&str] = &[
+/// Names that are expressions here: for suggestions, and SHOW FUNCTIONS.
+pub(crate) const REWRITTEN: &[&str] = &[
     "COALESCE",
     "IFNULL",
     "NULLIF",

@@ -55,7 +55,10 @@ pub fn show(catalog: &Catalog, show: &Show) -> SqlResult<TableResult> {
         }
         Shown::Functions { user: true } => names("function name", Vec::new()),
         Shown::Functions { user: false } => {
-            names("function name", sorted(crate::functions::names().map(str::to_ascii_lowercase)))
+            let known = crate::functions::names().chain(crate::analyzer::call::REWRITTEN.iter().copied());
+            // Operators have names with a space in them.
+            let known = known.filter(|name| !name.contains(' '));
+            names("function name", sorted(known.map(str::to_ascii_lowercase)))
         }
         Shown::Databases => {
             let known = catalog.databases.get(&catalog.current.0).into_iter().flatten().cloned();

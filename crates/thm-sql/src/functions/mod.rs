@@ -134,7 +134,10 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
 
 /// All names that can be written.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let plain = |name: &&str| name.starts_with(|letter: char| letter.is_ascii_alphabetic());
+    // Values are reached into by `array[1]` and `row.field` alone.
+    let plain = |name: &&str| {
+        name.starts_with(|letter: char| letter.is_ascii_alphabetic()) && !matches!(*name, "FIELD" | "ITEM")
+    };
     all().map(|function| function.name).chain(ALIASES.iter().map(|(alias, _)| *alias)).filter(plain)
 }
 

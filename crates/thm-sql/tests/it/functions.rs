@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 
 use arrow::array::{Array, ArrayRef};
+use thm_sql::CompileContext;
 use thm_sql::evaluation_cost::samples::{CALLS, OPERATORS, batch, scope, typed};
 use thm_sql::expr::nested::equal;
 use thm_sql::expr::{Expr, ExprKind, Input};
 use thm_sql::functions::{self, Changes};
+use thm_sql::parser::parse_script;
+use thm_sql::planner::{Outcome, Session};
 
 /// Rows of a full batch.
 const ROWS: usize = 8_192;
@@ -32,6 +35,22 @@ fn every_function_has_a_sample() {
     let unused: Vec<&str> =
         functions::all().map(|function| function.name).filter(|name| !used.contains(name)).collect();
     assert!(unused.is_empty(), "functions without a sample: {unused:?}");
+}
+
+#[test]
+fn every_function_that_is_shown_has_a_sample() {
+    let mut session = Session::new(CompileContext::default());
+    let statements = parse_script("SHOW FUNCTIONS").unwrap();
+    let Outcome::Table(shown) = session.execute(&statements[0], None).unwrap() else { panic!("no table") };
+    let words: BTreeSet<String> = CALLS
+        .iter()
+        .chain(OPERATORS)
+        .flat_map(|text| text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_'))
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let missing: Vec<&str> =
+        shown.rows.iter().filter_map(|row| row[0].as_str()).filter(|name| !words.contains(*name)).collect();
+    assert!(missing.is_empty(), "functions without a sample: {missing:?}");
 }
 
 fn evaluated(expr: &Expr, text: &str, columns: &[ArrayRef], rows: usize) -> ArrayRef {
