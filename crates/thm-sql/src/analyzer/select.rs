@@ -245,7 +245,8 @@ fn selected(ast: &Ast, scope: &Scope, subqueries: &mut Lifted<'_, '_>) -> SqlRes
         _ => &[],
     };
     let known = scope.columns.iter().any(|column| parts.last().is_some_and(|name| column.name == name.value));
-    if known && parts.len() <= 2 && scope.find(parts, ast.span())?.value.is_none() {
+    // What is no column of that table may be a field of a row.
+    if known && parts.len() <= 2 && scope.find(parts, ast.span()).is_ok_and(|column| column.value.is_none()) {
         return Ok(None);
     }
     Typer::with_subqueries(scope, subqueries).value(ast).map(Some)

@@ -67,6 +67,11 @@ pub(super) fn read(
     changes("value", &value, value_span)?;
     let prefix = options.take("key.fields-prefix").map_or_else(String::new, |prefix| prefix.value);
     let except_key = kafka::fields_include(options)?;
+    if !except_key && !prefix.is_empty() {
+        let message = "A key prefix is not allowed when option 'value.fields-include' is set to 'ALL'. Set it to 'EXCEPT_KEY' \
+                       instead to avoid field overlaps.";
+        return Err(SqlDiagnostic::new(span, message).with_hint("Add 'value.fields-include' = 'EXCEPT_KEY'."));
+    }
     let emptied = |index: &usize| columns[*index].name.strip_prefix(&prefix).is_some_and(str::is_empty);
     if primary_key.iter().any(emptied) {
         return Err(SqlDiagnostic::new(span, "Field names must contain at least one non-whitespace character.")

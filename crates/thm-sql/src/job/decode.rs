@@ -34,6 +34,8 @@ pub(super) struct ReadSpec {
     pub key: Option<Format>,
     /// A record is the new row of its key, a tombstone its end.
     pub upsert: bool,
+    /// The key's columns are read from the value, where there is one.
+    pub key_in_value: bool,
     /// Old rows are wanted.
     pub retract: bool,
 }
@@ -49,6 +51,8 @@ pub(super) struct Decoder {
     pub job: Arc<str>,
     /// `upsert-kafka` where old rows are wanted: the last value of each key.
     last: LastValues,
+    /// The fields with those of the key needed, where they are in the key, and where they are in the value.
+    identities: [Vec<Field>; 2],
     pub(super) key_checked: bool,
     logged: Option<Instant>,
     pub(super) trust: Trust,
@@ -79,7 +83,16 @@ impl Decoder {
         key_sources: Vec<String>,
         job: Arc<str>,
     ) -> Self {
+        let with_key = |place: Place| -> Vec<Field> {
+            let own = |field: &Field| match field.place {
+                Place::Key => Field { needed: true, place: place.clone(), ..field.clone() },
+                _ => field.clone(),
+            };
+            fields.iter().map(own).collect()
+        };
+        let identities = if spec.upsert { [with_key(Place::Key), with_key(Place::Value)] } else { Default::default() };
         Self {
+            identities,
             fields,
             spec,
             with_keys,
@@ -169,13 +182,15 @@ impl Decoder {
             let at = RecordPlace { partition, offset, timestamp_ms: record.timestamp_ms, headers: &record.headers };
             let old_rows = self.old_rows(key);
             let keeps = self.remembers();
-            let before = if keeps { self.last.get(key) } else { None };
+            let identity = if keeps { self.identity(key, value) } else { None };
+            let own_key = identity.as_deref().or(key);
+            let before = if keeps { self.last.get(own_key) } else { None };
             let mut mended = (None, None);
             let row = self.record_or_mended((key, value), &mut mended, &at, old_rows, &mut last);
             let row = if keeps { self.normalized(row, key, before.as_deref(), &at) } else { row };
-            if keeps && row.is_ok() {
+            if keeps && matches!(row, Ok(Some(_))) {
                 self.last
-                    .put(offset, key, value)
+                    .put(offset, own_key, value)
                     .map_err(|error| self.unreadable(partition, offset, error, old_rows))?;
             }
             let row = match row {
@@ -264,6 +279,7 @@ impl Decoder {
         old_rows: OldRows,
         last: &mut LastSource,
     ) -> Result<Option<Read<'a>>, ReadError> {
+        let key_in_value = self.spec.key_in_value && value.is_some();
         let mut read = match self.spec.value.kind {
             ValueFormat::DebeziumJson => {
                 let change = debezium_json::read(key, value, &self.fields, &self.spec.value.json, old_rows, last)?;
@@ -289,9 +305,10 @@ impl Decoder {
                     _ if self.spec.upsert => RowKind::UpdateAfter,
                     _ => RowKind::Insert,
                 };
+                let fields = if key_in_value { &self.identities[1] } else { &self.fields };
                 let cells = match value {
                     None if self.spec.upsert => vec![None; self.fields.len()],
-                    value => match record::cells(&self.spec.value, value, &self.fields, Place::Value)? {
+                    value => match record::cells(&self.spec.value, value, fields, Place::Value)? {
                         Some(cells) => cells,
                         None => return Ok(None),
                     },
@@ -317,7 +334,7 @@ impl Decoder {
             // Without a key there is no row, as in Flink.
             let Some(found) = found else { return Ok(None) };
             for (field, (cell, found)) in self.fields.iter().zip(read.cells.iter_mut().zip(found)) {
-                if field.place == Place::Key {
+                if field.place == Place::Key && !key_in_value {
                     *cell = found;
                 }
             }
@@ -335,6 +352,20 @@ impl Decoder {
             }
         }
         Ok(Some(read))
+    }
+
+    /// The primary key of an `upsert-kafka` record as bytes, the same however the record writes it; none if it cannot be
+    /// read.
+    fn identity(&self, key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Vec<u8>> {
+        let cells = match value {
+            Some(value) if self.spec.key_in_value => {
+                record::cells(&self.spec.value, Some(value), &self.identities[1], Place::Value)
+            }
+            _ => record::cells(self.spec.key.as_ref()?, key, &self.identities[0], Place::Key),
+        };
+        let cells = cells.ok()??;
+        let own = self.fields.iter().zip(cells).filter(|(field, _)| field.place == Place::Key);
+        Some(own.map(|(_, cell)| format!("{cell:?},")).collect::<String>().into_bytes())
     }
 
     /// A record of `upsert-kafka` as a change of the last row of its key.

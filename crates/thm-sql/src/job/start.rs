@@ -273,6 +273,7 @@ impl Start<'_> {
                 value: source.value.clone(),
                 key: source.key.clone(),
                 upsert: source.upsert,
+                key_in_value: source.key_in_value,
                 retract: source.retract,
             };
             let job: Arc<str> = self.plan.name.as_str().into();

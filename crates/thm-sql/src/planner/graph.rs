@@ -99,6 +99,8 @@ pub(crate) struct TopicSource {
     pub stop: Stop,
     /// `upsert-kafka`: a record is the new row of its key, a tombstone its end.
     pub upsert: bool,
+    /// Of `upsert-kafka`: the key's columns are in the value too, which is where they are read.
+    pub key_in_value: bool,
     /// Whether old rows are wanted (-U and whole -D), as far as records tell them.
     pub retract: bool,
 }

@@ -194,6 +194,7 @@ fn source(leaf: &Leaf, span: Span) -> SqlResult<SourceNode> {
                 startup: kafka.startup.clone(),
                 stop: kafka.stop.clone(),
                 upsert: false,
+                key_in_value: false,
                 retract: false,
             }))
         }
@@ -209,6 +210,7 @@ fn source(leaf: &Leaf, span: Span) -> SqlResult<SourceNode> {
                 startup: Startup::Earliest,
                 stop: upsert.stop.clone(),
                 upsert: true,
+                key_in_value: !upsert.except_key,
                 retract: false,
             }))
         }

@@ -143,7 +143,12 @@ pub(super) fn check_changes(graph: &mut Graph, span: Span) -> SqlResult<()> {
         // Without the key's columns in the source's key, changes are followed by the old row; and what a row was unnested
         // to can only be taken back from it.
         let unnests = branch.steps.iter().any(|step| matches!(step, StepNode::Unnest { .. }));
-        topics.retract = needs_old || unnests || branch.key_sources.is_empty();
+        let in_key = |name: &String| {
+            branch.source.fields.iter().any(|field| field.place == crate::format::Place::Key && field.name == *name)
+        };
+        // A tombstone of another key does not say which row of the sink's it ends.
+        let foreign = topics.upsert && !branch.key_sources.iter().all(in_key);
+        topics.retract = needs_old || unnests || foreign || branch.key_sources.is_empty();
     }
     Ok(())
 }

@@ -121,7 +121,9 @@ fn live(folder: &Path, verbose: &str) -> ExitCode {
 fn options() -> Options {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut options = Options {
-        folders: ["flink-sql", "flink-formats", "flink-live", "flink-files"].map(|name| golden.join(name)).to_vec(),
+        folders: ["flink-sql", "flink-formats", "flink-live", "flink-files", "flink-live-topics"]
+            .map(|name| golden.join(name))
+            .to_vec(),
         verbose: None,
         expand: None,
         live: None,

@@ -12,6 +12,9 @@ const ONE_RECORD: &str = "an update is one record of its key, without a tombston
 /// What has never passed a filter has nothing to be deleted, but that is not known without keeping every key.
 const FILTER: &str = "an update that does not pass is a tombstone, whatever was there before";
 
+/// What a key's row was before is not kept where nothing needs it.
+const REPEATED: &str = "a record that changes nothing is written again, and a tombstone of what is not there too";
+
 /// Key and value of each record of a topic.
 type Held<'a> = &'a [(&'a str, Option<&'a str>)];
 
@@ -60,8 +63,11 @@ pub fn records(name: &str, ours: &[Record], flink: &[Record]) -> Option<&'static
     if ours == shorter {
         return Some(ONE_RECORD);
     }
-    if deletes_of_what_is_there(ours) == shorter {
+    if [shorter.as_slice(), flink].contains(&deletes_of_what_is_there(ours).as_slice()) {
         return Some(FILTER);
+    }
+    if without_repeats(deletes_of_what_is_there(ours)) == without_repeats(shorter) {
+        return Some(REPEATED);
     }
     if name == "buffer flush" {
         let last = |records: &[Record]| -> Vec<Record> {
@@ -92,6 +98,13 @@ fn one_record_per_update(records: &[Record]) -> Vec<Record> {
         records[*at].2.is_null() && next.is_some_and(|next| next.1 == records[*at].1 && !next.2.is_null())
     };
     (0..records.len()).filter(|at| !replaced(at)).map(|at| records[at].clone()).collect()
+}
+
+/// Without records that say of a key what the record before said of it.
+fn without_repeats(records: Vec<Record>) -> Vec<Record> {
+    let repeats =
+        |at: &usize| records[..*at].iter().rev().find(|earlier| earlier.1 == records[*at].1) == Some(&records[*at]);
+    (0..records.len()).filter(|at| !repeats(at)).map(|at| records[at].clone()).collect()
 }
 
 /// Without the tombstones of keys that have no row.
