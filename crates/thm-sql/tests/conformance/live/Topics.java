@@ -13,6 +13,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -27,6 +28,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -68,16 +70,21 @@ final class Topics {
         List<NewTopic> all = new ArrayList<>();
         read.forEach(topic -> all.add(new NewTopic(prefix + topic, 1, (short) 1)));
         written.forEach(topic -> all.add(new NewTopic(prefix + topic, partitions, (short) 1)));
+        // Records are of 2023: Kafka would delete them.
+        all.forEach(topic -> topic.configs(Map.of("retention.ms", "-1")));
         admin.createTopics(all).all().get();
+        List<Future<RecordMetadata>> sent = new ArrayList<>();
         for (String topic : read) {
             for (JsonNode record : asked.get("input").get(topic)) {
                 ProducerRecord<byte[], byte[]> made = new ProducerRecord<>(prefix + topic, record.path("partition").asInt(0),
                         record.path("timestamp").asLong(TIMESTAMP), bytes(record.path("key")), bytes(record.path("value")));
                 record.path("headers").forEach(header -> made.headers().add(header.get(0).asText(), bytes(header.get(1))));
-                producer.send(made);
+                sent.add(producer.send(made));
             }
         }
-        producer.flush();
+        for (Future<RecordMetadata> each : sent) {
+            each.get();
+        }
     }
 
     private static synchronized void connect() {
