@@ -12,8 +12,8 @@ use thm_api::{Op, RowKind};
 use thm_codec::json_cursor::{Cursor, Odd};
 
 use super::cells::Cell;
-pub use super::envelope::LastSource;
-use super::envelope::{Envelope, corrupt};
+use super::envelope::Envelope;
+pub use super::envelope::{LastSource, corrupt};
 use super::json_read::{self, Dialect, Marks};
 use super::{Field, JsonOptions, ReadError};
 
@@ -34,8 +34,8 @@ pub struct Change<'a> {
     pub source: Option<&'a str>,
     /// Its `schema` and `table` as JSON; empty where it says none.
     pub table: (&'a str, &'a str),
-    /// When the connector wrote it, milliseconds since 1970.
-    pub ingestion_ms: Option<i64>,
+    /// When the connector wrote it, milliseconds since 1970, as JSON.
+    pub ingestion_ms: Option<&'a str>,
     /// The schema beside the envelope, as JSON.
     pub schema: Option<&'a str>,
     /// What was found of the row's fields.

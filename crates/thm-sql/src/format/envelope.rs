@@ -33,8 +33,8 @@ pub struct Envelope<'a> {
     pub commit_us: Option<i64>,
     /// `schema` and `table` of `source` as JSON; empty where it says none.
     pub table: (&'a str, &'a str),
-    /// When the connector wrote it, milliseconds since 1970.
-    pub ingestion_ms: Option<i64>,
+    /// When the connector wrote it, milliseconds since 1970, as JSON.
+    pub ingestion_ms: Option<&'a str>,
     /// The schema beside the envelope, as JSON.
     pub schema: Option<&'a str>,
 }
@@ -127,10 +127,10 @@ impl<'a> Source<'a> {
         self,
         op: Op,
         (before, after): (Option<&'a str>, Option<Found<'a>>),
-        ts_ms: Option<&str>,
+        ingestion_ms: Option<&'a str>,
     ) -> Envelope<'a> {
         let Self { text: source, commit_us, table } = self;
-        Envelope { op, before, after, source, commit_us, table, ingestion_ms: ts_ms.and_then(number), schema: None }
+        Envelope { op, before, after, source, commit_us, table, ingestion_ms, schema: None }
     }
 }
 
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(found, Envelope::any(RECORD.as_bytes(), &fields).unwrap());
         assert_eq!(found.after, Some(vec![Some("null"), Some("1"), None, Some(r#"[1,{"d":2.5e3}]"#), None]));
         assert_eq!((found.op, found.commit_us), (Op::Update, Some(1_700_000_000_000_001)));
-        assert_eq!((found.table, found.ingestion_ms), (("\"public\"", "\"t\""), Some(1_700_000_000_005)));
+        assert_eq!((found.table, found.ingestion_ms), (("\"public\"", "\"t\""), Some("1700000000005")));
         assert_eq!(found.before, Some(r#"{"id":1,"b":"old"}"#));
     }
 

@@ -37,7 +37,7 @@ impl Decoder {
         batch: &ChangelogBatch,
         from: i64,
     ) -> Result<Option<Chunk>> {
-        let plain = self.spec.value.kind == ValueFormat::DebeziumJson && !self.spec.retract;
+        let plain = self.spec.value.kind == ValueFormat::DebeziumJson && self.spec.key.is_none() && !self.spec.retract;
         if !plain || fetched.batch.positions.is_empty() {
             return Ok(None);
         }

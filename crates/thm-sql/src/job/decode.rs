@@ -30,8 +30,10 @@ const DEFAULT_TEXT_BYTES: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReadSpec {
     pub value: Format,
-    /// Format of keys, if columns come from them.
+    /// Format of keys, if they are read.
     pub key: Option<Format>,
+    /// The columns of keys, in the order in which they stand there.
+    pub key_fields: Vec<usize>,
     /// A record is the new row of its key, a tombstone its end.
     pub upsert: bool,
     /// The key's columns are read from the value, where there is one.
@@ -51,8 +53,10 @@ pub(super) struct Decoder {
     pub job: Arc<str>,
     /// `upsert-kafka` where old rows are wanted: the last value of each key.
     last: LastValues,
-    /// The fields with those of the key needed, where they are in the key, and where they are in the value.
-    identities: [Vec<Field>; 2],
+    /// The key's fields as they stand in it. All are read, as in Flink.
+    key_layout: Vec<Field>,
+    /// Of `upsert-kafka`: all fields, with those of the key where they are in the value.
+    in_value: Vec<Field>,
     pub(super) key_checked: bool,
     logged: Option<Instant>,
     pub(super) trust: Trust,
@@ -83,16 +87,15 @@ impl Decoder {
         key_sources: Vec<String>,
         job: Arc<str>,
     ) -> Self {
-        let with_key = |place: Place| -> Vec<Field> {
-            let own = |field: &Field| match field.place {
-                Place::Key => Field { needed: true, place: place.clone(), ..field.clone() },
-                _ => field.clone(),
-            };
-            fields.iter().map(own).collect()
-        };
-        let identities = if spec.upsert { [with_key(Place::Key), with_key(Place::Value)] } else { Default::default() };
+        let of_key = |place: Place, field: &Field| Field { needed: true, place, ..field.clone() };
+        let key_layout = spec.key_fields.iter().map(|index| of_key(Place::Key, &fields[*index])).collect();
+        let mut in_value = if spec.upsert { fields.clone() } else { Vec::new() };
+        for field in in_value.iter_mut().filter(|field| field.place == Place::Key) {
+            *field = of_key(Place::Value, field);
+        }
         Self {
-            identities,
+            key_layout,
+            in_value,
             fields,
             spec,
             with_keys,
@@ -305,7 +308,7 @@ impl Decoder {
                     _ if self.spec.upsert => RowKind::UpdateAfter,
                     _ => RowKind::Insert,
                 };
-                let fields = if key_in_value { &self.identities[1] } else { &self.fields };
+                let fields = if key_in_value { &self.in_value } else { &self.fields };
                 let cells = match value {
                     None if self.spec.upsert => vec![None; self.fields.len()],
                     value => match record::cells(&self.spec.value, value, fields, Place::Value)? {
@@ -327,21 +330,21 @@ impl Decoder {
             }
         };
         if let Some(format) = &self.spec.key {
-            let found = match record::cells(format, key, &self.fields, Place::Key) {
+            let found = match record::cells(format, key, &self.key_layout, Place::Key) {
                 Err(_) if format.ignores_errors() => None,
                 found => found?,
             };
             // Without a key there is no row, as in Flink.
             let Some(found) = found else { return Ok(None) };
-            for (field, (cell, found)) in self.fields.iter().zip(read.cells.iter_mut().zip(found)) {
-                if field.place == Place::Key && !key_in_value {
-                    *cell = found;
+            for (index, found) in self.spec.key_fields.iter().zip(found) {
+                if self.fields[*index].place == Place::Key && !key_in_value {
+                    read.cells[*index] = found;
                 }
             }
         }
         for (field, cell) in self.fields.iter().zip(&mut read.cells) {
             if let (Place::Metadata(name), true) = (&field.place, field.needed) {
-                *cell = record::metadata(name, at, read.envelope);
+                *cell = record::metadata(name, at, read.envelope, self.spec.value.ignores_errors())?;
             }
         }
         if let Some(before) = &mut read.before {
@@ -357,15 +360,14 @@ impl Decoder {
     /// The primary key of an `upsert-kafka` record as bytes, the same however the record writes it; none if it cannot be
     /// read.
     fn identity(&self, key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Vec<u8>> {
-        let cells = match value {
+        let own = match value {
             Some(value) if self.spec.key_in_value => {
-                record::cells(&self.spec.value, Some(value), &self.identities[1], Place::Value)
+                let cells = record::cells(&self.spec.value, Some(value), &self.in_value, Place::Value).ok()??;
+                self.spec.key_fields.iter().map(|index| cells[*index].clone()).collect()
             }
-            _ => record::cells(self.spec.key.as_ref()?, key, &self.identities[0], Place::Key),
+            _ => record::cells(self.spec.key.as_ref()?, key, &self.key_layout, Place::Key).ok()??,
         };
-        let cells = cells.ok()??;
-        let own = self.fields.iter().zip(cells).filter(|(field, _)| field.place == Place::Key);
-        Some(own.map(|(_, cell)| format!("{cell:?},")).collect::<String>().into_bytes())
+        Some(own.iter().map(|cell| format!("{cell:?},")).collect::<String>().into_bytes())
     }
 
     /// A record of `upsert-kafka` as a change of the last row of its key.

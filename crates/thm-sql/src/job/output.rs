@@ -267,10 +267,10 @@ impl Output {
                 origin::push_headers(&mut headers, meta.op, meta.position, meta.commit_us, None);
             }
             let given = topic.timestamp.map(|column| &evaluated.columns[column]).filter(|array| !array.is_null(row));
-            let timestamp_ms = given.map_or(meta.timestamp_ms, |array| {
-                let moment = crate::expr::text::moment(array, row, 3);
-                moment.seconds * 1_000 + i64::from(moment.nanos / 1_000_000)
-            });
+            let timestamp_ms = match given {
+                Some(array) => record_timestamp(array, row).map_err(failed)?,
+                None => meta.timestamp_ms,
+            };
             let partition = &mut self.targets.partitions[index];
             let key = has_key.then_some(key.as_slice());
             let mut record = partition.writer.open();
@@ -451,6 +451,17 @@ pub(super) fn null_in(column: &str, at: String) -> Error {
     Error::new(ErrorKind::Evaluation, "writing a row", at)
         .with_source(message)
         .with_hint("Declare the sink's column without NOT NULL, filter such rows out, or SET 'table.exec.sink.not-null-enforcer' = 'DROP'.")
+}
+
+/// A record's timestamp as the column METADATA FROM 'timestamp' gives it, milliseconds since 1970; Kafka has none before.
+fn record_timestamp(array: &ArrayRef, row: usize) -> Result<i64, EvalError> {
+    let moment = crate::expr::text::moment(array, row, 3);
+    let millis = moment.seconds * 1_000 + i64::from(moment.nanos / 1_000_000);
+    if millis < 0 {
+        let message = format!("Invalid timestamp: {millis}. Timestamp should always be non-negative or null.");
+        return Err(EvalError { message, row });
+    }
+    Ok(millis)
 }
 
 /// The entries of a MAP<STRING, BYTES> as headers of a record.

@@ -6,6 +6,7 @@ use thm_api::TopicPartition;
 use thm_codec::record_batch::Headers;
 
 use crate::format::cells::Cell;
+use crate::format::debezium_json::corrupt;
 use crate::format::json_read::{self, Dialect, How};
 use crate::format::{Field, Format, JsonOptions, Place, ReadError, TimestampFormat, ValueFormat, csv, raw};
 use crate::types::LogicalType;
@@ -24,8 +25,8 @@ pub(super) struct RecordPlace<'a> {
 pub(super) struct Envelope<'a> {
     /// `source`, as JSON.
     pub source: Option<&'a str>,
-    /// `ts_ms`
-    pub ingestion_ms: Option<i64>,
+    /// `ts_ms`, as JSON.
+    pub ingestion_ms: Option<&'a str>,
     /// The schema beside the envelope, as JSON.
     pub schema: Option<&'a str>,
 }
@@ -56,25 +57,72 @@ pub(super) fn cells<'a>(
     }
 }
 
-/// A metadata column's value.
-pub(super) fn metadata<'a>(name: &str, at: &RecordPlace<'_>, envelope: Option<Envelope<'a>>) -> Option<Cell<'a>> {
-    let moment = |millis: i64| Cell::Moment(Moment::of(millis, arrow::datatypes::TimeUnit::Millisecond));
-    let text = |text: String| Cell::Text(Cow::Owned(text));
-    // Read as Flink reads it: as a map of texts.
-    let source = || -> Option<Vec<(Option<Cell<'a>>, Option<Cell<'a>>)>> {
-        let optional = LogicalType::STRING.nullable(true);
-        let how = How::of(&JsonOptions::default(), Dialect::Debezium);
-        match json_read::cell_in(envelope?.source?, LogicalType::map(optional, optional), how) {
-            Ok(Some(Cell::Entries(entries))) => Some(entries),
-            _ => None,
+/// A metadata column's value. Of what an envelope says, `ts_ms` may be no number: then the record is in error, as in Flink.
+pub(super) fn metadata<'a>(
+    name: &str,
+    at: &RecordPlace<'_>,
+    envelope: Option<Envelope<'a>>,
+    lenient: bool,
+) -> Result<Option<Cell<'a>>, ReadError> {
+    let Some(envelope) = envelope.filter(|_| name.starts_with("value.")) else { return Ok(of_record(name, at)) };
+    match name {
+        "value.ingestion-timestamp" => ingestion(envelope.ingestion_ms, lenient),
+        "value.source.timestamp" => match source_member(envelope, "ts_ms") {
+            Some(Cell::Text(millis)) => match millis.parse() {
+                Ok(millis) => Ok(Some(moment(millis))),
+                Err(_) => Err(corrupt(format!("For input string: \"{millis}\" (\"ts_ms\" of \"source\")"))),
+            },
+            _ => Ok(None),
+        },
+        _ => Ok(of_envelope(name, envelope)),
+    }
+}
+
+fn moment<'a>(millis: i64) -> Cell<'a> {
+    Cell::Moment(Moment::of(millis, arrow::datatypes::TimeUnit::Millisecond))
+}
+
+/// The envelope's `ts_ms`, read as a BIGINT.
+fn ingestion<'a>(millis: Option<&str>, lenient: bool) -> Result<Option<Cell<'a>>, ReadError> {
+    let Some(raw) = millis else { return Ok(None) };
+    match json_read::cell(raw, LogicalType::BigInt, TimestampFormat::Sql, Dialect::Debezium) {
+        Ok(Some(Cell::Integer(millis))) => Ok(Some(moment(millis))),
+        Err(_) if !lenient => Err(corrupt(format!("\"ts_ms\" is no number: {raw}"))),
+        _ => Ok(None),
+    }
+}
+
+/// The envelope's `source` as Flink reads it: as a map of texts.
+fn source(envelope: Envelope<'_>) -> Option<Vec<(Option<Cell<'_>>, Option<Cell<'_>>)>> {
+    let optional = LogicalType::STRING.nullable(true);
+    let how = How::of(&JsonOptions::default(), Dialect::Debezium);
+    match json_read::cell_in(envelope.source?, LogicalType::map(optional, optional), how) {
+        Ok(Some(Cell::Entries(entries))) => Some(entries),
+        _ => None,
+    }
+}
+
+fn source_member<'a>(envelope: Envelope<'a>, name: &str) -> Option<Cell<'a>> {
+    let named = |(known, _): &(Option<Cell<'_>>, _)| matches!(known, Some(Cell::Text(known)) if known == name);
+    source(envelope)?.into_iter().find(named)?.1
+}
+
+fn of_envelope<'a>(name: &str, envelope: Envelope<'a>) -> Option<Cell<'a>> {
+    match name {
+        "value.schema" => {
+            json_read::cell(envelope.schema?, LogicalType::STRING, TimestampFormat::Sql, Dialect::Debezium).ok()?
         }
-    };
-    let member = |name: &str| {
-        let named = |(known, _): &(Option<Cell<'_>>, _)| matches!(known, Some(Cell::Text(known)) if known == name);
-        source()?.into_iter().find(named)?.1
-    };
-    let compact =
-        |raw: &'a str| json_read::cell(raw, LogicalType::STRING, TimestampFormat::Sql, Dialect::Debezium).ok()?;
+        "value.source.database" => source_member(envelope, "db"),
+        "value.source.schema" => source_member(envelope, "schema"),
+        "value.source.table" => source_member(envelope, "table"),
+        "value.source.properties" => source(envelope).map(Cell::Entries),
+        _ => None,
+    }
+}
+
+/// What the log knows of a record beside its key and value.
+fn of_record<'a>(name: &str, at: &RecordPlace<'_>) -> Option<Cell<'a>> {
+    let text = |text: String| Cell::Text(Cow::Owned(text));
     match name {
         "topic" => Some(text(at.partition.topic.to_string())),
         "partition" => Some(Cell::Integer(i64::from(at.partition.partition))),
@@ -92,16 +140,6 @@ pub(super) fn metadata<'a>(name: &str, at: &RecordPlace<'_>, envelope: Option<En
             Some(Cell::Entries(entries))
         }
         "timestamp-type" => Some(Cell::Text(Cow::Borrowed("CreateTime"))),
-        "value.schema" => compact(envelope?.schema?),
-        "value.ingestion-timestamp" => envelope?.ingestion_ms.map(moment),
-        "value.source.timestamp" => match member("ts_ms")? {
-            Cell::Text(millis) => millis.parse().ok().map(moment),
-            _ => None,
-        },
-        "value.source.database" => member("db"),
-        "value.source.schema" => member("schema"),
-        "value.source.table" => member("table"),
-        "value.source.properties" => source().map(Cell::Entries),
         _ => None,
     }
 }

@@ -272,6 +272,7 @@ impl Start<'_> {
             let spec = ReadSpec {
                 value: source.value.clone(),
                 key: source.key.clone(),
+                key_fields: source.key_fields.clone(),
                 upsert: source.upsert,
                 key_in_value: source.key_in_value,
                 retract: source.retract,

@@ -93,8 +93,10 @@ pub(crate) enum SourceKind {
 pub(crate) struct TopicSource {
     pub topics: Topics,
     pub value: Format,
-    /// Format of the key, if columns come from it.
+    /// Format of the key, if there is one: a key that cannot be read costs its record also where no column comes from it.
     pub key: Option<Format>,
+    /// The key's columns, in the order in which they stand in it.
+    pub key_fields: Vec<usize>,
     pub startup: Startup,
     pub stop: Stop,
     /// `upsert-kafka`: a record is the new row of its key, a tombstone its end.

@@ -410,3 +410,29 @@ async fn collections_and_rows_are_made_up_part_by_part() {
     reach(&manager, &id, JobState::Finished).await;
     assert_eq!(values(&bench, "out", 20).await, ["2,true,3,5,true,1,true"; 20]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_read_and_written_in_the_order_of_their_fields() {
+    for (format, key) in [("csv", "a,1"), ("json", r#"{"k":"a","id":1}"#)] {
+        let upserts = format!("'connector' = 'upsert-kafka', 'key.format' = '{format}'");
+        let keyed = format!("'connector' = 'kafka', 'key.format' = '{format}', 'key.fields' = 'k;id'");
+        for (options, primary, more) in [
+            (&upserts, ", PRIMARY KEY (k, id) NOT ENFORCED", ""),
+            (&keyed, "", ", 'scan.startup.mode' = 'earliest-offset'"),
+        ] {
+            let bench = Bench::new().await;
+            create(&bench, &["in"]).await;
+            bench.foreign("in", &[(Some(key), Some(r#"{"id":2,"k":"b","name":"x"}"#))]).await;
+            let of = |topic: &str| {
+                let value = "'value.format' = 'json', 'value.fields-include' = 'EXCEPT_KEY'";
+                let columns = format!("id INT, k STRING, name STRING{primary}");
+                table(&format!("t_{topic}"), &columns, &format!("{options}, {value}, 'topic' = '{topic}'{more}"))
+            };
+            let manager = bench.manager();
+            manager.submit(plan(&format!("{}{}INSERT INTO t_out SELECT * FROM t_in;", of("in"), of("out")))).unwrap();
+            assert_eq!(values(&bench, "out", 1).await, [r#"{"name":"x"}"#]);
+            assert_eq!(records(&*bench.log, "out").await[0].key.as_deref(), Some(key.as_bytes()), "{options}");
+            stop(&manager);
+        }
+    }
+}
