@@ -1,4 +1,5 @@
-//! Records that Jackson reads and a strict reader does not: other encodings, raw control characters, half characters.
+//! Records that Jackson reads and a strict reader does not: other encodings, long forms of UTF-8, raw control characters,
+//! half characters.
 
 use std::borrow::Cow;
 
@@ -46,7 +47,7 @@ fn unit_at(text: &str, at: usize) -> Option<u32> {
 /// A record that could not be read, as a strict reader takes it; `None` if there is nothing to mend.
 #[must_use]
 pub fn mended(record: &[u8]) -> Option<Vec<u8>> {
-    let decoded = decoded(record);
+    let decoded = decoded(record).or_else(|| with_unit_escapes(record));
     let text = decoded.as_deref().unwrap_or(record);
     match with_control_escapes(text) {
         Cow::Owned(text) => Some(text),
@@ -78,6 +79,33 @@ fn decoded(record: &[u8]) -> Option<Vec<u8>> {
         _ => return None,
     };
     Some(text.trim_start_matches('\u{FEFF}').as_bytes().to_vec())
+}
+
+/// Characters in more bytes than they need, and halves of pairs in three bytes each, as Java programs write them, as
+/// escapes: in strings they stand for themselves, and elsewhere they are as wrong as they were.
+fn with_unit_escapes(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Err(error) = std::str::from_utf8(rest) {
+        let (valid, bad) = rest.split_at(error.valid_up_to());
+        let low = |byte: u8| (byte & 0xC0 == 0x80).then_some(u32::from(byte & 0x3F));
+        let (unit, length) = match *bad {
+            [first @ 0xC0..=0xDF, second, ..] => (u32::from(first & 0x1F) << 6 | low(second)?, 2),
+            [first @ 0xE0..=0xEF, second, third, ..] => {
+                (u32::from(first & 0xF) << 12 | low(second)? << 6 | low(third)?, 3)
+            }
+            _ => return None,
+        };
+        // Behind a backslash it is no escape that JSON knows.
+        if valid.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1 {
+            return None;
+        }
+        out.extend_from_slice(valid);
+        out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+        rest = &bad[length..];
+    }
+    out.extend_from_slice(rest);
+    (rest.len() < text.len()).then_some(out)
 }
 
 /// Control characters that stand in strings as they are, as escapes.
@@ -128,6 +156,20 @@ mod tests {
         assert_eq!(mended(&little).as_deref(), Some(text.as_bytes()));
         assert_eq!(mended(b"{\"a\":\t\"x\ty\\\"\n\"}").unwrap(), b"{\"a\":\t\"x\\u0009y\\\"\\u000a\"}");
         assert_eq!(mended(b"{\"a\": 1\n}"), None);
+        assert_eq!(
+            mended(b"\"\xC0\x80\xC1\xA2\xED\xA0\xBD\xED\xB8\x80\xE0\x81\x81\xC3\xA9\"").unwrap(),
+            "\"\\u0000\\u0062\\ud83d\\ude00\\u0041é\"".as_bytes()
+        );
+        for text in [
+            b"\"\xC3\"".as_slice(),
+            b"\"\xED\xA0\"",
+            b"\"\x80\"",
+            b"\"\\\xC0\x80\"",
+            b"\"\xF5\x80\x80\x80\"",
+            b"\"\xC0",
+        ] {
+            assert_eq!(mended(text), None, "{text:?}");
+        }
     }
 
     proptest! {
