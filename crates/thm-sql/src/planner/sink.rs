@@ -24,11 +24,7 @@ pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
     };
     let (kind, key) = match &table.connector {
         Connector::UpsertKafka(upsert) => {
-            let stripped = |index: &usize| {
-                let name = &table.physical[*index].name;
-                (*index, name.strip_prefix(&upsert.prefix).unwrap_or(name).to_owned())
-            };
-            let key: Vec<(usize, String)> = table.primary_key.iter().map(stripped).collect();
+            let key = key_fields(table, &table.primary_key, &upsert.prefix);
             let fields = all(if upsert.except_key { &table.primary_key } else { &[] });
             let topic = TopicSink {
                 topics: upsert.topics.clone(),
@@ -44,13 +40,7 @@ pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
             (SinkKind::Topic(Box::new(topic)), table.primary_key.clone())
         }
         Connector::Kafka(kafka) => {
-            let key = kafka.key.as_ref().map(|key| {
-                let stripped = |index: &usize| {
-                    let name = &table.physical[*index].name;
-                    (*index, name.strip_prefix(&key.prefix).unwrap_or(name).to_owned())
-                };
-                (key.format.clone(), key.fields.iter().map(stripped).collect())
-            });
+            let key = kafka.key.as_ref().map(|key| (key.format.clone(), key_fields(table, &key.fields, &key.prefix)));
             let left_out = kafka.key.as_ref().filter(|_| kafka.except_key).map_or(&[][..], |key| &key.fields);
             let topic = TopicSink {
                 topics: kafka.topics.clone(),
@@ -88,6 +78,23 @@ pub(super) fn node(table: &Table, insert: &Insert) -> SqlResult<SinkNode> {
     let (table_name, path) = (table.name.clone(), table.path.to_string());
     let order = order(table);
     Ok(SinkNode { table: table_name, path, kind, columns, order, key, drop_nulls: false })
+}
+
+/// The key's columns under the names that they have in it; one that is named twice gets Flink's name the second time.
+fn key_fields(table: &Table, indices: &[usize], prefix: &str) -> Vec<(usize, String)> {
+    let mut fields: Vec<(usize, String)> = Vec::with_capacity(indices.len());
+    let mut repeated = 0;
+    for index in indices {
+        let full = &table.physical[*index].name;
+        let own = full.strip_prefix(prefix).unwrap_or(full);
+        let mut name = own.to_owned();
+        while fields.iter().any(|(_, known)| *known == name) {
+            name = format!("{own}_${repeated}");
+            repeated += 1;
+        }
+        fields.push((*index, name));
+    }
+    fields
 }
 
 /// For the n-th column that INSERT fills: its index among physical and written metadata columns.
