@@ -15,6 +15,10 @@ use thm_api::ErrorKind;
 pub(crate) const STATELESS_HINT: &str = "Jobs on streams keep no state so far: projections, filters, look-ups, UNNEST and UNION ALL. Aggregates, windows, \
      stream joins, DISTINCT, ORDER BY and top-N come in part two.";
 
+/// Longest lines that are printed with a caret: beyond the width that a formatter can pad a terminal would show nothing
+/// of use. Place and message are told of any.
+const MAX_SHOWN_BYTES: usize = 8 * 1024;
+
 /// Result of anything that reads SQL.
 pub type SqlResult<T> = Result<T, SqlDiagnostic>;
 
@@ -74,6 +78,10 @@ impl SqlDiagnostic {
         let start = byte_of(text, self.0.place.start);
         let end = byte_of(text, self.0.place.end).max(start);
         let width = if end == start { char_width(text, start) } else { end - start };
+        if shown_bytes(text, start, end) > MAX_SHOWN_BYTES {
+            self.0.message = format!("{name}: {}", self.0.message);
+            return self;
+        }
         self.0.source = Some(Source {
             named: NamedSource::new(name, Arc::clone(text)).with_language("SQL"),
             bytes: SourceSpan::new(start.into(), width),
@@ -117,6 +125,13 @@ pub(crate) fn byte_of(text: &str, place: Location) -> usize {
     }
     let column = usize::try_from(place.column.saturating_sub(1)).unwrap_or(0);
     text[start..].char_indices().nth(column).map_or(text.len(), |(byte, _)| start + byte)
+}
+
+/// Bytes of the lines in which a place lies.
+fn shown_bytes(text: &str, start: usize, end: usize) -> usize {
+    let before = text[..start].rfind('\n').map_or(start, |newline| start - newline);
+    let behind = text[end..].find('\n').unwrap_or(text.len() - end);
+    before + (end - start) + behind
 }
 
 fn char_width(text: &str, at: usize) -> usize {
@@ -192,5 +207,16 @@ mod tests {
         let error = SqlDiagnostic::new(place, "unexpected end").in_text("a.sql", &text);
         let offset = error.labels().and_then(|mut labels| labels.next()).map(|label| label.offset());
         assert_eq!(offset, Some(6));
+    }
+
+    #[test]
+    fn of_a_line_without_end_only_the_place_is_told() {
+        let text = Arc::new(format!("SELECT {}x", " ".repeat(200_000)));
+        let place = Span::new(Location::new(1, 200_008), Location::new(1, 200_009));
+        let error = SqlDiagnostic::new(place, "no x").in_text("a.sql", &text);
+        assert!(error.source_code().is_none());
+        assert_eq!(error.to_string(), "line 1, column 200008: a.sql: no x");
+        let shown = format!("{:?}", miette::Report::new(error));
+        assert!(shown.contains("column 200008"), "{shown}");
     }
 }

@@ -20,6 +20,7 @@ pub mod operator;
 pub mod options;
 pub mod parser;
 pub mod planner;
+mod stack;
 pub mod types;
 
 pub use error::SqlDiagnostic;

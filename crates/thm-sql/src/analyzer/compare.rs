@@ -5,6 +5,7 @@ use sqlparser::ast::{BinaryOperator, Expr as Ast};
 use sqlparser::tokenizer::Span;
 
 use super::expr::{Typer, is_null, not};
+use super::logic::{Junction, joined};
 use super::words::{cannot_apply, root_name};
 use super::{fold, interval};
 use crate::error::{SqlDiagnostic, SqlResult};
@@ -120,19 +121,9 @@ pub(super) fn in_list(typer: &mut Typer<'_>, value: &Ast, list: &[Ast], span: Sp
     if coerce::common_type(&types).is_none() {
         return wrong("Values passed to IN operator must have compatible types");
     }
-    let mut out: Option<Expr> = None;
-    for item in items {
-        let equal = compare(CompareOp::Equal, value.clone(), item, span)?;
-        out = Some(match out {
-            None => equal,
-            Some(before) => {
-                let nullable = before.data_type.nullable || equal.data_type.nullable;
-                let kind = ExprKind::Or(Box::new(before), Box::new(equal));
-                Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) }
-            }
-        });
-    }
-    out.ok_or_else(|| SqlDiagnostic::new(span, "IN needs at least one value"))
+    let equal = items.into_iter().map(|item| compare(CompareOp::Equal, value.clone(), item, span));
+    let some = joined(Junction::Or, equal.collect::<SqlResult<Vec<_>>>()?);
+    some.ok_or_else(|| SqlDiagnostic::new(span, "IN needs at least one value"))
 }
 
 /// `value op ANY (a, b)`, SOME or ALL: some or all of the comparisons hold.
@@ -153,19 +144,9 @@ pub(super) fn quantified(
         one => std::slice::from_ref(one),
     };
     let value = typer.expr(value)?;
-    let mut out: Option<Expr> = None;
-    for item in items {
-        let one = of(op, value.clone(), typer.expr(item)?, span)?;
-        out = Some(match out {
-            None => one,
-            Some(before) => {
-                let nullable = before.data_type.nullable || one.data_type.nullable;
-                let (before, one) = (Box::new(before), Box::new(one));
-                let kind = if all { ExprKind::And(before, one) } else { ExprKind::Or(before, one) };
-                Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) }
-            }
-        });
-    }
+    let compared = items.iter().map(|item| of(op, value.clone(), typer.expr(item)?, span));
+    let compared = compared.collect::<SqlResult<Vec<_>>>()?;
+    let out = joined(if all { Junction::And } else { Junction::Or }, compared);
     out.ok_or_else(|| SqlDiagnostic::new(span, "ANY, SOME and ALL need at least one value"))
 }
 
@@ -258,18 +239,8 @@ fn fields(row: &Expr) -> Option<&[Expr]> {
 
 /// Whether all pairs are equal.
 pub(super) fn all_equal(pairs: impl Iterator<Item = (Expr, Expr)>, span: Span) -> SqlResult<Expr> {
-    let mut out: Option<Expr> = None;
-    for (a, b) in pairs {
-        let equal = compare(CompareOp::Equal, a, b, span)?;
-        out = Some(match out {
-            None => equal,
-            Some(before) => {
-                let nullable = before.data_type.nullable || equal.data_type.nullable;
-                let kind = ExprKind::And(Box::new(before), Box::new(equal));
-                Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) }
-            }
-        });
-    }
+    let equal = pairs.map(|(a, b)| compare(CompareOp::Equal, a, b, span)).collect::<SqlResult<Vec<_>>>()?;
+    let out = joined(Junction::And, equal);
     out.ok_or_else(|| SqlDiagnostic::new(span, "there is nothing to compare").with_hint("Write a value on both sides."))
 }
 

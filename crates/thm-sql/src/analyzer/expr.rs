@@ -6,17 +6,18 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
+use super::logic::{self, Junction};
 use super::scope::Scope;
 use super::subquery::{self, Subqueries};
 use super::words::cannot_apply;
-use super::{access, call, compare, fold, interval, literal, units, words};
+use super::{access, call, compare, extent, fold, interval, literal, units, words};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::expr::{ArithmeticOp, CompareOp, Expr, ExprKind};
 use crate::functions;
 use crate::parser::reserved;
 use crate::types::{DataType, LogicalType, coerce, decimal, read};
 
-/// Deepest tree: it is walked recursively here and at run time.
+/// Deepest text: chains of AND and OR aside.
 const MAX_DEPTH: usize = 200;
 
 /// Longest CHAR and BINARY of a CAST: every value is padded to it, and a text that one call makes ends at 16 MiB.
@@ -51,12 +52,16 @@ impl<'a> Typer<'a> {
         }
         let out = self.node(ast);
         self.depth -= 1;
-        if self.depth == 0 { fold::folded(out?, ast.span()) } else { out }
+        let out = out?;
+        extent::check(&out, || ast.span())?;
+        if self.depth == 0 { fold::folded(out, ast.span()) } else { Ok(out) }
     }
 
     /// Types an expression and refuses a bare NULL.
     pub fn value(&mut self, ast: &Ast) -> SqlResult<Expr> {
-        self.expr(ast).and_then(|out| no_bare_null(out, ast.span()))
+        let out = self.expr(ast)?;
+        no_bare_null(&out, ast.span())?;
+        Ok(out)
     }
 
     /// Types a condition.
@@ -351,18 +356,8 @@ impl<'a> Typer<'a> {
         }
         match op {
             BinaryOperator::Overlaps => interval::overlaps(self, left, right, span),
-            BinaryOperator::And | BinaryOperator::Or => {
-                let (a, b) = (self.expr(left)?, self.expr(right)?);
-                let nullable = a.data_type.nullable || b.data_type.nullable;
-                let other = |side: &Expr| !matches!(side.data_type.kind, LogicalType::Boolean | LogicalType::Null);
-                if other(&a) || other(&b) {
-                    return Err(cannot_apply(&op.to_string(), &[&a, &b], span));
-                }
-                let (a, b) = (no_bare_null(a, left.span())?, no_bare_null(b, right.span())?);
-                let (a, b) = (Box::new(a), Box::new(b));
-                let kind = if *op == BinaryOperator::And { ExprKind::And(a, b) } else { ExprKind::Or(a, b) };
-                Ok(Expr { kind, data_type: LogicalType::Boolean.nullable(nullable) })
-            }
+            BinaryOperator::And => logic::chain(self, (left, op, right), Junction::And),
+            BinaryOperator::Or => logic::chain(self, (left, op, right), Junction::Or),
             BinaryOperator::StringConcat => {
                 let arguments = vec![self.value(left)?, self.value(right)?];
                 call::bind("||", arguments, span)
@@ -430,13 +425,13 @@ impl<'a> Typer<'a> {
 }
 
 /// Refuses a NULL without a type.
-fn no_bare_null(value: Expr, span: Span) -> SqlResult<Expr> {
+pub(super) fn no_bare_null(value: &Expr, span: Span) -> SqlResult<()> {
     if value.data_type.kind == LogicalType::Null {
         return Err(
             SqlDiagnostic::new(span, "Illegal use of 'NULL'").with_hint("Give it a type: CAST(NULL AS STRING).")
         );
     }
-    Ok(value)
+    Ok(())
 }
 
 /// A CASE whose results get their common type.

@@ -8,6 +8,7 @@ use sqlparser::tokenizer::Span;
 
 use super::compare::compare;
 use super::expr::Typer;
+use super::logic::{self, Junction};
 use super::query::{Binder, Blocking, Origin, Query, Step, Unnest};
 use super::scope::{Named, Scope, ScopeColumn};
 use super::{lookup, lookup_hint};
@@ -492,7 +493,7 @@ fn using(left: Bound, right: Bound, kind: Kind, names: &[Ident], span: Span) -> 
     let left_count = left.1.columns.len();
     let (mut query, scope) = joined(left, right, kind, None, span);
     let plain = unjoined(&query, &scope);
-    let (mut shared, mut condition) = (Vec::new(), None);
+    let (mut shared, mut equal_columns) = (Vec::new(), Vec::new());
     for name in names {
         let find = |columns: &[ScopeColumn]| {
             columns.iter().position(|column| column.name == name.value && column.named != Named::WithTable)
@@ -505,16 +506,10 @@ fn using(left: Bound, right: Bound, kind: Kind, names: &[Ident], span: Span) -> 
         let (a, b) = (a.ok_or_else(missing)?, b.ok_or_else(missing)? + left_count);
         let value = |at: usize| plain.columns[at].value.clone().ok_or_else(missing);
         let equal = compare(CompareOp::Equal, value(a)?, value(b)?, span)?;
-        condition = Some(match condition.take() {
-            None => equal,
-            Some(before) => {
-                let nullable = LogicalType::Boolean.nullable(true);
-                Expr { kind: ExprKind::And(Box::new(before), Box::new(equal)), data_type: nullable }
-            }
-        });
+        equal_columns.push(equal);
         shared.push((a, b));
     }
-    if let Some(condition) = condition {
+    if let Some(condition) = logic::joined(Junction::And, equal_columns) {
         set_condition(&mut query, condition);
     }
     let mut columns = Vec::with_capacity(scope.columns.len() + shared.len());

@@ -6,6 +6,7 @@ use sqlparser::ast::{BinaryOperator, Expr as Ast, Spanned as _};
 use sqlparser::tokenizer::Span;
 
 use super::expr::Typer;
+use super::logic::{Junction, joined};
 use super::lookup_hint::LookupHint;
 use super::query::Lookup;
 use super::scope::Scope;
@@ -63,16 +64,8 @@ pub(super) fn bind(
         column.value = column.value.take().map(|value| shifted(value, width, outer));
     }
     scope.columns.extend(added);
-    for part in rest {
-        let condition = Typer::new(scope).condition(part, "ON")?;
-        lookup.residual = Some(match lookup.residual.take() {
-            None => condition,
-            Some(before) => {
-                let data_type = LogicalType::Boolean.nullable(true);
-                Expr { kind: ExprKind::And(Box::new(before), Box::new(condition)), data_type }
-            }
-        });
-    }
+    let conditions = rest.into_iter().map(|part| Typer::new(scope).condition(part, "ON"));
+    lookup.residual = joined(Junction::And, conditions.collect::<SqlResult<Vec<_>>>()?);
     Ok(lookup)
 }
 

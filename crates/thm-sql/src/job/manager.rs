@@ -18,6 +18,7 @@ use super::start;
 use super::status::{CheckpointStatus, JobState, JobStatus, VertexStatus};
 use super::version::{From, check_replace};
 use crate::planner::JobPlan;
+use crate::stack::DEFAULT_STACK_BYTES;
 
 /// What jobs run on.
 pub struct JobManagerOptions {
@@ -283,6 +284,7 @@ fn spawn(
         });
     };
     std::thread::Builder::new()
+        .stack_size(DEFAULT_STACK_BYTES)
         .name(name)
         .spawn(body)
         .map_err(|error| Error::new(ErrorKind::Internal, "starting a job's thread", object).with_source(error))

@@ -7,6 +7,7 @@
 pub mod ast;
 pub mod data_type;
 mod ddl;
+mod depth;
 pub mod dialect;
 mod expression;
 pub mod hints;
@@ -14,6 +15,7 @@ pub mod reserved;
 mod show;
 pub(crate) mod statement;
 mod values;
+mod windows;
 
 use std::sync::Arc;
 
@@ -25,13 +27,15 @@ use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
 use crate::error::{SqlDiagnostic, SqlResult};
 use ast::Parsed;
+use depth::Depth;
 use dialect::FlinkDialect;
 use hints::Hints;
+use windows::Window;
 
 /// Longest script: a hand-written file is far below, and everything about it is kept in memory.
 pub const DEFAULT_MAX_SCRIPT_BYTES: usize = 1024 * 1024;
-/// Most tokens of a statement: bounds the depth of the tree, which is walked recursively.
-pub const DEFAULT_MAX_STATEMENT_TOKENS: usize = 8_000;
+/// Most tokens of a statement: what is made of each takes a kilobyte here and there.
+pub const DEFAULT_MAX_STATEMENT_TOKENS: usize = 50_000;
 
 /// Reads a whole script.
 pub fn parse_script(text: &str) -> SqlResult<Vec<Parsed>> {
@@ -84,7 +88,7 @@ fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
     })?;
     let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut hints = Hints::default();
-    let mut in_statement = 0;
+    let (mut in_statement, mut levels) = (0, Depth::new());
     let mut taken: Option<Location> = None;
     for mut token in tokens {
         if taken.is_some_and(|end| token.span.start < end) {
@@ -96,7 +100,7 @@ fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
         }
         match &token.token {
             Token::Whitespace(_) => continue,
-            Token::SemiColon => in_statement = 0,
+            Token::SemiColon => (in_statement, levels) = (0, Depth::new()),
             Token::DoubleEq => {
                 return Err(SqlDiagnostic::new(token.span, "Encountered \"= =\"").with_hint("Write = once."));
             }
@@ -118,8 +122,12 @@ fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
             word.keyword = Keyword::NoKeyword;
         }
         if in_statement > DEFAULT_MAX_STATEMENT_TOKENS {
-            return Err(SqlDiagnostic::new(token.span, "the statement has more than 8000 words")
-                .with_hint("Split it into several statements."));
+            let message = format!("the statement has more than {DEFAULT_MAX_STATEMENT_TOKENS} words");
+            return Err(SqlDiagnostic::new(token.span, message).with_hint("Split it into several statements."));
+        }
+        if !levels.take(&token.token) {
+            return Err(SqlDiagnostic::new(token.span, "the statement is nested too deeply")
+                .with_hint("Split it with a subquery or a view."));
         }
         taken = number_and_word(text, token, &mut kept).or(taken);
     }
@@ -129,16 +137,16 @@ fn tokens_of(text: &str) -> SqlResult<(Vec<TokenWithSpan>, Hints)> {
 /// A number that letters follow is the number and a word: `1L` and `0x10` are 1 and 0 with an alias, as in Flink.
 /// Gives the end of the word, which later tokens may be part of.
 fn number_and_word(text: &str, token: TokenWithSpan, kept: &mut Vec<TokenWithSpan>) -> Option<Location> {
-    let source = text.get(crate::error::byte_of(text, token.span.start)..).unwrap_or_default();
+    let source = || text.get(crate::error::byte_of(text, token.span.start)..).unwrap_or_default();
     let digits = match &token.token {
         Token::Number(digits, true) => digits.clone(),
-        Token::HexStringLiteral(_) if source.starts_with('0') => "0".to_owned(),
+        Token::HexStringLiteral(_) if source().starts_with('0') => "0".to_owned(),
         _ => {
             kept.push(token);
             return None;
         }
     };
-    let rest = source.get(digits.len()..).unwrap_or_default().chars();
+    let rest = source().get(digits.len()..).unwrap_or_default().chars();
     let word: String = rest.take_while(|letter| FlinkDialect.is_identifier_part(*letter)).collect();
     let start = token.span.start;
     let middle = Location::new(start.line, start.column + digits.len() as u64);
@@ -179,11 +187,13 @@ fn is_word(token: &Token, text: &str) -> bool {
 /// A position in the tokens, with what statements need to read them.
 struct Cursor {
     parser: Parser<'static>,
+    windows: Vec<Window>,
 }
 
 impl Cursor {
     fn new(tokens: Vec<TokenWithSpan>) -> Self {
-        Self { parser: Parser::new(&FlinkDialect).with_tokens_with_locations(tokens) }
+        let windows = windows::find(&tokens);
+        Self { parser: Parser::new(&FlinkDialect).with_tokens_with_locations(tokens), windows }
     }
 
     fn peek(&self) -> TokenWithSpan {

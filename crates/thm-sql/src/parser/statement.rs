@@ -5,7 +5,7 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Span, Token};
 
 use super::ast::{Insert, Name, Statement, WrittenOption};
-use super::{Cursor, ddl, reserved, show};
+use super::{Cursor, ddl, reserved, show, windows};
 use crate::error::{SqlDiagnostic, SqlResult};
 
 /// Reads one statement, up to but without its semicolon.
@@ -299,7 +299,7 @@ pub(super) fn name(cursor: &mut Cursor) -> SqlResult<Name> {
 /// Reads a query.
 pub(super) fn query(cursor: &mut Cursor) -> SqlResult<Box<sqlparser::ast::Query>> {
     let span = cursor.span();
-    refuse_windows(cursor)?;
+    windows::refuse(cursor)?;
     let query = cursor.grammar(Parser::parse_query)?;
     let known = matches!(
         *query.body,
@@ -309,31 +309,4 @@ pub(super) fn query(cursor: &mut Cursor) -> SqlResult<Box<sqlparser::ast::Query>
         return Ok(query);
     }
     Err(SqlDiagnostic::new(span, "this is not a query").with_hint("Write SELECT …, VALUES … or WITH … SELECT …."))
-}
-
-/// Window functions of tables and MATCH_RECOGNIZE are beyond sqlparser's grammar and ours; say so by name.
-fn refuse_windows(cursor: &Cursor) -> SqlResult<()> {
-    const WINDOWS: [&str; 4] = ["TUMBLE", "HOP", "CUMULATE", "SESSION"];
-    for at in 0.. {
-        let token = cursor.parser.peek_nth_token_ref(at);
-        if matches!(token.token, Token::EOF | Token::SemiColon) {
-            return Ok(());
-        }
-        let next = |n: usize| &cursor.parser.peek_nth_token_ref(at + n).token;
-        let table = super::is_word(&token.token, "TABLE") && *next(1) == Token::LParen;
-        let window = WINDOWS.iter().find(|word| super::is_word(next(2), word));
-        let refused = match window {
-            Some(word) if table && *next(3) == Token::LParen => Some((*word).to_owned()),
-            _ if super::is_word(&token.token, "MATCH_RECOGNIZE") => Some("MATCH_RECOGNIZE".to_owned()),
-            _ => None,
-        };
-        if let Some(word) = refused {
-            return Err(SqlDiagnostic::new(
-                token.span,
-                format!("window {word} keeps state, which is not supported yet"),
-            )
-            .with_hint(crate::error::STATELESS_HINT));
-        }
-    }
-    Ok(())
 }

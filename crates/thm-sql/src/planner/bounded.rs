@@ -20,6 +20,7 @@ use crate::expr::{EvalError, Expr, ExprKind, Input, text, truth};
 use crate::operator::unnest;
 use crate::parser;
 use crate::parser::hints::Hints;
+use crate::stack::with_room;
 use crate::types::zone::{NOT_A_SESSION_ZONE, Zone};
 use crate::types::{DataType, LogicalType};
 
@@ -89,7 +90,7 @@ pub fn answer_in(zone: &str, text: &str) -> Result<Answer, BoundedError> {
     let zone = Zone::of_session(zone).ok_or_else(|| {
         SqlDiagnostic::new(Span::empty(), NOT_A_SESSION_ZONE).with_hint("Write a name such as 'Asia/Riyadh'.")
     })?;
-    plan_and_run(text, zone).map_err(|error| match error {
+    with_room(|| plan_and_run(text, zone)).map_err(|error| match error {
         BoundedError::Plan(error) => BoundedError::Plan(error.in_text("query", &source)),
         other => other,
     })

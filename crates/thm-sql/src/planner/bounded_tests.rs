@@ -101,3 +101,24 @@ fn a_default_of_another_type_and_a_padding_without_end_are_refused() {
         assert_eq!(said, format!("Required length exceeds implementation limit: {kind}(2147483647)"));
     }
 }
+
+#[test]
+fn lists_and_conditions_may_be_long_and_what_is_too_deep_is_refused() {
+    let many = |one: &str, number: usize, between: &str| vec![one; number].join(between);
+    assert_eq!(integers(&format!("SELECT a {T} WHERE a IN ({}, 2)", many("-1", 8_000, ","))), [Some(2)]);
+    assert_eq!(integers(&format!("SELECT a {T} WHERE {} OR a = 2", many("a = 3", 900, " OR "))), [Some(2)]);
+    assert_eq!(integers(&format!("SELECT a {T} WHERE {} AND a > 1", many("a < 3", 900, " AND "))), [Some(2)]);
+    for deep in [many("a", 10_000, " + "), many("a = 3", 10_000, " OR "), format!("{}a", "- ".repeat(10_000))] {
+        assert_eq!(refusal(&format!("SELECT {deep} {T}")), "query: the statement is nested too deeply");
+    }
+    let too_deep = "the expression is nested too deeply";
+    assert_eq!(refusal(&format!("SELECT {} {T}", many("a", 1_900, " + "))), too_deep);
+    assert_eq!(refusal(&format!("SELECT {}a {T}", "(".repeat(1_900))), too_deep);
+    // Each level reads what is in it twice.
+    let nested = format!("{}a{}", "NULLIF(".repeat(40), ", 1)".repeat(40));
+    let in_subqueries =
+        (0..24).fold("VALUES (1)".to_owned(), |inner, _| format!("SELECT a + a FROM ({inner}) AS t(a)"));
+    for doubled in [format!("SELECT {nested} {T}"), in_subqueries] {
+        assert!(refusal(&doubled).starts_with("the expression has more than 250000 parts"), "{doubled}");
+    }
+}

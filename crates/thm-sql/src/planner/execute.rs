@@ -19,6 +19,7 @@ use crate::parser::ast::{
     WrittenType,
 };
 use crate::parser::hints::Hints;
+use crate::stack::with_room;
 use crate::types::zone::Zone;
 use crate::types::{DataType, LogicalType};
 
@@ -85,7 +86,7 @@ impl Session {
     /// Runs a statement. `source` is the text it stands in, for errors that point into it later.
     pub fn execute(&mut self, parsed: &Parsed, source: Option<(&str, &Arc<String>)>) -> SqlResult<Outcome> {
         let source = source.map(|(name, text)| (name.to_owned(), Arc::clone(text)));
-        let out = self.statement(&parsed.statement, &parsed.hints, source)?;
+        let out = with_room(|| self.statement(&parsed.statement, &parsed.hints, source))?;
         parsed.hints.all_used()?;
         self.notices.extend(parsed.hints.without_effect());
         self.notices.extend(self.catalog.take_notices());
