@@ -28,6 +28,8 @@ pub enum Kind {
     Duration,
     /// true or false.
     Boolean,
+    /// A number of bytes, with a unit or without.
+    Bytes,
 }
 
 /// An option as it is written.
@@ -104,11 +106,6 @@ impl<'a> Options<'a> {
         out
     }
 
-    /// Takes the first of several spellings.
-    pub fn take_any(&mut self, keys: &[String]) -> Option<Given> {
-        keys.iter().find_map(|key| self.take(key))
-    }
-
     /// Takes an option that must be there.
     pub fn required(&mut self, key: &str) -> SqlResult<Given> {
         self.take(key).ok_or_else(|| {
@@ -136,8 +133,22 @@ impl<'a> Options<'a> {
                 Kind::Number => drop(Self::number::<i64>(Some(&given))?),
                 Kind::Duration => drop(Self::duration(Some(&given))?),
                 Kind::Boolean => drop(Self::boolean(Some(given))?),
+                Kind::Bytes if is_bytes(&given.value) => {}
+                Kind::Bytes => {
+                    return Err(given.unparsable("").with_hint("Write a number and a unit: '128mb', '1 gb'."));
+                }
             }
             self.note((*key).to_owned());
+        }
+        Ok(())
+    }
+
+    /// Takes an option that cannot change the result here, if its value is one of some words, and says so once.
+    pub fn choice_without_effect(&mut self, key: &str, words: &[&str]) -> SqlResult<()> {
+        if let Some(given) = self.take(key) {
+            let known: Vec<(&str, ())> = words.iter().map(|word| (*word, ())).collect();
+            Self::choice(Some(&given), &known)?;
+            self.note(given.key);
         }
         Ok(())
     }
@@ -194,11 +205,11 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Takes a number of parallel tasks, of which there is one here.
-    pub fn parallelism(&mut self, key: &str) -> SqlResult<()> {
+    /// Takes a number of parallel tasks, of which there is one here; a wrong one is refused where it `counts`.
+    pub fn parallelism(&mut self, key: &str, counts: bool) -> SqlResult<()> {
         if let Some(given) = self.take(key) {
             let tasks: Option<i32> = Self::number(Some(&given))?;
-            if tasks.is_some_and(|tasks| tasks <= 0) {
+            if counts && tasks.is_some_and(|tasks| tasks <= 0) {
                 let message = format!("Invalid configured parallelism {} for table '{}'.", given.value, self.table);
                 return Err(SqlDiagnostic::new(given.span, message).with_hint("Write 1 or more."));
             }
@@ -224,6 +235,30 @@ impl<'a> Options<'a> {
         let notice = |key: &String| format!("option '{key}' of table {table} has no effect here");
         Ok(self.without_effect.iter().map(notice).collect())
     }
+}
+
+/// Whether a text is a number of bytes as Flink writes them: `128mb`, `1 GB`, a bare number.
+fn is_bytes(text: &str) -> bool {
+    const UNITS: [&str; 15] = [
+        "",
+        "b",
+        "bytes",
+        "k",
+        "kb",
+        "kibibytes",
+        "m",
+        "mb",
+        "mebibytes",
+        "g",
+        "gb",
+        "gibibytes",
+        "t",
+        "tb",
+        "tebibytes",
+    ];
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    text[..digits].parse::<i64>().is_ok() && UNITS.contains(&text[digits..].trim().to_ascii_lowercase().as_str())
 }
 
 /// Flink's durations: `10s`, `10 s`, `1 min`, `500ms`, a bare number of milliseconds.

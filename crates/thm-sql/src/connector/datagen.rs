@@ -90,7 +90,7 @@ pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn]) -> Sql
     let rows_per_second = rows_per_second.map_or(DEFAULT_ROWS_PER_SECOND, i64::unsigned_abs);
     let number = options.take("number-of-rows");
     let number_of_rows = Options::number::<i64>(number.as_ref())?.map(|rows| rows.max(0).unsigned_abs());
-    options.parallelism("scan.parallelism")?;
+    options.parallelism("scan.parallelism", true)?;
     let fields = columns.iter().map(|column| field(options, column)).collect::<SqlResult<_>>()?;
     Ok(DatagenTable { rows_per_second, number_of_rows, fields })
 }

@@ -134,7 +134,7 @@ pub struct KafkaTable {
 }
 
 /// Delivery is exactly-once into the log whatever these say.
-pub(super) const DELIVERY: &[&str] = &["sink.delivery-guarantee", "sink.transactional-id-prefix", "sink.semantic"];
+pub(super) const DELIVERY: &[&str] = &["sink.delivery-guarantee", "sink.transactional-id-prefix"];
 
 /// Reads `kafka` options.
 pub(super) fn read(
@@ -145,18 +145,20 @@ pub(super) fn read(
     usage: Usage,
 ) -> SqlResult<KafkaTable> {
     let properties = properties(options)?;
-    let topics = topics(options)?;
+    let pause = options.take("scan.topic-partition-discovery.interval");
+    let topics = topics(options, pause.as_ref())?;
     let span = options.span();
-    let written = match (options.take("value.format"), options.take("format")) {
-        // 'format' goes before, as in Flink's.
-        (_, Some(format)) | (Some(format), None) => format,
+    let (written, before) = match (options.take("value.format"), options.take("format")) {
+        // 'format' goes before, as in Flink's, and its options have no prefix then.
+        (_, Some(format)) => (format, ""),
+        (Some(format), None) => (format, "value."),
         (None, None) => {
             let kind = if usage == Usage::Sink { "sink" } else { "scan" };
             return Err(SqlDiagnostic::new(span, format!("Could not find required {kind} format 'value.format'."))
                 .with_hint("Add 'format' = 'json' or another format."));
         }
     };
-    let value = format_options::read(options, &written, &["value.", ""], usage)?;
+    let value = format_options::read(options, &written, before, usage)?;
     let changes = value.kind == ValueFormat::DebeziumJson;
     if !changes && !primary_key.is_empty() {
         let message = format!(
@@ -167,31 +169,21 @@ pub(super) fn read(
         return Err(SqlDiagnostic::new(span, message).with_hint("Use the connector 'upsert-kafka', or remove the key."));
     }
     let key = key_format(options, columns, usage)?;
-    let except_key = fields_include(options)?;
-    if let (Some(key), true) = (&key, except_key) {
-        let other = key.fields.iter().map(|index| &columns[*index].name).find(|name| !name.starts_with(&key.prefix));
-        if let Some(other) = other {
-            let message = format!(
-                "All fields in 'key.fields' must be prefixed with '{}' when option 'key.fields-prefix' is set but field '{other}' \
-                 is not prefixed.",
-                key.prefix
-            );
-            return Err(SqlDiagnostic::new(span, message).with_hint("Rename the column, or remove the prefix."));
-        }
-    } else if key.as_ref().is_some_and(|key| !key.prefix.is_empty()) {
-        let message = "A key prefix is not allowed when option 'value.fields-include' is set to 'ALL'. Set it to 'EXCEPT_KEY' \
-                       instead to avoid field overlaps.";
-        return Err(SqlDiagnostic::new(span, message).with_hint("Add 'value.fields-include' = 'EXCEPT_KEY'."));
-    }
+    let key_fields = key.as_ref().map_or(&[][..], |key| key.fields.as_slice());
+    let (prefix, except_key) = key_columns(options, columns, key_fields)?;
+    let key = key.map(|key| KeyFormat { prefix, ..key });
     let startup = scan::startup(options, &properties, &topics, usage)?;
     let stop = scan::stop(options, &properties, &topics, usage)?;
-    let partitioner = partitioner(options, key.is_some())?;
-    check_delivery(options)?;
+    let partitioner = partitioner(options, key.is_some(), usage)?;
+    options.without_effect(&["sink.semantic"]);
+    check_delivery(options, usage)?;
     Ok(KafkaTable { topics, value, key, except_key, startup, stop, partitioner })
 }
 
 /// Properties of Kafka clients that mean something here.
 const PROPERTIES: [&str; 2] = ["group.id", "auto.offset.reset"];
+/// Values of `auto.offset.reset`, in any case.
+const RESETS: [&str; 3] = ["earliest", "latest", "none"];
 /// Properties that load classes which would change records or where they go.
 const CLASSES: [&str; 2] = ["partitioner.class", "interceptor.classes"];
 
@@ -205,7 +197,7 @@ pub(super) fn properties(options: &mut Options<'_>) -> SqlResult<BTreeMap<String
             return Err(SqlDiagnostic::new(value.span, format!("'properties.{key}' is not supported"))
                 .with_hint("Remove it: classes of your own cannot be loaded. 'sink.partitioner' chooses partitions."));
         }
-        if key == "auto.offset.reset" && !["earliest", "latest", "none"].contains(&value.value.as_str()) {
+        if key == "auto.offset.reset" && !RESETS.contains(&value.value.to_ascii_lowercase().as_str()) {
             let message =
                 format!("auto.offset.reset can not be set to {}. Valid values: [latest,earliest,none]", value.value);
             return Err(SqlDiagnostic::new(value.span, message).with_hint("Write 'earliest', 'latest' or 'none'."));
@@ -220,10 +212,9 @@ pub(super) fn properties(options: &mut Options<'_>) -> SqlResult<BTreeMap<String
 /// Flink's `scan.topic-partition-discovery.interval`.
 const DEFAULT_DISCOVERY: Duration = Duration::from_secs(5 * 60);
 
-/// `topic`: one or several; or `topic-pattern`.
-pub(super) fn topics(options: &mut Options<'_>) -> SqlResult<Topics> {
-    let pause = options.take("scan.topic-partition-discovery.interval");
-    let pause = Options::duration(pause.as_ref())?.unwrap_or(DEFAULT_DISCOVERY);
+/// `topic`: one or several; or `topic-pattern`; `pause` is how often a source looks for more of them.
+pub(super) fn topics(options: &mut Options<'_>, pause: Option<&Given>) -> SqlResult<Topics> {
+    let pause = Options::duration(pause)?.unwrap_or(DEFAULT_DISCOVERY);
     let discovery = (!pause.is_zero()).then_some(pause);
     let (topic, pattern) = (options.take("topic"), options.take("topic-pattern"));
     let (topic, pattern) = match (topic, pattern) {
@@ -269,10 +260,10 @@ pub(crate) fn check_topic(name: &str, span: Span) -> SqlResult<()> {
 
 fn key_format(options: &mut Options<'_>, columns: &[PhysicalColumn], usage: Usage) -> SqlResult<Option<KeyFormat>> {
     let (format, fields) = (options.take("key.format"), options.take("key.fields"));
-    let prefix = options.take("key.fields-prefix").map_or_else(String::new, |prefix| prefix.value);
     let (format, fields) = match (format, fields) {
         (None, None) => return Ok(None),
-        (Some(format), None) => {
+        (Some(format), Some(fields)) if !fields.value.is_empty() => (format, fields),
+        (Some(format), _) => {
             let message =
                 "A key format 'key.format' requires the declaration of one or more of key fields using 'key.fields'.";
             return Err(SqlDiagnostic::new(format.span, message).with_hint("Add 'key.fields' = 'column'."));
@@ -281,7 +272,6 @@ fn key_format(options: &mut Options<'_>, columns: &[PhysicalColumn], usage: Usag
             let message = "The option 'key.fields' can only be declared if a key format is defined using 'key.format'.";
             return Err(SqlDiagnostic::new(fields.span, message).with_hint("Add 'key.format' = 'json'."));
         }
-        (Some(format), Some(fields)) => (format, fields),
     };
     let mut indices = Vec::new();
     for name in fields.value.split(';').map(str::trim).filter(|name| !name.is_empty()) {
@@ -295,18 +285,59 @@ fn key_format(options: &mut Options<'_>, columns: &[PhysicalColumn], usage: Usag
         })?;
         indices.push(index);
     }
-    let format = format_options::read(options, &format, &["key."], usage)?;
-    Ok(Some(KeyFormat { format, fields: indices, prefix }))
+    let span = format.span;
+    let format = format_options::read(options, &format, "key.", usage)?;
+    if format.kind == ValueFormat::DebeziumJson {
+        let message = "A key format should only deal with INSERT-only records. But debezium-json has a changelog mode of [INSERT, \
+                       UPDATE_BEFORE, UPDATE_AFTER, DELETE].";
+        return Err(SqlDiagnostic::new(span, message).with_hint("Write 'json'."));
+    }
+    Ok(Some(KeyFormat { format, fields: indices, prefix: String::new() }))
 }
 
-/// `value.fields-include`: whether the key's columns are left out.
-pub(super) fn fields_include(options: &mut Options<'_>) -> SqlResult<bool> {
+/// `key.fields-prefix` and `value.fields-include`: what the names of key columns begin with in the table alone, and whether
+/// the value leaves them out, as it must where there is a prefix.
+pub(super) fn key_columns(
+    options: &mut Options<'_>,
+    columns: &[PhysicalColumn],
+    key: &[usize],
+) -> SqlResult<(String, bool)> {
+    let span = options.span();
+    let prefix = options.take("key.fields-prefix").map_or_else(String::new, |prefix| prefix.value);
     let written = options.take("value.fields-include");
-    Ok(Options::choice(written.as_ref(), &[("ALL", false), ("EXCEPT_KEY", true)])?.unwrap_or(false))
+    let except_key = Options::choice(written.as_ref(), &[("ALL", false), ("EXCEPT_KEY", true)])?.unwrap_or(false);
+    if !except_key && !prefix.is_empty() {
+        let message = "A key prefix is not allowed when option 'value.fields-include' is set to 'ALL'. Set it to 'EXCEPT_KEY' \
+                       instead to avoid field overlaps.";
+        return Err(SqlDiagnostic::new(span, message).with_hint("Add 'value.fields-include' = 'EXCEPT_KEY'."));
+    }
+    for name in key.iter().map(|index| columns[*index].name.as_str()) {
+        match name.strip_prefix(&prefix) {
+            None => {
+                let message = format!(
+                    "All fields in 'key.fields' must be prefixed with '{prefix}' when option 'key.fields-prefix' is set but field \
+                     '{name}' is not prefixed."
+                );
+                return Err(SqlDiagnostic::new(span, message).with_hint("Rename the column, or remove the prefix."));
+            }
+            Some(rest) if rest.trim().is_empty() && !prefix.is_empty() => {
+                let message = "Field names must contain at least one non-whitespace character.";
+                return Err(SqlDiagnostic::new(span, message)
+                    .with_hint("The prefix is the whole name of a key column; choose a shorter one."));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok((prefix, except_key))
 }
 
-fn partitioner(options: &mut Options<'_>, keyed: bool) -> SqlResult<Partitioner> {
+fn partitioner(options: &mut Options<'_>, keyed: bool, usage: Usage) -> SqlResult<Partitioner> {
     let Some(written) = options.take("sink.partitioner") else { return Ok(Partitioner::Default) };
+    if usage != Usage::Sink {
+        // Nobody asks it, as in Flink.
+        options.note(written.key);
+        return Ok(Partitioner::Default);
+    }
     match written.value.as_str() {
         "default" => Ok(Partitioner::Default),
         "fixed" => Ok(Partitioner::Fixed),
@@ -324,9 +355,9 @@ fn partitioner(options: &mut Options<'_>, keyed: bool) -> SqlResult<Partitioner>
 }
 
 /// Delivery options that are wrong in Flink are refused; the right ones have no effect.
-pub(super) fn check_delivery(options: &mut Options<'_>) -> SqlResult<()> {
+pub(super) fn check_delivery(options: &mut Options<'_>, usage: Usage) -> SqlResult<()> {
     let (guarantee, prefix) = (options.peek("sink.delivery-guarantee"), options.peek("sink.transactional-id-prefix"));
-    if let (Some(guarantee), None) = (&guarantee, prefix)
+    if let (Some(guarantee), None, Usage::Sink) = (&guarantee, prefix, usage)
         && guarantee.value == "exactly-once"
     {
         let message = "sink.transactional-id-prefix must be specified when using DeliveryGuarantee.EXACTLY_ONCE.";
@@ -336,5 +367,5 @@ pub(super) fn check_delivery(options: &mut Options<'_>) -> SqlResult<()> {
     let words = [("exactly-once", ()), ("at-least-once", ()), ("none", ())];
     Options::choice(guarantee.as_ref(), &words)?;
     options.without_effect(DELIVERY);
-    options.parallelism("sink.parallelism")
+    options.parallelism("sink.parallelism", usage == Usage::Sink)
 }

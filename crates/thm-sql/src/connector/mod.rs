@@ -10,7 +10,7 @@ pub mod upsert_kafka;
 use crate::catalog::{Path, PhysicalColumn};
 use crate::error::{SqlDiagnostic, SqlResult};
 use crate::format::{Format, ValueFormat, check};
-use crate::options::{Options, Usage};
+use crate::options::{Kind, Options, Usage};
 use crate::parser::ast::CreateTable;
 use crate::types::{DataType, LogicalType};
 
@@ -41,15 +41,28 @@ pub enum Connector {
 /// Names of all connectors, sorted.
 const CONNECTORS: [&str; 7] = ["blackhole", "datagen", "filesystem", "jdbc", "kafka", "print", "upsert-kafka"];
 
-/// Options of every connector but `datagen` that say when a source's watermarks come.
-const WATERMARKS: [&str; 6] = [
-    "scan.watermark.emit.strategy",
-    "scan.watermark.alignment.group",
-    "scan.watermark.alignment.max-drift",
-    "scan.watermark.alignment.update-interval",
-    "scan.watermark.idle-timeout",
-    "property-version",
-];
+/// Options of every connector but `datagen` that say when a source's watermarks come, which are not kept here.
+fn watermarks(options: &mut Options<'_>, connector: &str) -> SqlResult<()> {
+    let [group, drift, update] =
+        ["group", "max-drift", "update-interval"].map(|what| format!("scan.watermark.alignment.{what}"));
+    let given = [&group, &drift, &update].map(|key| options.peek(key));
+    if let Some(first) = given.iter().flatten().next()
+        && (given[0].is_none() || given[1].is_none())
+    {
+        let message = format!(
+            "Error configuring watermark for '{connector}', '{group}' and '{drift}' must be set when configuring watermark \
+             alignment"
+        );
+        return Err(SqlDiagnostic::new(first.span, message).with_hint("Give both, or none."));
+    }
+    options.choice_without_effect("scan.watermark.emit.strategy", &["on-event", "on-periodic"])?;
+    options.without_effect(&[&group, "property-version"]);
+    options.readable_without_effect(&[
+        (&drift, Kind::Duration),
+        (&update, Kind::Duration),
+        ("scan.watermark.idle-timeout", Kind::Duration),
+    ])
+}
 
 /// Reads a table's options for a use; gives notices of those that have no effect here.
 pub fn of(
@@ -82,7 +95,7 @@ pub fn of(
         "filesystem" => Connector::Filesystem(filesystem::read(&mut options, columns, usage)?),
         "datagen" => Connector::Datagen(datagen::read(&mut options, columns)?),
         "print" => {
-            options.parallelism("sink.parallelism")?;
+            options.parallelism("sink.parallelism", usage == Usage::Sink)?;
             Connector::Print {
                 identifier: options.take("print-identifier").map_or_else(String::new, |text| text.value),
                 standard_error: Options::boolean(options.take("standard-error"))?,
@@ -108,7 +121,7 @@ pub fn of(
             .with_hint("Choose the format 'json', or cast such columns to STRING.")
     })?;
     if name.value != "datagen" {
-        options.without_effect(&WATERMARKS);
+        watermarks(&mut options, &name.value)?;
     }
     let notices = options.finish(&name.value)?;
     Ok((connector, notices))

@@ -94,11 +94,12 @@ pub(super) fn startup(
             Startup::Offsets(end.offsets(topics)?, properties.get("group.id").map(|group| group.value.clone()))
         }
         Mode::Group => {
-            let otherwise = match properties.get("auto.offset.reset").map(|reset| reset.value.as_str()) {
-                Some("earliest") => Some(true),
-                Some("latest") => Some(false),
-                _ => None,
-            };
+            let otherwise =
+                match properties.get("auto.offset.reset").map(|reset| reset.value.to_ascii_lowercase()).as_deref() {
+                    Some("earliest") => Some(true),
+                    Some("latest") => Some(false),
+                    _ => None,
+                };
             Startup::Group { id: end.group(properties)?, otherwise }
         }
     })

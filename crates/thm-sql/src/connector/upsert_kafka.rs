@@ -32,7 +32,7 @@ pub(super) fn read(
     usage: Usage,
 ) -> SqlResult<UpsertTable> {
     let properties = kafka::properties(options)?;
-    let topics = kafka::topics(options)?;
+    let topics = kafka::topics(options, None)?;
     let span = options.span();
     let mut format = |name: &str| {
         let kind = if usage == Usage::Sink { "sink" } else { "scan" };
@@ -61,35 +61,24 @@ pub(super) fn read(
         Err(SqlDiagnostic::new(span, message).with_hint("Write 'json'."))
     };
     let (key_span, value_span) = (key.span, value.span);
-    let key = format_options::read(options, &key, &["key."], usage)?;
+    let key = format_options::read(options, &key, "key.", usage)?;
     changes("key", &key, key_span)?;
-    let value = format_options::read(options, &value, &["value.", ""], usage)?;
+    let value = format_options::read(options, &value, "value.", usage)?;
     changes("value", &value, value_span)?;
-    let prefix = options.take("key.fields-prefix").map_or_else(String::new, |prefix| prefix.value);
-    let except_key = kafka::fields_include(options)?;
-    if !except_key && !prefix.is_empty() {
-        let message = "A key prefix is not allowed when option 'value.fields-include' is set to 'ALL'. Set it to 'EXCEPT_KEY' \
-                       instead to avoid field overlaps.";
-        return Err(SqlDiagnostic::new(span, message).with_hint("Add 'value.fields-include' = 'EXCEPT_KEY'."));
-    }
-    let emptied = |index: &usize| columns[*index].name.strip_prefix(&prefix).is_some_and(str::is_empty);
-    if primary_key.iter().any(emptied) {
-        return Err(SqlDiagnostic::new(span, "Field names must contain at least one non-whitespace character.")
-            .with_hint("The prefix is the whole name of a key column; choose a shorter one."));
-    }
-    flush(options)?;
+    let (prefix, except_key) = kafka::key_columns(options, columns, primary_key)?;
+    flush(options, usage)?;
     let stop = scan::stop(options, &properties, &topics, usage)?;
-    kafka::check_delivery(options)?;
+    kafka::check_delivery(options, usage)?;
     Ok(UpsertTable { topics, key, value, prefix, except_key, stop })
 }
 
 /// Buffering has no effect: every change is written, in order.
-fn flush(options: &mut Options<'_>) -> SqlResult<()> {
+fn flush(options: &mut Options<'_>, usage: Usage) -> SqlResult<()> {
     let rows = options.peek("sink.buffer-flush.max-rows");
     let interval = options.peek("sink.buffer-flush.interval");
-    let many: u64 = Options::number(rows.as_ref())?.unwrap_or(0);
+    let many: i64 = Options::number(rows.as_ref())?.unwrap_or(0);
     let long = Options::duration(interval.as_ref())?.unwrap_or_default();
-    if (many > 0) != (long.as_millis() > 0) {
+    if usage == Usage::Sink && (many > 0) != (long.as_millis() > 0) {
         let message = "'sink.buffer-flush.max-rows' and 'sink.buffer-flush.interval' must be set to be greater than zero together \
                        to enable sink buffer flushing.";
         return Err(SqlDiagnostic::new(options.span(), message).with_hint("Give both, or none."));

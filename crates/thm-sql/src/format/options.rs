@@ -10,32 +10,32 @@ const FAIL_ON_MISSING: &str = "fail-on-missing-field";
 /// Names of all formats, sorted.
 const FORMATS: [&str; 4] = ["csv", "debezium-json", "json", "raw"];
 
-/// Reads the options of a format; `before` is what may stand before `json.…`.
-pub fn read(options: &mut Options<'_>, name: &Given, before: &[&str], usage: Usage) -> SqlResult<Format> {
-    let prefixes: Vec<String> = before.iter().map(|before| format!("{before}{}.", name.value)).collect();
+/// Reads the options of a format; `before` is what stands before `json.…`.
+pub fn read(options: &mut Options<'_>, name: &Given, before: &str, usage: Usage) -> SqlResult<Format> {
+    let prefix = format!("{before}{}.", name.value);
     let mut out = Format::default();
     match name.value.as_str() {
         "json" => {
             out.kind = ValueFormat::Json;
-            out.json = json(options, &prefixes, usage)?;
-            out.json.fail_on_missing_field = Options::boolean(options.take_any(&keys(&prefixes, FAIL_ON_MISSING)))?;
-            if out.json.ignore_parse_errors && out.json.fail_on_missing_field {
+            out.json = json(options, &prefix, usage)?;
+            out.json.fail_on_missing_field = Options::boolean(options.take(&format!("{prefix}{FAIL_ON_MISSING}")))?;
+            if usage != Usage::Sink && out.json.ignore_parse_errors && out.json.fail_on_missing_field {
                 let message = "fail-on-missing-field and ignore-parse-errors shouldn't both be true.";
                 return Err(SqlDiagnostic::new(options.span(), message).with_hint("Keep one of them."));
             }
         }
         "debezium-json" => {
             out.kind = ValueFormat::DebeziumJson;
-            out.json = json(options, &prefixes, usage)?;
-            out.json.schema_include = schema_include(options, &prefixes, usage)?;
+            out.json = json(options, &prefix, usage)?;
+            out.json.schema_include = schema_include(options, &prefix, usage)?;
         }
         "csv" => {
             out.kind = ValueFormat::Csv;
-            out.csv = csv(options, &prefixes)?;
+            out.csv = csv(options, &prefix)?;
         }
         "raw" => {
             out.kind = ValueFormat::Raw;
-            out.raw = raw(options, &prefixes)?;
+            out.raw = raw(options, &prefix)?;
         }
         other => {
             let factory = if usage == Usage::Sink { "Serialization" } else { "Deserialization" };
@@ -52,12 +52,8 @@ pub fn read(options: &mut Options<'_>, name: &Given, before: &[&str], usage: Usa
     Ok(out)
 }
 
-fn keys(prefixes: &[String], name: &str) -> Vec<String> {
-    prefixes.iter().map(|prefix| format!("{prefix}{name}")).collect()
-}
-
-fn schema_include(options: &mut Options<'_>, prefixes: &[String], usage: Usage) -> SqlResult<bool> {
-    let written = options.take_any(&keys(prefixes, "schema-include"));
+fn schema_include(options: &mut Options<'_>, prefix: &str, usage: Usage) -> SqlResult<bool> {
+    let written = options.take(&format!("{prefix}schema-include"));
     let span = written.as_ref().map(|text| text.span);
     let on = Options::boolean(written)?;
     match span {
@@ -70,12 +66,12 @@ fn schema_include(options: &mut Options<'_>, prefixes: &[String], usage: Usage) 
     }
 }
 
-fn json(options: &mut Options<'_>, prefixes: &[String], usage: Usage) -> SqlResult<JsonOptions> {
-    let mut flag = |name: &str| Options::boolean(options.take_any(&keys(prefixes, name)));
+fn json(options: &mut Options<'_>, prefix: &str, usage: Usage) -> SqlResult<JsonOptions> {
+    let mut flag = |name: &str| Options::boolean(options.take(&format!("{prefix}{name}")));
     let ignore_parse_errors = flag("ignore-parse-errors")?;
     let plain_decimals = flag("encode.decimal-as-plain-number")?;
     let ignore_null_fields = flag("encode.ignore-null-fields")?;
-    let timestamps = match options.take_any(&keys(prefixes, "timestamp-format.standard")) {
+    let timestamps = match options.take(&format!("{prefix}timestamp-format.standard")) {
         None => TimestampFormat::Sql,
         Some(standard) => match standard.value.as_str() {
             "SQL" => TimestampFormat::Sql,
@@ -88,7 +84,7 @@ fn json(options: &mut Options<'_>, prefixes: &[String], usage: Usage) -> SqlResu
             }
         },
     };
-    let map_null_key = match options.take_any(&keys(prefixes, "map-null-key.mode")) {
+    let map_null_key = match options.take(&format!("{prefix}map-null-key.mode")) {
         None => MapNullKey::Fail,
         Some(mode) => match mode.value.to_ascii_uppercase().as_str() {
             "FAIL" => MapNullKey::Fail,
@@ -105,7 +101,7 @@ fn json(options: &mut Options<'_>, prefixes: &[String], usage: Usage) -> SqlResu
             }
         },
     };
-    let literal = options.take_any(&keys(prefixes, "map-null-key.literal"));
+    let literal = options.take(&format!("{prefix}map-null-key.literal"));
     let map_null_literal = literal.map_or("null", |text| super::interned(&text.value));
     Ok(JsonOptions {
         ignore_parse_errors,
@@ -119,8 +115,8 @@ fn json(options: &mut Options<'_>, prefixes: &[String], usage: Usage) -> SqlResu
     })
 }
 
-fn csv(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<CsvOptions> {
-    let mut take = |name: &str| options.take_any(&keys(prefixes, name));
+fn csv(options: &mut Options<'_>, prefix: &str) -> SqlResult<CsvOptions> {
+    let mut take = |name: &str| options.take(&format!("{prefix}{name}"));
     let character = |text: Option<Given>, name: &str| match text {
         None => Ok(None),
         Some(text) => {
@@ -147,7 +143,7 @@ fn csv(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<CsvOptions> 
         let message = "Format cannot define a quote character and disabled quote character at the same time.";
         return Err(SqlDiagnostic::new(options.span(), message).with_hint("Keep one of them."));
     }
-    let mut take = |name: &str| options.take_any(&keys(prefixes, name));
+    let mut take = |name: &str| options.take(&format!("{prefix}{name}"));
     let comments = Options::boolean(take("allow-comments"))?;
     let ignore_parse_errors = Options::boolean(take("ignore-parse-errors"))?;
     let array_delimiter = character(take("array-element-delimiter"), "array-element-delimiter")?.unwrap_or(';').into();
@@ -167,15 +163,15 @@ fn csv(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<CsvOptions> 
     })
 }
 
-fn raw(options: &mut Options<'_>, prefixes: &[String]) -> SqlResult<RawOptions> {
-    let charset = match options.take_any(&keys(prefixes, "charset")) {
+fn raw(options: &mut Options<'_>, prefix: &str) -> SqlResult<RawOptions> {
+    let charset = match options.take(&format!("{prefix}charset")) {
         None => Charset::Utf8,
         Some(name) => Charset::named(&name.value).ok_or_else(|| {
             SqlDiagnostic::new(name.span, format!("Unsupported 'raw.charset' name: {}.", name.value))
                 .with_hint("Write 'UTF-8', 'UTF-16', 'UTF-16LE', 'UTF-16BE', 'ISO-8859-1' or 'US-ASCII'.")
         })?,
     };
-    let endianness = options.take_any(&keys(prefixes, "endianness"));
+    let endianness = options.take(&format!("{prefix}endianness"));
     let little = Options::choice(endianness.as_ref(), &[("big-endian", false), ("little-endian", true)])?;
     Ok(RawOptions { little_endian: little.unwrap_or(false), charset })
 }

@@ -74,23 +74,21 @@ pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn], usage:
     check_types(options, columns)?;
     scan(options, usage)?;
     let cache = cache(options)?;
-    let retries = options.take("lookup.max-retries");
-    let max_retries: i64 = Options::number(retries.as_ref())?.unwrap_or_else(|| i64::from(DEFAULT_MAX_RETRIES));
-    let max_retries = u32::try_from(max_retries).map_err(|_| {
-        let message = format!("The value of 'lookup.max-retries' option shouldn't be negative, but is {max_retries}.");
-        SqlDiagnostic::new(retries.as_ref().map_or(options.span(), |text| text.span), message)
-    })?;
+    let max_retries = retries(options, "lookup.max-retries")?;
+    if options.peek("sink.max-retries").is_some() {
+        retries(options, "sink.max-retries")?;
+        options.note("sink.max-retries".to_owned());
+    }
     let connect_timeout = connect_timeout(options)?;
     options.readable_without_effect(&[
         ("sink.buffer-flush.max-rows", Kind::Number),
         ("sink.buffer-flush.interval", Kind::Duration),
-        ("sink.max-retries", Kind::Number),
     ])?;
     if let Some(policy) = options.take("filter.handling.policy") {
         Options::choice(Some(&policy), &[("always", ()), ("never", ())])?;
         options.note(policy.key);
     }
-    options.parallelism("sink.parallelism")?;
+    options.parallelism("sink.parallelism", usage == Usage::Sink)?;
     let source = table_name::read(&name)?;
     let inside = columns.iter().map(|column| source.column(&column.name, &name)).collect::<SqlResult<_>>()?;
     Ok(JdbcTable {
@@ -104,6 +102,16 @@ pub(super) fn read(options: &mut Options<'_>, columns: &[PhysicalColumn], usage:
         cache,
         max_retries,
         connect_timeout,
+    })
+}
+
+/// How often something is tried again.
+fn retries(options: &mut Options<'_>, key: &str) -> SqlResult<u32> {
+    let written = options.take(key);
+    let retries: i64 = Options::number(written.as_ref())?.unwrap_or_else(|| i64::from(DEFAULT_MAX_RETRIES));
+    u32::try_from(retries).map_err(|_| {
+        let message = format!("The value of '{key}' option shouldn't be negative, but is {retries}.");
+        SqlDiagnostic::new(written.map_or(options.span(), |text| text.span), message).with_hint("Write 0 or more.")
     })
 }
 
@@ -123,18 +131,20 @@ fn connect_timeout(options: &mut Options<'_>) -> SqlResult<Duration> {
     Ok(timeout)
 }
 
-/// What PostgreSQL has no type for.
+/// What PostgreSQL has no type for, and what Flink's dialect refuses for it.
 fn check_types(options: &Options<'_>, columns: &[PhysicalColumn]) -> SqlResult<()> {
     for PhysicalColumn { name, data_type } in columns {
         let element = match data_type.kind {
             LogicalType::Array(element) => element.kind,
             kind => kind,
         };
-        let message = match element {
-            LogicalType::Map(_) | LogicalType::Row(_) | LogicalType::Multiset(_) => {
-                format!("The PostgreSQL dialect doesn't support type: {}.", data_type.kind)
+        let nested = matches!(element, LogicalType::Map(_) | LogicalType::Row(_) | LogicalType::Multiset(_));
+        let message = match data_type.kind {
+            LogicalType::BYTES => continue,
+            kind if nested || matches!(kind, LogicalType::Binary(_) | LogicalType::VarBinary(_)) => {
+                format!("The PostgreSQL dialect doesn't support type: {kind}.")
             }
-            LogicalType::Timestamp(7..) | LogicalType::TimestampLtz(7..) => format!(
+            LogicalType::Timestamp(0 | 7..) | LogicalType::TimestampLtz(7..) => format!(
                 "The precision of field '{name}' is out of the TIMESTAMP precision range [1, 6] supported by PostgreSQL dialect."
             ),
             _ => continue,
@@ -192,21 +202,22 @@ fn cache(options: &mut Options<'_>) -> SqlResult<Option<Cache>> {
         "lookup.partial-cache.expire-after-access",
     ];
     const OLD: [&str; 3] = ["lookup.cache.max-rows", "lookup.cache.ttl", "lookup.cache.caching-missing-key"];
-    let [rows, written, missing, other_missing, access] =
-        if partial { NEW.map(|key| options.take(key)) } else { Default::default() };
-    let [old_rows, old_written, old_missing] =
-        if partial { Default::default() } else { OLD.map(|key| options.take(key)) };
-    options.without_effect(&NEW);
-    options.without_effect(&OLD);
-    let (rows, written) = (rows.or(old_rows), written.or(old_written));
-    let missing = missing.or(other_missing).or(old_missing);
-    let cache = Cache {
-        // As in Flink nothing is kept by a number below one.
-        max_rows: Options::number::<i64>(rows.as_ref())?.map(|rows| rows.max(0).unsigned_abs()),
-        after_write: Options::duration(written.as_ref())?,
-        after_access: Options::duration(access.as_ref())?,
-        missing: missing.map_or(Ok(true), |text| Options::boolean(Some(text)))?,
+    let [rows, written, missing, other_missing, access] = NEW.map(|key| options.take(key));
+    let [old_rows, old_written, old_missing] = OLD.map(|key| options.take(key));
+    let unused = if partial {
+        vec![&old_rows, &old_written, &old_missing]
+    } else {
+        vec![&rows, &written, &missing, &other_missing, &access]
     };
+    unused.into_iter().flatten().for_each(|given| options.note(given.key.clone()));
+    if let (Some(only), None) | (None, Some(only)) = (&old_rows, &old_written) {
+        let message =
+            "Either all or none of the following options should be provided:\nlookup.cache.max-rows\nlookup.cache.ttl";
+        return Err(SqlDiagnostic::new(only.span, message).with_hint("Give both, or none."));
+    }
+    let new = remembered(rows.as_ref(), written.as_ref(), access.as_ref(), missing.or(other_missing))?;
+    let old = remembered(old_rows.as_ref(), old_written.as_ref(), None, old_missing)?;
+    let cache = if partial { new } else { old };
     let bounded = cache.max_rows.is_some() || cache.after_write.is_some() || cache.after_access.is_some();
     if partial && !bounded {
         let message = "Missing 'lookup.partial-cache.expire-after-access', 'lookup.partial-cache.expire-after-write' or \
@@ -214,12 +225,23 @@ fn cache(options: &mut Options<'_>) -> SqlResult<Option<Cache>> {
                        configuration and could lead to potential memory issues as the cache size may grow indefinitely.";
         return Err(SqlDiagnostic::new(span, message).with_hint("Add 'lookup.partial-cache.max-rows'."));
     }
-    if !partial && cache.max_rows.is_some() != cache.after_write.is_some() {
-        let message =
-            "Either all or none of the following options should be provided:\nlookup.cache.max-rows\nlookup.cache.ttl";
-        return Err(SqlDiagnostic::new(span, message).with_hint("Give both, or none."));
-    }
     let some = cache.max_rows.is_some_and(|rows| rows > 0) && cache.after_write.is_some_and(|time| !time.is_zero());
     let cached = partial || some;
     Ok(cached.then_some(cache))
+}
+
+/// A cache of these options.
+fn remembered(
+    rows: Option<&Given>,
+    written: Option<&Given>,
+    access: Option<&Given>,
+    missing: Option<Given>,
+) -> SqlResult<Cache> {
+    Ok(Cache {
+        // As in Flink nothing is kept by a number below one.
+        max_rows: Options::number::<i64>(rows)?.map(|rows| rows.max(0).unsigned_abs()),
+        after_write: Options::duration(written)?,
+        after_access: Options::duration(access)?,
+        missing: missing.map_or(Ok(true), |text| Options::boolean(Some(text)))?,
+    })
 }
