@@ -76,7 +76,7 @@ mod tests {
         // The same from a file, whose secret is known elsewhere.
         let folder = tempfile::tempdir().unwrap();
         let mut written: std::collections::BTreeMap<&str, &str> = source.into_iter().collect();
-        written.insert("database.password", "${env:THM_NO_SUCH_SECRET}");
+        written.extend([("name", "pg"), ("database.password", "${env:THM_NO_SUCH_SECRET}")]);
         std::fs::write(folder.path().join("a.json"), serde_json::to_vec(&written).unwrap()).unwrap();
         std::fs::write(folder.path().join("b.json"), "no connector").unwrap();
         let connectors = vec![format!("{}/*.json", folder.path().display())];
