@@ -59,17 +59,18 @@ pub(super) struct Targets {
     /// Names of the job's inputs as producers.
     producers: Vec<Arc<str>>,
     open: HashMap<String, Target>,
+    /// That of a sink with one topic, which no row has to name.
+    only: Option<Target>,
     pub partitions: Vec<Partition>,
 }
 
 impl Targets {
     /// Opens the topic of a sink that has one; those of the others are opened when a row names them.
     pub async fn new(log: Arc<dyn Log>, sink: &TopicSink, producers: Vec<Arc<str>>) -> Result<Self> {
-        let mut out =
-            Self { log, topics: sink.topics.clone(), producers, open: HashMap::new(), partitions: Vec::new() };
+        let topics = sink.topics.clone();
+        let mut out = Self { log, topics, producers, open: HashMap::new(), only: None, partitions: Vec::new() };
         if let Some(only) = sink.topics.single() {
-            let only = only.to_owned();
-            out.add(&only).await?;
+            out.only = Some(out.add(only).await?);
         }
         Ok(out)
     }
@@ -81,11 +82,10 @@ impl Targets {
 
     /// The topic of a row; `at` says for an error which row it is.
     pub async fn of_row(&mut self, column: Option<&ArrayRef>, row: usize, at: impl Fn() -> String) -> Result<Target> {
-        let name = match (self.topics.single(), column) {
-            (Some(only), _) => Some(only),
-            (None, Some(column)) => column.is_valid(row).then(|| column.as_string::<i32>().value(row)),
-            (None, None) => None,
-        };
+        if let Some(only) = self.only {
+            return Ok(only);
+        }
+        let name = column.filter(|column| column.is_valid(row)).map(|column| column.as_string::<i32>().value(row));
         if let Some(target) = name.and_then(|name| self.open.get(name)) {
             return Ok(*target);
         }
@@ -108,8 +108,7 @@ impl Targets {
         if !is_topic_name(name) {
             return Err(wrong(format!("Invalid topics: [{name}]")));
         }
-        let name = name.to_owned();
-        self.add(&name).await
+        self.add(name).await
     }
 
     async fn add(&mut self, name: &str) -> Result<Target> {
