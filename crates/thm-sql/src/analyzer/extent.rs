@@ -16,10 +16,10 @@ pub(super) fn check(expr: &Expr, span: impl FnOnce() -> Span) -> SqlResult<()> {
     let mut left = DEFAULT_MAX_PARTS;
     let refused = match walk(expr, DEFAULT_MAX_DEPTH, &mut left) {
         Extent::Fits => return Ok(()),
-        Extent::TooDeep => "the expression is nested too deeply",
-        Extent::TooLarge => {
-            "the expression has more than 250000 parts, with those of the subqueries and functions in it"
-        }
+        Extent::TooDeep => "the expression is nested too deeply".to_owned(),
+        Extent::TooLarge => format!(
+            "the expression has more than {DEFAULT_MAX_PARTS} parts, with those of the subqueries and functions in it"
+        ),
     };
     Err(SqlDiagnostic::new(span(), refused).with_hint("Split it: write a part of it to a topic, and go on from there."))
 }
@@ -37,8 +37,8 @@ fn walk(expr: &Expr, depth: usize, parts: &mut usize) -> Extent {
         (_, None) => Extent::TooLarge,
         (Some(depth), Some(left)) => {
             *parts = left;
-            let found = expr.children().into_iter().map(|child| walk(child, depth, parts));
-            found.into_iter().find(|found| *found != Extent::Fits).unwrap_or(Extent::Fits)
+            let mut found = expr.children().into_iter().map(|child| walk(child, depth, parts));
+            found.find(|found| *found != Extent::Fits).unwrap_or(Extent::Fits)
         }
     }
 }
